@@ -1,0 +1,74 @@
+/* The one door between runtime and gen: a problem, device facts and a config go in; text, recipes and an
+ * argument list come out. The run-only library has no maker. */
+#ifndef GEN_CORE_MAKER_H
+#define GEN_CORE_MAKER_H
+
+#include "gen/core/problem.h"
+#include "gen/core/recipe.h"
+
+/* What a schedule may know of the device. */
+typedef struct maker_device {
+    const char *isa;      /* names templates/target/c_ISA.lua */
+    const char *compiler; /* as emit's first line spells it */
+    const char *flags;
+    int cores, threads;
+    int64_t l1_bytes, l2_bytes;
+} maker_device;
+
+typedef struct maker_request {
+    const memory *memory;
+    const problem *problem;
+    const maker_device *device;
+    const char *config;    /* "k=v ...": pinned axes, or NULL */
+    const char *templates; /* override directory, or NULL */
+    bool lines;            /* with #line directives */
+} maker_request;
+
+/* One 8-byte field of a kernel's argument struct, filled at launch. */
+typedef enum made_slot_kind {
+    SLOT_pointer, /* of a tensor */
+    SLOT_stride,  /* of a tensor's dimension, in elements; 0 where it broadcasts */
+    SLOT_real,    /* a run's number, as a double */
+    SLOT_int,     /* a run's number, as an int64 */
+    SLOT_recipe,
+} made_slot_kind;
+
+typedef struct made_slot {
+    made_slot_kind kind;
+    char name[32]; /* the tensor (as problem_tensor_at names it) or the number (scale, window_left, ...) */
+    int dim;       /* SLOT_stride: of the tensor's own shape */
+    recipe recipe;
+} made_slot;
+
+enum { made_max_slots = 96, made_max_steps = 8 };
+
+/* One launch: entry(args, scratch of the worker, first task, last task). */
+typedef struct made_step {
+    char entry[32];
+    recipe tasks;   /* how many */
+    recipe scratch; /* bytes a worker */
+} made_step;
+
+typedef struct made {
+    const memory *memory;
+    char *schedule, *config, *text; /* config: all axes, sorted */
+    size_t text_length;
+    int slots, steps;
+    made_slot slot[made_max_slots];
+    made_step step[made_max_steps];
+} made;
+
+void made_free(made *m);
+
+typedef struct maker {
+    /* Writes the kernel. FG_UNSUPPORTED when no schedule takes the problem, with each one's reason. */
+    fg_status (*make)(made **out, const maker_request *request, fg_error *error);
+    /* A kernel that measures multiply-adds: entry fg_peak, one task a worker; runs `rounds` rounds
+     * (an int slot) of `flops` each. */
+    fg_status (*peak)(made **out, int64_t *flops, const maker_request *request, fg_error *error);
+} maker;
+
+/* NULL in the run-only library. */
+extern const maker *const maker_installed;
+
+#endif

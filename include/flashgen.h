@@ -1,0 +1,294 @@
+/* flashgen: attention kernels written for exactly one problem.
+ *
+ * Conventions of every call
+ *   - Handles are opaque. What comes back through a `**out` is the caller's, freed with the `_free`
+ *     of its type; every `_free` takes NULL. `const char *` results belong to the handle they came from.
+ *   - A call returns an fg_status. When it is not FG_OK and `error` is not NULL, `*error` holds one
+ *     sentence that names the culprit; nothing else has changed and `*out` is NULL.
+ *   - Options structs start with their size, set by their `_INIT` macro, and only ever grow at the end.
+ *   - The library never prints, aborts or exits. Handles are safe to share between threads.
+ */
+#ifndef FLASHGEN_H
+#define FLASHGEN_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define FG_API
+#else
+#define FG_API __attribute__((visibility("default")))
+#endif
+
+/* ---- Version ---------------------------------------------------------------------------------- */
+
+#define FG_VERSION_MAJOR 0
+#define FG_VERSION_MINOR 1
+#define FG_VERSION_PATCH 0
+
+/* The version of the library at hand, as "0.1.0". */
+FG_API const char *fg_version(void);
+
+/* ---- Status and errors ------------------------------------------------------------------------ */
+
+/* X(name, exit code of the command, meaning) */
+#define FG_STATUSES(X)                                                                             \
+    X(FG_OK, 0, "success")                                                                         \
+    X(FG_WRONG, 1, "a check found a wrong result")                                                 \
+    X(FG_REQUEST, 2, "the request is wrong")                                                       \
+    X(FG_WORKSPACE, 2, "the workspace is too small")                                               \
+    X(FG_UNSUPPORTED, 3, "no schedule takes this problem here")                                    \
+    X(FG_COMPILER, 3, "the host compiler is missing or failed")                                    \
+    X(FG_MACHINE, 3, "this machine cannot do it")                                                  \
+    X(FG_MEMORY, 3, "out of memory")                                                               \
+    X(FG_INTERNAL, 4, "an internal error: please report it")
+
+typedef enum fg_status {
+#define FG_STATUS_ENUM(name, exit_code, text) name,
+    FG_STATUSES(FG_STATUS_ENUM)
+#undef FG_STATUS_ENUM
+} fg_status;
+
+/* The name of a status, as "FG_REQUEST". */
+FG_API const char *fg_status_name(fg_status status);
+
+#define FG_ERROR_TEXT 2048
+
+typedef struct fg_error {
+    fg_status status;
+    int64_t position;         /* byte offset of the culprit in the text given, or -1 */
+    char text[FG_ERROR_TEXT]; /* one sentence; a compiler's output may follow on further lines */
+} fg_error;
+
+/* ---- Tensors ---------------------------------------------------------------------------------- */
+
+/* DLPack's tensor, so that NumPy, PyTorch, JAX and CuPy memory comes in as it is. Include
+ * <dlpack/dlpack.h> first if you use both. */
+#ifndef DLPACK_DLPACK_H_
+typedef struct DLDevice {
+    int32_t device_type; /* 1: host memory */
+    int32_t device_id;
+} DLDevice;
+
+typedef struct DLDataType {
+    uint8_t code; /* 0 int, 1 unsigned, 2 float, 4 bfloat, 6 bool, 10 float8_e4m3fn */
+    uint8_t bits;
+    uint16_t lanes; /* 1 */
+} DLDataType;
+
+typedef struct DLTensor {
+    void *data;
+    DLDevice device;
+    int32_t ndim;
+    DLDataType dtype;
+    int64_t *shape;
+    int64_t *strides; /* in elements; NULL: row-major and compact */
+    uint64_t byte_offset;
+} DLTensor;
+#endif
+
+/* ---- Context ---------------------------------------------------------------------------------- */
+
+typedef struct fg_context fg_context;
+
+/* As Lua's allocator: new_size 0 frees `block` and returns NULL; a NULL `block` allocates. May be
+ * called from any thread. */
+typedef void *(*fg_allocate_fn)(void *user, void *block, size_t old_size, size_t new_size);
+
+typedef enum fg_log_level { FG_LOG_DEBUG, FG_LOG_INFO, FG_LOG_WARNING } fg_log_level;
+typedef void (*fg_log_fn)(void *user, fg_log_level level, const char *sentence);
+
+/* Runs task(data, worker, first, last) over a partition of [0, count); `worker` is in [0, threads)
+ * and no two calls with one worker overlap. Returns when all are done. */
+typedef void (*fg_task_fn)(void *data, int64_t worker, int64_t first, int64_t last);
+typedef void (*fg_parallel_for_fn)(void *user, int64_t count, fg_task_fn task, void *data);
+
+typedef struct fg_context_options {
+    size_t size;
+    fg_allocate_fn allocate; /* NULL: the C library's */
+    void *allocate_user;
+    fg_log_fn log; /* NULL: silent */
+    void *log_user;
+    int threads;                     /* of a run; 0: as many as this process may use */
+    fg_parallel_for_fn parallel_for; /* NULL: OpenMP */
+    void *parallel_user;
+    const char *compiler;       /* host C compiler, a path or a name on PATH; NULL: cc, gcc, clang */
+    const char *compiler_flags; /* further flags, separated by spaces, or NULL */
+    double compiler_seconds;    /* after these a compile is ended */
+    const char *isa;            /* at most this instruction set (fg_device_info.isa); NULL: all there is */
+    const char *templates;      /* a directory that overrides the built-in templates, or NULL */
+} fg_context_options;
+
+#define FG_CONTEXT_OPTIONS_INIT                                                                    \
+    { sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0 }
+
+/* `options` may be NULL. Plans and problems hold their context: it lives until the last is freed. */
+FG_API fg_status fg_context_new(fg_context **out, const fg_context_options *options, fg_error *error);
+FG_API void fg_context_free(fg_context *context);
+
+/* Frees a text that a call returned through a `char **`. */
+FG_API void fg_text_free(fg_context *context, char *text);
+
+typedef struct fg_device_info {
+    const char *name;             /* the processor's model name */
+    const char *isa;              /* portable, avx2, avx512 or avx512bf16 */
+    const char *flags;            /* what the compiler is given for it */
+    const char *compiler;         /* path of the host compiler, or NULL where there is none */
+    const char *compiler_version; /* first line of its --version, or NULL */
+    int cores;                    /* that this process may use */
+    int threads;                  /* of a run */
+    int64_t l1_bytes, l2_bytes;   /* of data, a core */
+} fg_device_info;
+
+/* What the context runs on. Asks the compiler its version: some milliseconds, the first time. */
+FG_API fg_status fg_context_device(fg_context *context, fg_device_info *info, fg_error *error);
+
+/* Measures this machine's f32 multiply-add rate with the context's threads, in GFLOP/s. */
+FG_API fg_status fg_context_peak(fg_context *context, double *gflops, fg_error *error);
+
+/* ---- Problems --------------------------------------------------------------------------------- */
+
+typedef struct fg_problem fg_problem;
+
+/* Reads a problem line, as "dtype=f32 b=1 hq=8 sq=1024 d=64 causal". */
+FG_API fg_status fg_problem_parse(fg_problem **out, fg_context *context, const char *text, fg_error *error);
+FG_API void fg_problem_free(fg_problem *problem);
+
+/* The canonical line: keys sorted, defaults dropped, expressions simplified. Equal problems have
+ * equal lines. */
+FG_API const char *fg_problem_format(const fg_problem *problem);
+
+typedef struct fg_tensor_info {
+    const char *name; /* a field of fg_args, or the NAME of a tensor= */
+    DLDataType dtype;
+    int32_t ndim;
+    int64_t shape[4]; /* in the problem's layout */
+    int output;       /* written by a run */
+} fg_tensor_info;
+
+/* The tensors a run takes: first q k v o, then those of fg_args that the problem asks for, then each
+ * tensor=NAME in the order of fg_args.tensors. FG_REQUEST at the end of the list. */
+FG_API fg_status fg_problem_tensor(const fg_problem *problem, size_t index, fg_tensor_info *info);
+
+/* ---- Text ------------------------------------------------------------------------------------- */
+
+typedef struct fg_emit_options {
+    size_t size;
+    const char *config; /* "k=v ..." pins these axes; NULL: the estimate */
+    int lines;          /* with #line directives */
+} fg_emit_options;
+
+#define FG_EMIT_OPTIONS_INIT                                                                       \
+    { sizeof(fg_emit_options), 0, 0 }
+
+/* The kernel's text; its first line is the command that compiles it alone. Free with fg_text_free. */
+FG_API fg_status fg_emit(char **out, fg_context *context, const fg_problem *problem,
+                         const fg_emit_options *options, fg_error *error);
+
+/* ---- Plans ------------------------------------------------------------------------------------ */
+
+typedef struct fg_plan fg_plan;
+
+typedef enum fg_rigor { FG_ESTIMATE /* the prior's best config, no timing */ } fg_rigor;
+
+typedef struct fg_plan_options {
+    size_t size;
+    fg_rigor rigor;
+    const char *config; /* "k=v ..." pins these axes, or NULL */
+} fg_plan_options;
+
+#define FG_PLAN_OPTIONS_INIT                                                                       \
+    { sizeof(fg_plan_options), FG_ESTIMATE, 0 }
+
+/* Writes, compiles and loads what the problem needs, or finds it in the context's memory. Plans are
+ * immutable and run from any thread. `options` may be NULL. */
+FG_API fg_status fg_plan_new(fg_plan **out, fg_context *context, const fg_problem *problem,
+                             const fg_plan_options *options, fg_error *error);
+FG_API void fg_plan_free(fg_plan *plan);
+
+typedef enum fg_source { FG_FROM_MEMORY, FG_FROM_STORE, FG_FROM_BUNDLE, FG_COMPILED } fg_source;
+
+typedef struct fg_plan_info {
+    const char *target;   /* "c" */
+    const char *schedule; /* as "c" */
+    const char *config;   /* as "k=v ...", all axes, sorted */
+    fg_source source;     /* of this fg_plan_new's result */
+    double generate_seconds, compile_seconds, load_seconds; /* 0 when found in memory */
+} fg_plan_info;
+
+FG_API void fg_plan_config(const fg_plan *plan, fg_plan_info *info);
+
+/* Bytes of workspace a run needs (0: none). */
+FG_API fg_status fg_plan_workspace(const fg_plan *plan, size_t *bytes, fg_error *error);
+
+/* ---- Running ---------------------------------------------------------------------------------- */
+
+/* X(name): the tensors of fg_args with names of their own */
+#define FG_TENSORS(X) X(q) X(k) X(v) X(o) X(lse) X(bias) X(mask) X(slopes)
+
+#define FG_DEFAULT_INT INT64_MIN /* the problem's own value */
+
+/* Shapes, with layout=bshd (bhsd: the middle two swapped): q [b, sq, hq, d], k [b, sk, hkv, d],
+ * v [b, sk, hkv, dv], o [b, sq, hq, dv]; lse [b, hq, sq] f32; bias and mask as declared over
+ * [b, hq, sq, sk], u8 or bool for a mask (nonzero keeps); slopes f32 [hq]. Any strides, with the head
+ * dimension (of q, k, v, o) compact, and pointers and strides aligned as the problem promises. Tensors
+ * that the problem does not ask for stay NULL. Outputs overlap nothing. */
+typedef struct fg_args {
+    size_t size;
+#define FG_TENSOR_FIELD(name) const DLTensor *name;
+    FG_TENSORS(FG_TENSOR_FIELD)
+#undef FG_TENSOR_FIELD
+    const DLTensor *const *tensors; /* those of tensor=, sorted by name */
+    size_t tensor_count;
+    double scale, softcap;             /* NAN: the problem's */
+    int64_t window_left, window_right; /* FG_DEFAULT_INT: the problem's; -1: unbounded */
+    void *workspace;                   /* fg_plan_workspace bytes, aligned to 64, uninitialised */
+    size_t workspace_bytes;
+} fg_args;
+
+#define FG_ARGS_INIT                                                                               \
+    {                                                                                              \
+        sizeof(fg_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NAN, NAN, FG_DEFAULT_INT, FG_DEFAULT_INT, 0, 0 \
+    }
+
+/* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread. */
+FG_API fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error);
+
+/* ---- Checking --------------------------------------------------------------------------------- */
+
+typedef struct fg_check_options {
+    size_t size;
+    int full;  /* every row, whatever it costs */
+    int drawn; /* q, k, v are N(0,1): hold the relative RMS to its bound too */
+} fg_check_options;
+
+#define FG_CHECK_OPTIONS_INIT                                                                      \
+    { sizeof(fg_check_options), 0, 0 }
+
+typedef struct fg_check_report {
+    double error_over_bound; /* largest |error| / bound over o and lse: right when at most 1 */
+    double rms;              /* relative RMS error of o */
+    double rms_bound;        /* what it is held to, or infinity */
+    int64_t rows;            /* rows compared */
+    int64_t worst[4];        /* b, h, i and column of the largest; column -1 for lse */
+} fg_check_report;
+
+/* Compares outputs with a naive float64 reference on the same inputs. FG_WRONG, with a sentence, when
+ * outside the bound; the report is filled then too. `options` may be NULL. */
+FG_API fg_status fg_check(fg_context *context, const fg_problem *problem, const fg_args *args,
+                          const fg_check_options *options, fg_check_report *report, fg_error *error);
+
+/* Query-key pairs that the masks leave visible, over all b and query heads. */
+FG_API fg_status fg_visible_pairs(fg_context *context, const fg_problem *problem, const fg_args *args,
+                                  int64_t *pairs, fg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

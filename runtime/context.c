@@ -1,0 +1,146 @@
+#include "runtime/context.h"
+
+#include "runtime/backend_c.h"
+#include "runtime/library.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+fg_status options_copy(void *to, size_t known, size_t oldest, const void *from, const char *what, fg_error *error)
+{
+    size_t size;
+    if (!from) return FG_OK;
+    memcpy(&size, from, sizeof size); /* the first member of each */
+    if (size < oldest || size > known)
+        return fail(error, FG_REQUEST, "%s has size %zu: start it with its _INIT macro (here of %zu bytes)", what,
+                    size, known);
+    memcpy(to, from, size);
+    return FG_OK;
+}
+
+void context_hold(fg_context *context)
+{
+    atomic_fetch_add(&context->references, 1);
+}
+
+void context_log(const fg_context *context, fg_log_level level, const char *format, ...)
+{
+    char sentence[512];
+    va_list args;
+    if (!context->log) return;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    context->log(context->log_user, level, sentence);
+}
+
+maker_device context_maker_device(const fg_context *context)
+{
+    return (maker_device){
+        .isa = context->device.isa->name,
+        .compiler = context->compiler ? context->compiler : "cc",
+        .flags = context->compiler_flags,
+        .cores = context->device.cores,
+        .threads = context->threads,
+        .l1_bytes = context->device.l1_bytes,
+        .l2_bytes = context->device.l2_bytes,
+    };
+}
+
+/* ---- Making and freeing ---- */
+
+enum { threads_max = 4096 };
+
+static fg_status options_check(const fg_context_options *o, fg_error *error)
+{
+    if (o->threads < 0 || o->threads > threads_max)
+        return fail(error, FG_REQUEST, "threads is %d: it must be 0 (all) to %d", o->threads, threads_max);
+    if (!(o->compiler_seconds > 0 && o->compiler_seconds <= 1e6))
+        return fail(error, FG_REQUEST, "compiler_seconds must be above 0 and at most a million");
+    return FG_OK;
+}
+
+static void context_destroy(fg_context *context)
+{
+    memory m = context->memory;
+    char *const texts[] = { context->compiler, context->compiler_flags, context->templates,
+                            atomic_load(&context->compiler_version) };
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+        if (texts[k]) memory_free(&m, texts[k], strlen(texts[k]) + 1);
+    memory_free(&m, context, sizeof *context);
+}
+
+static fg_status context_fill(fg_context *context, const fg_context_options *o, fg_error *error)
+{
+    context->log = o->log;
+    context->log_user = o->log_user;
+    context->parallel_for = o->parallel_for;
+    context->parallel_user = o->parallel_user;
+    context->compiler_seconds = o->compiler_seconds;
+    context->maker = maker_installed;
+    context->secure = getauxval(AT_SECURE) != 0;
+    fg_status status = device_cpu_open(&context->device, o->isa, error);
+    if (status != FG_OK) return status;
+    context->threads = o->threads ? o->threads : context->device.cores;
+    /* A setuid process reads no templates but its own. */
+    if (o->templates && !context->secure) {
+        context->templates = memory_text(&context->memory, o->templates, strlen(o->templates));
+        if (!context->templates) return fail_memory(error);
+    }
+    if ((status = compiler_find(context, o->compiler, error)) != FG_OK) return status;
+    return compiler_flags_make(context, o->compiler_flags, error);
+}
+
+fg_status fg_context_new(fg_context **out, const fg_context_options *options, fg_error *error)
+{
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    if (!out) return fail(error, FG_REQUEST, "there is no place for the context: out is NULL");
+    *out = NULL;
+    fg_status status = options_copy(&o, sizeof o, sizeof o, options, "fg_context_options", error);
+    if (status == FG_OK) status = options_check(&o, error);
+    if (status != FG_OK) return status;
+    memory m = o.allocate ? (memory){ o.allocate, o.allocate_user } : memory_default;
+    fg_context *context = memory_new(&m, 1, sizeof *context);
+    if (!context) return fail_memory(error);
+    context->memory = m;
+    atomic_init(&context->references, 1);
+    library_enter();
+    status = context_fill(context, &o, error);
+    if (status == FG_OK)
+        *out = context;
+    else
+        context_destroy(context);
+    return status;
+}
+
+void fg_context_free(fg_context *context)
+{
+    if (context && atomic_fetch_sub(&context->references, 1) == 1) context_destroy(context);
+}
+
+void fg_text_free(fg_context *context, char *text)
+{
+    if (text) memory_free(&context->memory, text, strlen(text) + 1);
+}
+
+fg_status fg_context_device(fg_context *context, fg_device_info *info, fg_error *error)
+{
+    const char *version = NULL;
+    if (!context || !info) return fail(error, FG_REQUEST, "context or info is NULL");
+    fg_status status = compiler_version(&version, context, error);
+    if (status != FG_OK) return status;
+    *info = (fg_device_info){
+        .name = context->device.name,
+        .isa = context->device.isa->name,
+        .flags = context->compiler_flags,
+        .compiler = context->compiler,
+        .compiler_version = version,
+        .cores = context->device.cores,
+        .threads = context->threads,
+        .l1_bytes = context->device.l1_bytes,
+        .l2_bytes = context->device.l2_bytes,
+    };
+    return FG_OK;
+}

@@ -1,0 +1,123 @@
+/* The reference: attention computed naively in float64 straight from the problem, by hand-written C that
+ * shares nothing with the generator, and the bound that an output is held to. */
+#ifndef RUNTIME_REFERENCE_H
+#define RUNTIME_REFERENCE_H
+
+#include "gen/core/problem.h"
+
+enum {
+    reference_rows = 16, /* computed together, so that a key or value is converted once for all */
+    reference_keys = 64, /* converted at a time */
+};
+
+/* A tensor over logical axes: q k v o (b, head, position, column), lse (b, head, position), bias and
+ * mask (b, head, i, j), slopes (head), a tensor= its own. Stride 0 broadcasts. */
+typedef struct reference_view {
+    const char *data;
+    dtype type;
+    int64_t extent[4], stride[4]; /* in elements */
+} reference_view;
+
+/* A run: sizes, values and tensors, all resolved and validated. */
+typedef struct reference {
+    const problem *problem;
+    const memory *memory;
+    int64_t b, hq, hkv, sq, sk, d, dv;
+    int64_t offset; /* of the diagonal: row i is at key i + offset */
+    double scale, softcap;
+    int64_t window_left, window_right;
+    bool default_scale;
+    reference_view q, k, v, o, lse, bias, mask, slopes, tensor[problem_max_tensors];
+    expr_program score, maskfn; /* nodes NULL where there is none */
+} reference;
+
+/* How work is spread: a context's way, or one thread. */
+typedef struct reference_parallel {
+    fg_parallel_for_fn run;
+    void *user;
+    int threads;
+} reference_parallel;
+
+/* `outputs`: o and lse must be there; otherwise only what the masks read. */
+fg_status reference_new(reference *out, const memory *m, const problem *p, const fg_args *args, bool outputs,
+                        fg_error *error);
+void reference_free(reference *r);
+
+/* Doubles of scratch that evaluating the user's functions takes. */
+size_t reference_expr_scratch(const reference *r);
+
+/* Element of a view, as a double. */
+double reference_at(const reference_view *v, int64_t a, int64_t b, int64_t c, int64_t d);
+
+/* Where evaluation stands. */
+typedef struct reference_cell {
+    const reference *r;
+    expr_env env;
+    double *scratch; /* reference_expr_scratch doubles */
+    int s, b, h, i, j; /* symbols */
+    int64_t at[4];     /* b, h, i, j */
+} reference_cell;
+
+void reference_cell_init(reference_cell *c, const reference *r, double *scratch);
+void reference_cell_move(reference_cell *c, int64_t b, int64_t h, int64_t i);
+
+/* Keys [*first, *end) hold every one that causal and window leave to row i. */
+void reference_range(const reference *r, int64_t i, int64_t *first, int64_t *end);
+/* Whether every mask keeps key j of the cell's row. */
+bool reference_visible(reference_cell *c, int64_t j);
+/* The final score of key j from the scaled product, with its slope by that product. */
+expr_result reference_score(reference_cell *c, int64_t j, double product);
+
+fg_status reference_pairs(const reference *r, const reference_parallel *parallel, int64_t *pairs, fg_error *error);
+
+/* One row's result; columns are in the group's arrays. */
+typedef struct reference_row {
+    int64_t i, visible; /* visible: keys of finite logit */
+    double max, sum, lse;
+    double product_error; /* max of sqrt(d) |scale| |q| |k| max(1, slope) */
+    double magnitude;     /* the largest met in evaluating the score */
+    bool nan;             /* a logit is NaN or +inf */
+    bool overflow;        /* f32 may overflow on the way: nothing is promised */
+    bool unspecified;     /* something non-finite is behind the mask */
+} reference_row;
+
+/* Up to reference_rows rows of one head. */
+typedef struct reference_group {
+    const reference *r;
+    int64_t b, h;
+    int count;
+    bool careful; /* look at hidden keys too, for what is not finite */
+    reference_row row[reference_rows];
+    int64_t first, end; /* keys looked at */
+    int64_t d_padded, dv_padded, width;
+    double *q, *q_norm, *k, *k_norm, *v, *v_abs; /* converted rows and blocks */
+    double *logits;                              /* [row][width]; -inf where hidden */
+    double *o, *o_abs, *v_sum;                   /* [row][dv_padded] */
+    bool *column_unspecified;                    /* [row][dv_padded] */
+    reference_cell cell;
+    void *block;
+    size_t block_bytes;
+} reference_group;
+
+/* Rows that a group of this problem takes: fewer where there are very many keys. */
+int reference_group_rows(const reference *r);
+fg_status reference_group_new(reference_group *g, const reference *r, fg_error *error);
+void reference_group_free(reference_group *g);
+/* Computes the rows whose `i` are set. */
+void reference_group_compute(reference_group *g);
+
+/* What comparing a group found. */
+typedef struct reference_finding {
+    double ratio; /* largest |error| / bound */
+    int64_t worst[4];
+    double got, expected;       /* at the worst */
+    double error_sum, o_sum;    /* of squares */
+    int64_t rows, elements;     /* elements: of o, that entered the sums */
+} reference_finding;
+
+void reference_compare(const reference_group *g, reference_finding *f);
+
+fg_status reference_check(const reference *r, const reference_parallel *parallel, const fg_check_options *options,
+                          fg_check_report *report, fg_error *error);
+
+#endif

@@ -1,0 +1,225 @@
+/* Rows of one head, computed in float64 over all their keys: logits first, then their softmax. */
+#include "runtime/reference.h"
+
+#include <float.h>
+#include <string.h>
+
+enum { lane_pad = 8 }; /* rows of d or dv doubles are padded with zeros to a multiple of this */
+
+/* Two doubles: what every 64-bit machine has. The loops below are unrolled by hand because sums of
+ * floats are not the compiler's to reorder. */
+typedef double pair __attribute__((vector_size(16), aligned(8), may_alias));
+
+static int64_t padded(int64_t n)
+{
+    return (n + lane_pad - 1) / lane_pad * lane_pad;
+}
+
+int reference_group_rows(const reference *r)
+{
+    int64_t logits = INT64_C(1) << 22;
+    int64_t rows = r->sk > 0 ? logits / r->sk : reference_rows;
+    return rows < 1 ? 1 : rows > reference_rows ? reference_rows : (int)rows;
+}
+
+fg_status reference_group_new(reference_group *g, const reference *r, fg_error *error)
+{
+    *g = (reference_group){ .r = r, .d_padded = padded(r->d), .dv_padded = padded(r->dv), .width = r->sk };
+    size_t rows = (size_t)reference_group_rows(r), d = (size_t)g->d_padded, dv = (size_t)g->dv_padded;
+    double *cell;
+    const struct {
+        double **array;
+        size_t count;
+    } parts[] = {
+        { &g->q, rows * d }, { &g->q_norm, rows }, { &g->k, reference_keys * d }, { &g->k_norm, reference_keys },
+        { &g->v, reference_keys * dv }, { &g->v_abs, reference_keys * dv }, { &g->logits, rows * (size_t)r->sk },
+        { &g->o, rows * dv }, { &g->o_abs, rows * dv }, { &g->v_sum, rows * dv }, { &cell, reference_expr_scratch(r) },
+    };
+    size_t doubles = 0, flags = rows * dv;
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) doubles += parts[k].count;
+    g->block_bytes = doubles * sizeof(double) + flags;
+    double *next = g->block = memory_new(r->memory, 1, g->block_bytes);
+    if (!next) return fail_memory(error);
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        *parts[k].array = next;
+        next += parts[k].count;
+    }
+    g->column_unspecified = (bool *)next;
+    reference_cell_init(&g->cell, r, cell);
+    return FG_OK;
+}
+
+void reference_group_free(reference_group *g)
+{
+    if (g->r) memory_free(g->r->memory, g->block, g->block_bytes);
+    *g = (reference_group){ 0 };
+}
+
+/* ---- Conversion ---- */
+
+static void convert_row(const reference_view *view, int64_t b, int64_t h, int64_t s, double *out)
+{
+    int64_t element = b * view->stride[0] + h * view->stride[1] + s * view->stride[2];
+    int64_t step = view->stride[3] * (dtypes[view->type].bits / 8), n = view->extent[3];
+    const char *from = view->data + element * (dtypes[view->type].bits / 8);
+    if (view->type == DTYPE_f32) { /* the common type, worth a loop of its own */
+        for (int64_t c = 0; c < n; c++) {
+            float x;
+            memcpy(&x, from + c * step, sizeof x);
+            out[c] = x;
+        }
+        return;
+    }
+    for (int64_t c = 0; c < n; c++) out[c] = dtype_load(view->type, from + c * step);
+}
+
+static double dot(const double *x, const double *y, int64_t n)
+{
+    pair sum[4] = { { 0 } };
+    for (int64_t c = 0; c < n; c += lane_pad)
+        for (int k = 0; k < 4; k++)
+            sum[k] += *(const pair *)(x + c + 2 * k) * *(const pair *)(y + c + 2 * k);
+    pair all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    return all[0] + all[1];
+}
+
+static double norm(const double *x, int64_t n)
+{
+    return sqrt(dot(x, x, n));
+}
+
+/* ---- Logits ---- */
+
+static void hide(reference_group *g, reference_row *row, int64_t j, double k_norm)
+{
+    const reference *r = g->r;
+    if (!isfinite(k_norm)) row->unspecified = true;
+    if (!r->bias.data) return;
+    double bias = reference_at(&r->bias, g->b, g->h, row->i, j);
+    if (!(bias < HUGE_VAL)) row->unspecified = true;
+}
+
+/* One visible key: its logit, and its part in the row's bound. */
+static double visible_logit(reference_group *g, reference_row *row, int64_t j, double product, double norms)
+{
+    const reference *r = g->r;
+    expr_result s = reference_score(&g->cell, j, r->scale * product);
+    double largest = sqrt((double)r->d) * fabs(r->scale) * norms;
+    if (isfinite(norms) && fmax(fmax(norms, largest), s.magnitude) > FLT_MAX / 4) row->overflow = true;
+    if (!(s.value < HUGE_VAL)) row->nan = true;
+    if (!isfinite(s.value)) return s.value;
+    row->visible++;
+    row->max = fmax(row->max, s.value);
+    row->magnitude = fmax(row->magnitude, s.magnitude);
+    if (isfinite(norms)) row->product_error = fmax(row->product_error, largest * fmax(1, fabs(s.slope)));
+    return s.value;
+}
+
+static void block_logits(reference_group *g, int64_t j0, int64_t j1)
+{
+    const reference *r = g->r;
+    int64_t d = g->d_padded, hkv = g->h / (r->hq / r->hkv);
+    for (int64_t j = j0; j < j1; j++) {
+        double *k = g->k + (j - j0) * d;
+        convert_row(&r->k, g->b, hkv, j, k);
+        g->k_norm[j - j0] = norm(k, d);
+    }
+    for (int n = 0; n < g->count; n++) {
+        reference_row *row = &g->row[n];
+        reference_cell_move(&g->cell, g->b, g->h, row->i);
+        for (int64_t j = j0; j < j1; j++) {
+            double *logit = &g->logits[n * g->width + j], k_norm = g->k_norm[j - j0];
+            *logit = -HUGE_VAL;
+            if (reference_visible(&g->cell, j)) {
+                double product = dot(g->q + n * d, g->k + (j - j0) * d, d);
+                *logit = visible_logit(g, row, j, product, g->q_norm[n] * k_norm);
+            } else if (g->careful) {
+                hide(g, row, j, k_norm);
+            }
+        }
+    }
+}
+
+/* ---- Softmax and values ---- */
+
+static void add_value(double *o, double *o_abs, double *v_sum, const double *v, const double *v_abs, double p, int64_t n)
+{
+    pair weight = { p, p };
+    for (int64_t c = 0; c < n; c += 2) {
+        *(pair *)(o + c) += weight * *(const pair *)(v + c);
+        *(pair *)(o_abs + c) += weight * *(const pair *)(v_abs + c);
+        *(pair *)(v_sum + c) += *(const pair *)(v_abs + c);
+    }
+}
+
+static void block_values(reference_group *g, int64_t j0, int64_t j1)
+{
+    const reference *r = g->r;
+    int64_t dv = g->dv_padded, hkv = g->h / (r->hq / r->hkv);
+    for (int64_t j = j0; j < j1; j++) {
+        double *v = g->v + (j - j0) * dv;
+        convert_row(&r->v, g->b, hkv, j, v);
+        for (int64_t c = 0; c < dv; c++) g->v_abs[(j - j0) * dv + c] = fabs(v[c]);
+    }
+    for (int n = 0; n < g->count; n++) {
+        reference_row *row = &g->row[n];
+        if (row->nan) continue;
+        for (int64_t j = j0; j < j1; j++) {
+            double logit = g->logits[n * g->width + j];
+            const double *v = g->v + (j - j0) * dv, *v_abs = g->v_abs + (j - j0) * dv;
+            if (logit > -HUGE_VAL) {
+                double p = exp(logit - row->max);
+                row->sum += p;
+                add_value(g->o + n * dv, g->o_abs + n * dv, g->v_sum + n * dv, v, v_abs, p, dv);
+            } else if (g->careful) {
+                for (int64_t c = 0; c < r->dv; c++)
+                    if (!isfinite(v[c])) g->column_unspecified[n * dv + c] = true;
+            }
+        }
+    }
+}
+
+static void finish_row(reference_group *g, int n)
+{
+    reference_row *row = &g->row[n];
+    int64_t dv = g->dv_padded;
+    row->lse = row->nan ? (double)NAN : row->visible ? row->max + log(row->sum) : -HUGE_VAL;
+    double share = row->sum > 0 ? 1 / row->sum : 0; /* a row without keys: O = 0 */
+    for (int64_t c = n * dv; c < n * dv + g->r->dv; c++) {
+        g->o[c] = row->nan ? (double)NAN : row->visible ? g->o[c] * share : 0;
+        g->o_abs[c] *= share;
+        g->v_sum[c] *= share;
+    }
+}
+
+static void start_rows(reference_group *g)
+{
+    const reference *r = g->r;
+    g->first = g->careful ? 0 : r->sk;
+    g->end = g->careful ? r->sk : 0;
+    for (int n = 0; n < g->count; n++) {
+        reference_row *row = &g->row[n];
+        int64_t first, end;
+        *row = (reference_row){ .i = row->i, .max = -HUGE_VAL };
+        reference_range(r, row->i, &first, &end);
+        if (first < end && first < g->first) g->first = first;
+        if (first < end && end > g->end) g->end = end;
+        convert_row(&r->q, g->b, g->h, row->i, g->q + n * g->d_padded);
+        g->q_norm[n] = norm(g->q + n * g->d_padded, g->d_padded);
+    }
+    size_t columns = (size_t)(g->count * g->dv_padded);
+    memset(g->o, 0, columns * sizeof *g->o);
+    memset(g->o_abs, 0, columns * sizeof *g->o_abs);
+    memset(g->v_sum, 0, columns * sizeof *g->v_sum);
+    memset(g->column_unspecified, 0, columns);
+}
+
+void reference_group_compute(reference_group *g)
+{
+    start_rows(g);
+    for (int64_t j = g->first; j < g->end; j += reference_keys)
+        block_logits(g, j, j + reference_keys < g->end ? j + reference_keys : g->end);
+    for (int64_t j = g->first; j < g->end; j += reference_keys)
+        block_values(g, j, j + reference_keys < g->end ? j + reference_keys : g->end);
+    for (int n = 0; n < g->count; n++) finish_row(g, n);
+}

@@ -1,0 +1,85 @@
+% -- Elements of tensors to float and back. Comes in: p, target, need (helper names, as load_bf16).
+% local kv = p.kvdtype
+% if need.load_f32 then
+static inline float load_f32(f32 x) { return x; }
+% end
+% if need.store_f32 then
+static inline f32 store_f32(float x) { return x; }
+% end
+% if need.load_bf16 then
+static inline float load_bf16(bf16 x)
+{
+    union { unsigned u; float f; } bits = { (unsigned)x << 16 };
+    return bits.f;
+}
+% end
+% if need.store_bf16 then
+/* To nearest, ties to even; a NaN stays one. */
+static inline bf16 store_bf16(float x)
+{
+    union { float f; unsigned u; } bits = { x };
+    if (x != x) return (bf16)(bits.u >> 16 | 0x40);
+    return (bf16)((bits.u + 0x7fff + (bits.u >> 16 & 1)) >> 16);
+}
+% end
+% if need.load_f16 then
+static inline float load_f16(f16 x)
+{
+    union { unsigned u; float f; } bits = { (unsigned)(x & 0x7fff) << 13 };
+    bits.f *= 0x1p112f; /* moves the exponent's bias; subnormals become normal */
+    if ((x & 0x7c00) == 0x7c00) bits.u |= 0x7f800000;
+    bits.u |= (unsigned)(x & 0x8000) << 16;
+    return bits.f;
+}
+% end
+% if need.store_f16 then
+/* To nearest, ties to even; above 65519.99 to infinity; a NaN stays one. */
+static inline f16 store_f16(float x)
+{
+    union { float f; unsigned u; } bits = { x }, sum;
+    const unsigned sign = bits.u >> 16 & 0x8000;
+    bits.u &= 0x7fffffff;
+    if (bits.u > 0x7f800000) return (f16)(sign | 0x7e00);
+    if (bits.u >= 0x477ff000) return (f16)(sign | 0x7c00);
+    if (bits.u < 0x38800000) { /* subnormal: 0.5 has its last bit where f16 has */
+        sum.f = bits.f + 0.5f;
+        return (f16)(sign | (sum.u - 0x3f000000));
+    }
+    return (f16)(sign | (bits.u - 0x38000000 + 0xfff + (bits.u >> 13 & 1)) >> 13);
+}
+% end
+% if need.load_row then
+
+/* n elements of a row of K or V. */
+static inline void load_row(float *restrict to, const ${kv} *from, int n)
+{
+    int c = 0;
+%   if kv == "f32" then
+    typedef vf row __attribute__((aligned(${math.min(p.align, 4)})));
+    for (; c + LANES <= n; c += LANES) *(vf *)(to + c) = *(const row *)(from + c);
+%   elseif kv == "bf16" then
+    typedef unsigned short row __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)}), may_alias));
+    for (; c + LANES <= n; c += LANES)
+        *(vu *)(to + c) = __builtin_convertvector(*(const row *)(from + c), vu) << 16;
+%   elseif target.half then
+    for (; c + LANES <= n; c += LANES)
+        __asm__("vcvtph2ps %1, %0" : "=v"(*(vf *)(to + c)) : "m"(*(const f16 (*)[LANES])(from + c)));
+%   end
+    for (; c < n; c++) to[c] = load_${kv}(from[c]);
+}
+% end
+% for _, kind in ipairs { "f32", "bf16", "f16", "i32", "u8" } do
+%   local name = "gather_" .. kind
+%   if need[name] then
+%     local vector = (kind == "i32" or kind == "u8") and "vi" or "vf"
+%     local load = vector == "vf" and "load_" .. kind or ""
+
+/* An element a lane, `stride` elements apart by its index. */
+static inline ${vector} ${name}(const ${kind} *from, i64 stride, vi index)
+{
+    ${vector} x;
+    for (int l = 0; l < LANES; l++) x[l] = ${load}(from[index[l] * stride]);
+    return x;
+}
+%   end
+% end

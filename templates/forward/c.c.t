@@ -1,0 +1,280 @@
+% -- Attention forward in C. Comes in: p (a problem that forward/c.lua takes), cfg (its config), target, variant, slots.
+% assert(cfg.keys >= cfg.mk, "a key tile holds at least one register block")
+% assert(p.b and p.sq and p.sk, "this schedule needs static dimensions")
+%
+% local V, MK, MV = cfg.vectors, cfg.mk, cfg.mv
+% local KEYS = ceildiv(cfg.keys, MK) * MK
+% local COLUMNS = ceildiv(p.dv, MV) * MV
+% local BLOCK = V * target.lanes
+% local ROWS = BLOCK * cfg.blocks
+% local group = p.hq // p.hkv
+% local has_score = variant.score.name ~= "s"
+% local code = variant:code { lanes = "i" }
+% local bounds = variant:tiles()
+% local reversed = p.causal and "TILES - 1 - task % TILES" or "task % TILES"
+%
+/* softmax(q k^T) v for ${p.text}
+ * A task is ROWS query rows of one head. The lanes of a vector are query rows: S^T = K Q^T and
+ * O^T += V^T P^T take K and V element by element, broadcast to all lanes. */
+% include "templates/common/types.c.t"
+
+enum {
+    B = ${p.b}, HQ = ${p.hq}, SQ = ${p.sq}, SK = ${p.sk}, D = ${p.d}, DV = ${p.dv},
+    VECTORS = ${V},      /* of query rows in a register block */
+    MK = ${MK}, MV = ${MV}, /* keys and value columns in a register block */
+    BLOCK = ${BLOCK}, BLOCKS = ${cfg.blocks}, ROWS = ${ROWS},
+    KEYS = ${cfg.keys},     /* keys a tile */
+    COLUMNS = ${COLUMNS},   /* DV, padded to register blocks */
+    TILES = ${ceildiv(p.sq, ROWS)},
+};
+
+struct args {
+% for _, slot in ipairs(slots) do
+    ${slot.ctype}${slot.field};
+% end
+};
+
+/* What a register block of query rows carries from one key tile to the next. */
+struct block {
+    vf q[D][VECTORS];       /* scaled */
+    vf o[COLUMNS][VECTORS];
+    vf top[VECTORS], sum[VECTORS];
+};
+
+struct scratch {
+    struct block block[BLOCKS];
+    vf s[${KEYS}][VECTORS];
+    f32 k[${KEYS}][D], v[KEYS][COLUMNS];
+};
+
+% include "templates/common/math.c.t"
+% include "templates/common/convert.c.t"
+
+/* Rows [0, n) of a tile, and copies of the last one up to a whole register block. */
+static void stage_k(f32 (*restrict to)[D], const ${p.kvdtype} *from, i64 stride, int n)
+{
+    for (int r = 0; r < (n + MK - 1) / MK * MK; r++)
+        load_row(to[r], from + (r < n ? r : n - 1) * stride, D);
+}
+
+static void stage_v(f32 (*restrict to)[COLUMNS], const ${p.kvdtype} *from, i64 stride, int n)
+{
+    for (int r = 0; r < n; r++) {
+        load_row(to[r], from + r * stride, DV);
+        for (int c = DV; c < COLUMNS; c++) to[r][c] = 0;
+    }
+}
+
+static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 stride, int n, f32 scale)
+{
+    f32 *q = (f32 *)to->q;
+    for (int r = 0; r < BLOCK; r++) {
+        const ${p.dtype} *row = from + (r < n ? r : n - 1) * stride;
+        for (int c = 0; c < D; c++) q[c * BLOCK + r] = load_${p.dtype}(row[c]) * scale;
+    }
+    for (int v = 0; v < VECTORS; v++) {
+        to->top[v] = splat_f(-INF);
+        to->sum[v] = splat_f(0);
+        for (int c = 0; c < COLUMNS; c++) to->o[c][v] = splat_f(0);
+    }
+}
+
+/* S^T = K Q^T for MK keys; their maximum joins top. */
+static void scores(vf (*restrict s)[VECTORS], const f32 (*restrict k)[D], const vf (*restrict q)[VECTORS],
+                   vf *restrict top)
+{
+    vf sum[MK][VECTORS];
+    for (int r = 0; r < MK; r++)
+        for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_f(0);
+    for (int c = 0; c < D; c++)
+        for (int r = 0; r < MK; r++)
+            for (int v = 0; v < VECTORS; v++) sum[r][v] += k[r][c] * q[c][v];
+    for (int r = 0; r < MK; r++)
+        for (int v = 0; v < VECTORS; v++) {
+            s[r][v] = sum[r][v];
+            top[v] = max_vf(top[v], sum[r][v]);
+        }
+}
+
+/* S becomes P = exp(S - top); returns in `shrink` what the sums and O so far are worth by the new maximum. */
+static void softmax(vf (*restrict s)[VECTORS], struct block *restrict x, const vf *top, vf *restrict shrink, int n)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        const vf top2 = select_f(top[v] == -INF, splat_f(0), top[v] * LOG2E); /* every key hidden so far */
+        shrink[v] = exp2_vf(x->top[v] * LOG2E - top2);
+        vf sum = x->sum[v] * shrink[v];
+        for (int r = 0; r < n; r++) {
+            s[r][v] = exp2_vf(s[r][v] * LOG2E - top2);
+            sum += s[r][v];
+        }
+        x->sum[v] = sum;
+        x->top[v] = top[v];
+    }
+}
+
+/* O^T = O^T shrink + V^T P^T for MV value columns. */
+static void accumulate(vf (*restrict o)[VECTORS], const f32 *restrict value, const vf (*restrict p)[VECTORS],
+                       const vf *restrict shrink, int n)
+{
+    vf sum[MV][VECTORS];
+    for (int c = 0; c < MV; c++)
+        for (int v = 0; v < VECTORS; v++) sum[c][v] = o[c][v] * shrink[v];
+    for (int r = 0; r < n; r++, value += COLUMNS)
+        for (int c = 0; c < MV; c++)
+            for (int v = 0; v < VECTORS; v++) sum[c][v] += value[c] * p[r][v];
+    for (int c = 0; c < MV; c++)
+        for (int v = 0; v < VECTORS; v++) o[c][v] = sum[c][v];
+}
+
+/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; both for a row without visible keys as if V were 0. */
+static void finish(const struct block *x, ${p.odtype} *o, i64 stride${p.lse and ", f32 *lse, i64 lse_stride" or ""}, int n)
+{
+    vf share[VECTORS];
+    for (int v = 0; v < VECTORS; v++) share[v] = select_f(x->sum[v] == 0, splat_f(0), 1 / x->sum[v]);
+    for (int r = 0; r < n; r++) {
+        for (int c = 0; c < DV; c++) o[r * stride + c] = store_${p.odtype}(((const f32 *)x->o)[c * BLOCK + r] * ((const f32 *)share)[r]);
+    }
+% if p.lse then
+    vf logs[VECTORS];
+    for (int v = 0; v < VECTORS; v++) logs[v] = select_f(x->sum[v] == 0, splat_f(-INF), x->top[v] + log_vf(x->sum[v]));
+    for (int r = 0; r < n; r++) lse[r * lse_stride] = ((const f32 *)logs)[r];
+% end
+}
+
+% -- One pass over the raw scores of a tile: the variant's score, and with `masked` its mask.
+% local function adjust(masked)
+            vi i[VECTORS];
+            for (int v = 0; v < VECTORS; v++) {
+                i[v] = min_vi(splat_i(i0 + v * LANES) + LANE, splat_i(SQ - 1));
+% for _, t in ipairs(code.row) do if masked or t.roots.score then
+                ${t.name}[v] = ${t.text};
+% end end
+            }
+            for (int r = 0; r < n; r++) {
+                const int j = lo + r;
+% for _, t in ipairs(code.column) do if masked or t.roots.score then
+                const ${t.ctype} ${t.name} = ${t.text};
+% end end
+                for (int v = 0; v < VECTORS; v++) {
+                    const vf s = t->s[r][v];
+% for _, t in ipairs(code.element) do if masked or t.roots.score then
+                    const ${t.ctype} ${t.name} = ${t.text};
+% end end
+% if masked then
+                    t->s[r][v] = select_f(${code.value.keep}, ${code.value.score}, splat_f(-INF));
+% else
+                    t->s[r][v] = ${code.value.score};
+% end
+                    top[v] = max_vf(top[v], t->s[r][v]);
+                }
+            }
+% end
+
+% if not bounds.always then
+struct range {
+    int first, last, full_first, full_last;
+};
+
+% end
+void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
+{
+% for _, read in ipairs(variant.reads) do
+    const ${read.type} *${read.name} = a->${read.name};
+%   for k = 1, #read.dims do
+    const i64 ${read.name}_${k - 1} = a->${read.name}_${k - 1};
+%   end
+% end
+% for _, param in ipairs(variant.params) do
+    const ${param.type == "int" and "int" or "f32"} ${param.name} = (${param.type == "int" and "int" or "f32"})a->${param.name};
+% end
+% for _, temporary in ipairs(code.launch) do
+    const ${temporary.ctype} ${temporary.name} = ${temporary.text};
+% end
+    for (i64 task = first; task < last; task++) {
+        const int tile = (int)(${reversed});
+        const int h = (int)(task / TILES % HQ), b = (int)(task / TILES / HQ);
+        const int row = tile * ROWS, rows = SQ - row < ROWS ? SQ - row : ROWS;
+        const int blocks = (rows + BLOCK - 1) / BLOCK;
+        const ${p.dtype} *q = a->q + b * a->q_b + h * a->q_h + row * a->q_s;
+        const ${p.kvdtype} *k = a->k + b * a->k_b + ${group == 1 and "h" or "h / " .. group} * a->k_h;
+        const ${p.kvdtype} *value = a->v + b * a->v_b + ${group == 1 and "h" or "h / " .. group} * a->v_h;
+% for _, temporary in ipairs(code.head) do
+        const ${temporary.ctype} ${temporary.name} = ${temporary.text};
+% end
+        for (int x = 0; x < blocks; x++)
+            stage_q(&t->block[x], q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK, (f32)a->scale);
+
+% if bounds.always then
+        const int from = 0, to = SK;
+% else
+        struct range range[BLOCKS]; /* of the keys that some row of a block sees, and that all do */
+        int from = SK, to = 0;
+        for (int x = 0; x < blocks; x++) {
+            const int i0 = row + x * BLOCK, i1 = min_i(i0 + BLOCK, SQ) - 1;
+            (void)i1;
+            range[x] = (struct range){
+                .first = ${bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"},
+                .last = ${bounds.last and ("min_i(SK, %s)"):format(bounds.last) or "SK"},
+                .full_first = ${bounds.full_first or "0"},
+                .full_last = ${bounds.full_last or "SK"},
+            };
+            from = min_i(from, range[x].first);
+            to = max_i(to, range[x].last);
+        }
+% end
+        for (int tile_first = from; tile_first < to; tile_first += KEYS) {
+            const int tile_last = min_i(tile_first + KEYS, to), keys = tile_last - tile_first;
+            stage_k(t->k, k + tile_first * a->k_s, a->k_s, keys);
+            stage_v(t->v, value + tile_first * a->v_s, a->v_s, keys);
+            for (int x = 0; x < blocks; x++) {
+                struct block *block = &t->block[x];
+                vf top[VECTORS], shrink[VECTORS];
+                for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
+% if bounds.always then
+                const int skip = 0, n = keys;
+% else
+                const int skip = max_i(0, range[x].first - tile_first) / MK * MK;
+                const int n = min_i(tile_last, range[x].last) - tile_first - skip;
+                if (n <= 0) continue;
+% end
+% if has_score or not bounds.always then
+                const int i0 = row + x * BLOCK, j0 = tile_first + skip;
+% end
+% if not bounds.always then
+                const int i1 = min_i(i0 + BLOCK, SQ) - 1, j1 = j0 + n - 1;
+                (void)i1;
+%   if bounds.empty then
+                if (${bounds.empty}) continue;
+%   end
+                const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and " && " .. bounds.full or ""};
+% end
+                for (int r = 0; r < n; r += MK)
+                    scores(t->s + r, (const f32 (*)[D])t->k + skip + r, block->q, top);
+% if has_score and bounds.always then
+%   adjust(false)
+% elseif has_score then
+                for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
+                if (full) {
+%   adjust(false)
+                } else {
+%   adjust(true)
+                }
+% elseif not bounds.always then
+                if (!full) {
+                    for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
+%   adjust(true)
+                }
+% end
+                softmax(t->s, block, top, shrink, n);
+                for (int c = 0; c < COLUMNS; c += MV)
+                    accumulate(block->o + c, &t->v[skip][c], t->s, shrink, n);
+            }
+        }
+        ${p.odtype} *o = a->o + b * a->o_b + h * a->o_h + row * a->o_s;
+% if p.lse then
+        f32 *lse = a->lse + b * a->lse_b + h * a->lse_h + row * a->lse_s;
+% end
+        for (int x = 0; x < blocks; x++)
+            finish(&t->block[x], o + x * BLOCK * a->o_s, a->o_s${p.lse and ", lse + x * BLOCK * a->lse_s, a->lse_s" or ""}, min_i(BLOCK, rows - x * BLOCK));
+    }
+}

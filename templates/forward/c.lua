@@ -1,0 +1,142 @@
+-- Schedule `c`, forward: lanes of a vector are query rows.
+-- S^T = K Q^T and O^T += V^T P^T read K and V one element at a time, broadcast to all lanes; neither
+-- needs a transposed copy, and maxima and sums over keys never cross lanes.
+
+local function ceildiv(a, b) return -(-a // b) end
+
+local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
+
+local function lanes(dev) return require("templates.target.c").new(dev.isa).lanes end
+
+local function refuses(p)
+  if p.dir ~= "fwd" then return "it computes forward only" end
+  for _, key in ipairs { "dtype", "kvdtype", "odtype" } do
+    if not element_bytes[p[key]] then return "it takes f32, f16 and bf16, not " .. key .. "=" .. p[key] end
+  end
+  if p.lens then return "it takes no lens=" end
+  if p.page > 0 then return "it takes no page=" end
+  if p.dropout then return "it takes no dropout=" end
+  if p.sinks then return "it takes no sinks" end
+  for _, key in ipairs { "b", "sq", "sk" } do
+    if not p[key] then return "it takes no " .. key .. "=*" end
+  end
+end
+
+local axes = {
+  { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
+  { name = "blocks", values = { 1, 2, 3, 4 }, about = "register blocks of query rows in a task" },
+  { name = "mk", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "keys in a register block of S" },
+  { name = "mv", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "value columns in a register block of O" },
+  { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
+}
+
+local function registers(dev) return require("templates.target.c").new(dev.isa).registers end
+
+-- Bytes of a worker's scratch, as the template lays it out.
+local function scratch(cfg, p, dev)
+  local vector = 4 * lanes(dev)
+  local keys = ceildiv(cfg.keys, cfg.mk) * cfg.mk
+  local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
+  local a_block = (p.d + columns + 2) * cfg.vectors * vector
+  return cfg.blocks * a_block + keys * cfg.vectors * vector
+    + 4 * (keys * (p.d + 16) + cfg.keys * (columns + 16)) + 256
+end
+
+local constraints = {
+  {
+    name = "accumulators leave registers for a column of Q or P and a broadcast",
+    holds = function(cfg, p, dev)
+      local most = registers(dev) - cfg.vectors - 1
+      return cfg.mk * cfg.vectors <= most and cfg.mv * cfg.vectors <= most
+    end,
+  },
+  {
+    name = "accumulators hide the latency of a multiply-add",
+    holds = function(cfg, p, dev)
+      local least = registers(dev) == 32 and 8 or 6
+      return cfg.mk * cfg.vectors >= least and cfg.mv * cfg.vectors >= least
+    end,
+  },
+  { name = "a tile holds a register block of keys", holds = function(cfg) return cfg.mk <= cfg.keys end },
+  { name = "a block of value columns is not mostly padding",
+    holds = function(cfg, p) return cfg.mv <= 2 or cfg.mv < 2 * p.dv end },
+  {
+    name = "a task is not mostly padding",
+    holds = function(cfg, p, dev)
+      local rows = cfg.vectors * cfg.blocks * lanes(dev)
+      return cfg.vectors * cfg.blocks == 1 or rows < 2 * math.max(p.sq, 1)
+    end,
+  },
+  { name = "a tile is not mostly padding",
+    holds = function(cfg, p) return cfg.keys == 24 or cfg.keys < 2 * math.max(p.sk, 1) end },
+  { name = "scratch fits the second-level cache",
+    holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 4 << 20) end },
+}
+
+-- Cycles a (row vector, key) pair, roughly: multiply-adds at the rate that loads allow, softmax, the
+-- staging of K and V shared by the rows of a task, and what padding wastes.
+local function prior(cfg, p, dev)
+  local rows = cfg.vectors * cfg.blocks * lanes(dev)
+  local function block(m, n) return n * math.max(0.5, (m + cfg.vectors) / (2 * m * cfg.vectors)) end
+  local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
+  local dots = block(cfg.mk, p.d) + block(cfg.mv, columns) * (1 + 2 / cfg.keys)
+  local staging = (p.d + columns) / (cfg.vectors * cfg.blocks * lanes(dev))
+  local bytes = scratch(cfg, p, dev)
+  local spill = bytes > dev.l1_bytes and 0.04 * (p.d + p.dv) * math.min(1, bytes / (4 * dev.l1_bytes)) or 0
+  local padded = ceildiv(math.max(p.sq, 1), rows) * rows / math.max(p.sq, 1)
+  local tasks = (p.b * p.hq) * ceildiv(math.max(p.sq, 1), rows)
+  local idle = ceildiv(tasks, dev.threads) * dev.threads / math.max(tasks, 1)
+  return (dots + 10 + staging + spill) * padded * idle
+end
+
+-- One table makes the kernel's argument struct and what the runtime fills it with.
+local function slots(p, cfg, variant)
+  local list = {}
+  local function add(slot) list[#list + 1] = slot end
+  local dims = p.layout == "bshd" and { b = 0, s = 1, h = 2 } or { b = 0, h = 1, s = 2 }
+  local types = { q = p.dtype, k = p.kvdtype, v = p.kvdtype, o = p.odtype }
+  for _, name in ipairs { "q", "k", "v", "o" } do
+    local const = name == "o" and "" or "const "
+    add { kind = "pointer", name = name, field = name, ctype = const .. types[name] .. " *" }
+    for _, dim in ipairs { "b", "h", "s" } do
+      add { kind = "stride", name = name, dim = dims[dim], field = name .. "_" .. dim, ctype = "i64 " }
+    end
+  end
+  if p.lse then
+    add { kind = "pointer", name = "lse", field = "lse", ctype = "f32 *" }
+    for dim, letter in ipairs { "b", "h", "s" } do
+      add { kind = "stride", name = "lse", dim = dim - 1, field = "lse_" .. letter, ctype = "i64 " }
+    end
+  end
+  for _, read in ipairs(variant.reads) do
+    add { kind = "pointer", name = read.name, field = read.name, ctype = "const " .. read.type .. " *" }
+    for k, dim in ipairs(read.dims) do
+      add { kind = "stride", name = read.name, dim = dim, field = read.name .. "_" .. k - 1, ctype = "i64 " }
+    end
+  end
+  add { kind = "real", name = "scale", field = "scale", ctype = "double " }
+  for _, param in ipairs(variant.params) do
+    local kind = param.type == "int" and "int" or "real"
+    add { kind = kind, name = param.name, field = param.name, ctype = kind == "int" and "i64 " or "double " }
+  end
+  return list
+end
+
+local function steps(p, cfg, dev)
+  local rows = cfg.vectors * cfg.blocks * lanes(dev)
+  return { {
+    entry = "attention",
+    tasks = ("b * hq * ((sq + %d) // %d)"):format(rows - 1, rows),
+    scratch = tostring(scratch(cfg, p, dev)),
+  } }
+end
+
+return {
+  template = "templates/forward/c.c.t",
+  refuses = refuses,
+  axes = axes,
+  constraints = constraints,
+  prior = prior,
+  slots = slots,
+  steps = steps,
+}

@@ -1,0 +1,25 @@
+/* What the Check programs share. */
+#ifndef TESTS_SUPPORT_H
+#define TESTS_SUPPORT_H
+
+#include <check.h>
+#include <stddef.h>
+
+/* Runs the tests, the last of which is NULL, each in a process of its own; main's exit code. ctest
+ * limits the time, Check does not. */
+int support_run(const char *name, const TTest *const *tests);
+
+/* How many problems a drawn sweep takes: FLASHGEN_TEST_SWEEP, or 300. */
+int support_sweep(void);
+
+/* Which share of its work this process does, of how many: 0 of 1, unless the test's ctest line says
+ * otherwise. */
+void support_shard(int *index, int *count);
+
+/* The path of a file of the source tree, as "tests/data/x.npy", for the caller to free. */
+char *support_path(const char *name);
+
+/* The file's bytes with a zero behind them, for the caller to free, or NULL. `size` may be NULL. */
+char *support_read(const char *path, size_t *size);
+
+#endif
