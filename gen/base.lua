@@ -48,6 +48,8 @@ end
 
 local function sorted_pairs(t)
   if type(t) ~= "table" then error("pairs of a " .. type(t), 2) end
+  local meta = getmetatable(t)
+  if type(meta) == "table" and meta.__pairs then return meta.__pairs(t) end
   local keys, k = {}, 0
   for key in next, t do
     if type(key) ~= "number" and type(key) ~= "string" then

@@ -108,12 +108,12 @@ fg_status lua_host_run(lua_host *h, lua_CFunction body, void *data, fg_error *er
 static void run_base(lua_State *L)
 {
     fg_error error;
-    const char *text;
+    const char *bytes;
     size_t size;
-    fg_status s = files_read(lua_host_files(L), "gen/base.lua", &text, &size, &error);
+    fg_status s = files_read(lua_host_files(L), "gen/base.lua", &bytes, &size, &error);
     if (s != FG_OK) lua_host_fail(L, s, error.text);
-    if (!text) lua_host_fail(L, FG_INTERNAL, "'gen/base.lua' is missing from the library");
-    if (luaL_loadbufferx(L, text, size, "@gen/base.lua", "t") != LUA_OK) lua_error(L);
+    if (!bytes) lua_host_fail(L, FG_INTERNAL, "'gen/base.lua' is missing from the library");
+    if (luaL_loadbufferx(L, bytes, size, "@gen/base.lua", "t") != LUA_OK) lua_error(L);
     lua_push_primitives(L);
     lua_call(L, 1, 0);
 }

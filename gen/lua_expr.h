@@ -1,28 +1,41 @@
-/* Expressions in Lua: the library `expr`, and the way back from a Lua value to its node.
+/* Expressions in Lua: the library `expr` (lua_open_expr of gen/lua.h).
  *
- *   pool = expr.pool()                 with all that the problem declares
- *   pool:variable(name, type)          declares it (or finds it, if it is one of that type); its node
+ *   pool = expr.pool()                    with all that the problem declares
+ *   pool:variable(name, type)             its node; declared unless it is there
+ *   pool:symbol(name)                     a variable's node or a static dim's constant, or nil
  *   pool:declare_tensor(name, type, {extent nodes})
- *   pool:symbol(name)                  the variable's node, or nil; a static dim's is its constant
- *   pool:tensor(name)                  { name, type, extent = {nodes} }, or nil
- *   pool:parse("score"|"mask", text, where), pool:user("score"|"maskfn") (nil where there is none)
- *   pool:int(n) pool:float(x) pool:bool(b) pool:make(op, ...) pool:read(name, ...)
+ *   pool:tensor(name)                     { name, type, extent = {nodes} }, or nil
+ *   pool:parse("score"|"mask", source, where)
+ *   pool:user("score"|"maskfn")           the problem's own function, or nil
+ *   pool:int(n), pool:float(x), pool:bool(b), pool:make(op, operands...), pool:read(name, indices...)
  *   pool:substitute(root, name, node), pool:format("score"|"mask", root), pool:count()
  *
- * A node has op, type, value (constants), name (variables, reads), id, pool, literal (a float constant's
- * shortest text), operands [1] .. [#n], and n:depends_on(name). Equal nodes of a pool are the same Lua
- * value. What cannot be made is a Lua error. */
+ * A node has op, type, id, pool, name (variable, read), value (constant), operands [1] .. [#n] and
+ * n:depends_on(name). Equal nodes are one Lua value, so they can be keys. Types are "bool", "int", "float". */
 #ifndef GEN_LUA_EXPR_H
 #define GEN_LUA_EXPR_H
 
-#include "gen/core/problem.h"
+#include "gen/lua.h"
 
-#include <lua.h>
+/* User value 1 of a pool: its nodes by id, which makes equal nodes one value. */
+typedef struct lua_pool {
+    expr_pool *pool; /* NULL once collected */
+    const problem *problem;
+    const memory *memory;
+    text source; /* of a node that is being formatted: here it is freed whatever Lua throws */
+} lua_pool;
 
-/* Sets the global `expr`. `p` and `m` outlive the state. */
-void lua_open_expr(lua_State *L, const problem *p, const memory *m);
+/* The node at stack index `index`, or 0; `pool` (or NULL) receives its pool. */
+expr lua_to_expr(lua_State *L, int index, const expr_pool **pool);
 
-/* The node at `index`, or 0 if that is no node; `pool`, which may be NULL, receives its pool. */
-expr lua_to_expr(lua_State *L, int index, expr_pool **pool);
+/* gen/lua_node.c, for lua_expr.c */
+void lua_open_node(lua_State *L);
+/* Pushes the node; `pool` is the stack index of its pool. Raises what made it 0. */
+int lua_push_node(lua_State *L, int pool, expr id);
+int lua_push_source(lua_State *L, lua_pool *owner, expr_kind kind, expr root);
+expr lua_check_node(lua_State *L, int index, const lua_pool *owner);
+_Noreturn void lua_memory_error(lua_State *L);
+
+extern const char *const lua_expr_types[]; /* by expr_type, NULL behind the last */
 
 #endif

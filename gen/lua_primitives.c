@@ -10,12 +10,12 @@
 static int primitive_read(lua_State *L)
 {
     fg_error error;
-    const char *text;
+    const char *bytes;
     size_t size;
-    fg_status s = files_read(lua_host_files(L), luaL_checkstring(L, 1), &text, &size, &error);
+    fg_status s = files_read(lua_host_files(L), luaL_checkstring(L, 1), &bytes, &size, &error);
     if (s != FG_OK) lua_host_fail(L, s, error.text);
-    if (text)
-        lua_pushlstring(L, text, size);
+    if (bytes)
+        lua_pushlstring(L, bytes, size);
     else
         lua_pushnil(L);
     return 1;

@@ -92,7 +92,8 @@ function make.kernel(p, dev, options)
     slots = names.slots, steps = names.steps }
 end
 
--- The kernel that measures multiply-adds: templates/common/peak.lua gives its template and what a round costs.
+-- The kernel that measures multiply-adds. templates/common/peak.lua gives its template, the flops of a round
+-- and the scratch of a worker.
 function make.peak(dev, options)
   strict(dev, "the device", {})
   local body = require "templates.common.peak"

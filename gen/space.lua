@@ -44,65 +44,111 @@ local function copy(cfg)
   return result
 end
 
--- Iterates every choice that agrees with `pinned`, the last axis fastest. The table is the same each time.
-function space:choices(pinned)
-  local cfg, index, values = nil, {}, {}
-  for k, name in ipairs(self.axes) do
-    values[k] = pinned[name] ~= nil and { pinned[name] } or self.values[name]
-  end
-  local function start()
-    cfg = setmetatable({}, strict)
-    for k, name in ipairs(self.axes) do index[k], cfg[name] = 1, values[k][1] end
-    return cfg
-  end
-  return function()
-    if not cfg then return start() end
-    for k = #self.axes, 1, -1 do
-      index[k] = index[k] < #values[k] and index[k] + 1 or 1
-      cfg[self.axes[k]] = values[k][index[k]]
-      if index[k] > 1 then return cfg end
-    end
-  end
+-- A config to look at, and `seen.last`, the last axis that was looked at since it was set to 0.
+local function watch(self, cfg)
+  local place, seen = {}, { last = 0 }
+  for k, name in ipairs(self.axes) do place[name] = k end
+  return setmetatable({}, {
+    __index = function(_, name)
+      local k = place[name] or strict.__index(nil, name)
+      if k > seen.last then seen.last = k end
+      return cfg[name]
+    end,
+    __newindex = function() error("a config is for reading", 2) end,
+    __pairs = function()
+      seen.last = #self.axes
+      return pairs(cfg)
+    end,
+  }), seen
 end
 
--- The number of the first constraint that `cfg` violates, or nil.
-function space:violated(cfg)
-  for k, constraint in ipairs(self.constraints) do
-    if not constraint.holds(cfg, self.p, self.dev) then return k end
+-- A walk's place: one choice for each axis.
+local function start(self, pinned)
+  local place = { axes = self.axes, values = {}, index = {}, cfg = setmetatable({}, strict) }
+  for k, name in ipairs(self.axes) do
+    place.values[k] = pinned[name] ~= nil and { pinned[name] } or self.values[name]
+    place.index[k], place.cfg[name] = 1, place.values[k][1]
   end
+  return place
+end
+
+-- How many choices are left, this one included, before axis `depth` or one before it must change.
+local function rest(place, depth)
+  local choices, done = 1, 0
+  for k = #place.axes, depth + 1, -1 do
+    done = done + (place.index[k] - 1) * choices
+    choices = choices * #place.values[k]
+  end
+  return choices - done
+end
+
+-- To the next choice that differs in axis `depth` or before: the first axis that changed, or nil at the end.
+local function advance(place, depth)
+  local index, values = place.index, place.values
+  while depth > 0 and index[depth] == #values[depth] do depth = depth - 1 end
+  if depth == 0 then return nil end
+  index[depth] = index[depth] + 1
+  for k = depth + 1, #index do index[k] = 1 end
+  for k = depth, #index do place.cfg[place.axes[k]] = values[k][index[k]] end
+  return depth
+end
+
+-- Visits the legal configs that agree with `pinned`, in axis order, the last axis fastest; gives the tally
+-- that explain() describes. What a constraint said holds until an axis that it looked at changes, so a
+-- violation skips all choices that share it, unless `exact` asks which constraint comes first at each.
+local function walk(self, pinned, exact, visit)
+  local place = start(self, pinned)
+  local view, seen = watch(self, place.cfg)
+  local tally, holds = { total = 0, legal = 0, removed = {} }, {}
+  for k, constraint in ipairs(self.constraints) do tally.removed[k] = { name = constraint.name, count = 0 } end
+
+  -- The first violated constraint, or nil, when `changed` is the first axis to have changed.
+  local function violated(changed)
+    for k = 1, #self.constraints do
+      if holds[k] and holds[k] >= changed then holds[k] = nil end
+    end
+    for k, constraint in ipairs(self.constraints) do
+      if not holds[k] then
+        seen.last = 0
+        local legal = constraint.holds(view, self.p, self.dev)
+        holds[k] = legal and seen.last or nil
+        if not legal then return k end
+      end
+    end
+  end
+
+  local changed = 0
+  while changed do
+    local k, depth = violated(changed), #self.axes
+    if k and not exact then depth = seen.last end
+    local points = rest(place, depth)
+    tally.total = tally.total + points
+    if k then
+      tally.removed[k].count = tally.removed[k].count + points
+    else
+      tally.legal = tally.legal + 1
+      visit(place.cfg)
+    end
+    changed = advance(place, depth)
+  end
+  return tally
 end
 
 -- Iterates the legal configs, in axis order.
 function space:points()
-  local choice = self:choices {}
+  local list, k = {}, 0
+  walk(self, {}, false, function(cfg) list[#list + 1] = copy(cfg) end)
   return function()
-    for cfg in choice do
-      if not self:violated(cfg) then return copy(cfg) end
-    end
+    k = k + 1
+    return list[k]
   end
 end
 
 ---- Choosing ----
 
-local function count(self, pinned, visit)
-  local tally = { total = 0, legal = 0, removed = {} }
-  for k, constraint in ipairs(self.constraints) do tally.removed[k] = { name = constraint.name, count = 0 } end
-  for cfg in self:choices(pinned) do
-    tally.total = tally.total + 1
-    local k = self:violated(cfg)
-    if k then
-      tally.removed[k].count = tally.removed[k].count + 1
-    else
-      tally.legal = tally.legal + 1
-      visit(cfg)
-    end
-  end
-  return tally
-end
-
 -- { total=, legal=, removed={ {name=, count=}, ... } }: a point counts for the first constraint it violates.
 function space:explain(pinned)
-  return count(self, pinned or {}, function() end)
+  return walk(self, pinned or {}, true, function() end)
 end
 
 -- Why nothing is legal: the constraints that remove something, with how much.
@@ -119,13 +165,12 @@ end
 -- The legal config of least prior(cfg, p, dev) that agrees with `pinned`, the first of equals; or nil and why.
 function space:best(prior, pinned)
   local best, least = nil, nil
-  local tally = count(self, pinned or {}, function(cfg)
+  local tally = walk(self, pinned or {}, false, function(cfg)
     local cost = prior(cfg, self.p, self.dev)
-    assert(math.type(cost) and cost == cost, "the prior of " .. self:format(cfg) .. " is no number")
+    if not math.type(cost) or cost ~= cost then error("the prior of " .. self:format(cfg) .. " is no number") end
     if not least or cost < least then best, least = copy(cfg), cost end
   end)
-  if best then return best end
-  return nil, reason(tally)
+  return best, not best and reason(tally) or nil
 end
 
 ---- Text ----

@@ -21,8 +21,10 @@ typedef struct launch {
 
 typedef struct backend {
     const char *target;
-    fg_status (*compile)(binary *out, const fg_context *context, const char *text, size_t length, fg_error *error);
-    fg_status (*load)(void **module, const fg_context *context, const binary *compiled, fg_error *error);
+    fg_status (*compile)(binary *out, const fg_context *context, const char *text, size_t length,
+                         fg_error *error);
+    fg_status (*load)(void **module, const fg_context *context, const binary *compiled,
+                      fg_error *error);
     void *(*find)(void *module, const char *entry); /* or NULL */
     fg_status (*launch)(const fg_context *context, const launch *what, fg_error *error);
     void (*unload)(void *module);

@@ -14,10 +14,12 @@ fg_status compiler_flags_make(fg_context *context, const char *further, fg_error
 /* First line of `--version`, asked once; NULL when there is no compiler or it does not say. */
 fg_status compiler_version(const char **out, fg_context *context, fg_error *error);
 
-fg_status compiler_run(binary *out, const fg_context *context, const char *text, size_t length, fg_error *error);
+fg_status compiler_run(binary *out, const fg_context *context, const char *text, size_t length,
+                       fg_error *error);
 
 /* A shared object in memory, loaded, each under a name of its own. */
-fg_status module_load(void **out, const fg_context *context, const binary *compiled, fg_error *error);
+fg_status module_load(void **out, const fg_context *context, const binary *compiled,
+                      fg_error *error);
 void *module_find(void *module, const char *entry);
 void module_unload(void *module);
 

@@ -12,10 +12,10 @@
 /* Nothing that changes a result behind the kernel's back: no -ffast-math, which would also set flush-to-zero
  * in the host when it loads the kernel, and no -march=native, which is not what CPUID says in this process.
  * Errno and traps are nobody's. Kernels need no start files; a memcpy that the compiler makes up is the
- * host's. The linker plugin is for link-time optimisation: without it a tenth of the time is saved. */
-#define FLAGS_kernel                                                                                         \
+ * host's. */
+#define FLAGS_kernel                                                                               \
     "-O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv"
-#define FLAGS_bare " -nostdlib"
+#define FLAGS_bare "-nostdlib"
 
 static bool executable(const char *path)
 {
@@ -94,10 +94,12 @@ fg_status compiler_flags_make(fg_context *context, const char *further, fg_error
     if (!further) further = "";
     text_init(&flags, &context->memory);
     add_words(&flags, FLAGS_kernel);
-    if (!strstr(further, "-fsanitize")) add_words(&flags, FLAGS_bare); /* sanitizers have run-time libraries */
+    if (!strstr(further, "-fsanitize"))
+        add_words(&flags, FLAGS_bare); /* sanitizers have run-time libraries */
     add_words(&flags, context->device.isa->flags);
     add_words(&flags, further);
-    if (!flags.failed) context->compiler_flags = memory_text(&context->memory, flags.data, flags.length);
+    if (!flags.failed)
+        context->compiler_flags = memory_text(&context->memory, flags.data, flags.length);
     text_free(&flags);
     return context->compiler_flags ? FG_OK : fail_memory(error);
 }
@@ -121,40 +123,45 @@ static char **command_new(arena *a, const fg_context *context, char *const *last
 }
 
 /* How it ended, unless well. */
-static fg_status judge(const process_result *r, const char *compiler, double seconds, fg_error *error)
+static fg_status judge(const process_result *r, const char *compiler, double seconds,
+                       fg_error *error)
 {
     const char *output = r->output;
     if (r->end == PROCESS_unstarted)
-        return fail(error, FG_COMPILER, "cannot start the host compiler %.200s: %s", compiler, errno_text(r->code));
+        return fail(error, FG_COMPILER, "cannot start the host compiler %.200s: %s", compiler,
+                    errno_text(r->code));
     if (r->end == PROCESS_late)
-        return fail(error, FG_COMPILER, "the host compiler %.200s was ended after %ld ms without a result\n%s",
+        return fail(error, FG_COMPILER,
+                    "the host compiler %.200s was ended after %ld ms without a result\n%s",
                     compiler, (long)(seconds * 1000), output);
     if (r->end == PROCESS_killed)
-        return fail(error, FG_COMPILER, "the host compiler %.200s was killed by signal %d\n%s", compiler, r->code,
-                    output);
+        return fail(error, FG_COMPILER, "the host compiler %.200s was killed by signal %d\n%s",
+                    compiler, r->code, output);
     if (r->code > 0)
-        return fail(error, FG_COMPILER, "the host compiler %.200s failed with exit code %d:\n%s", compiler, r->code,
-                    output);
+        return fail(error, FG_COMPILER, "the host compiler %.200s failed with exit code %d:\n%s",
+                    compiler, r->code, output);
     return FG_OK;
 }
 
 enum { binary_limit = 256 << 20 };
 
-static fg_status take_binary(binary *out, const fg_context *context, const char *folder, const process_result *r,
-                             fg_error *error)
+static fg_status take_binary(binary *out, const fg_context *context, const char *folder,
+                             const process_result *r, fg_error *error)
 {
     const memory *m = &context->memory;
     char *path = folder_path(m, folder, "kernel.so");
     if (!path) return fail_memory(error);
     fg_status status = file_read(&out->data, &out->size, binary_limit, m, path, error);
     if (status == FG_REQUEST)
-        status = fail(error, FG_COMPILER, "the host compiler %.200s succeeded but wrote no kernel.so\n%s",
+        status = fail(error, FG_COMPILER,
+                      "the host compiler %.200s succeeded but wrote no kernel.so\n%s",
                       context->compiler, r->output);
     memory_free(m, path, strlen(path) + 1);
     return status;
 }
 
-static fg_status compile_in(binary *out, const fg_context *context, const char *folder, fg_error *error)
+static fg_status compile_in(binary *out, const fg_context *context, const char *folder,
+                            fg_error *error)
 {
     static char o[] = "-o", so[] = "kernel.so", c[] = "kernel.c";
     char *const last[] = { o, so, c, NULL };
@@ -172,7 +179,8 @@ out:
     return status;
 }
 
-fg_status compiler_run(binary *out, const fg_context *context, const char *source, size_t length, fg_error *error)
+fg_status compiler_run(binary *out, const fg_context *context, const char *source, size_t length,
+                       fg_error *error)
 {
     const memory *m = &context->memory;
     char *folder = NULL, *path = NULL;

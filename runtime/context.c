@@ -8,13 +8,15 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-fg_status options_copy(void *to, size_t known, size_t oldest, const void *from, const char *what, fg_error *error)
+fg_status options_copy(void *to, size_t known, size_t oldest, const void *from, const char *what,
+                       fg_error *error)
 {
     size_t size;
     if (!from) return FG_OK;
     memcpy(&size, from, sizeof size); /* the first member of each */
     if (size < oldest || size > known)
-        return fail(error, FG_REQUEST, "%s has size %zu: start it with its _INIT macro (here of %zu bytes)", what,
+        return fail(error, FG_REQUEST,
+                    "%s has size %zu: start it with its _INIT macro (here of %zu bytes)", what,
                     size, known);
     memcpy(to, from, size);
     return FG_OK;
@@ -49,6 +51,17 @@ maker_device context_maker_device(const fg_context *context)
     };
 }
 
+fg_status context_make(made **out, const fg_context *context, const problem *p, const char *config,
+                       bool lines, fg_error *error)
+{
+    maker_device device = context_maker_device(context);
+    maker_request request = { &context->memory, p, &device, config, context->templates, lines };
+    *out = NULL;
+    if (!context->maker)
+        return fail(error, FG_UNSUPPORTED, "this library was built without a generator");
+    return context->maker->make(out, &request, error);
+}
+
 /* ---- Making and freeing ---- */
 
 enum { threads_max = 4096 };
@@ -56,7 +69,8 @@ enum { threads_max = 4096 };
 static fg_status options_check(const fg_context_options *o, fg_error *error)
 {
     if (o->threads < 0 || o->threads > threads_max)
-        return fail(error, FG_REQUEST, "threads is %d: it must be 0 (all) to %d", o->threads, threads_max);
+        return fail(error, FG_REQUEST, "threads is %d: it must be 0 (all) to %d", o->threads,
+                    threads_max);
     if (!(o->compiler_seconds > 0 && o->compiler_seconds <= 1e6))
         return fail(error, FG_REQUEST, "compiler_seconds must be above 0 and at most a million");
     return FG_OK;
@@ -120,9 +134,9 @@ void fg_context_free(fg_context *context)
     if (context && atomic_fetch_sub(&context->references, 1) == 1) context_destroy(context);
 }
 
-void fg_text_free(fg_context *context, char *text)
+void fg_text_free(fg_context *context, char *block)
 {
-    if (text) memory_free(&context->memory, text, strlen(text) + 1);
+    if (block) memory_free(&context->memory, block, strlen(block) + 1);
 }
 
 fg_status fg_context_device(fg_context *context, fg_device_info *info, fg_error *error)

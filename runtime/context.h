@@ -44,8 +44,13 @@ void context_log(const fg_context *context, fg_log_level level, const char *form
 /* What the maker may know. */
 maker_device context_maker_device(const fg_context *context);
 
+/* Has the maker write a kernel. FG_UNSUPPORTED where the library has none. */
+fg_status context_make(made **out, const fg_context *context, const problem *p, const char *config,
+                       bool lines, fg_error *error);
+
 /* Copies a caller's struct that starts with its size over one with the defaults. FG_REQUEST when the size
  * is not one that this library knows; `what` names the struct. */
-fg_status options_copy(void *to, size_t known, size_t oldest, const void *from, const char *what, fg_error *error);
+fg_status options_copy(void *to, size_t known, size_t oldest, const void *from, const char *what,
+                       fg_error *error);
 
 #endif

@@ -91,8 +91,10 @@ static fg_status isa_choose(const cpu_isa **out, const char *limit, fg_error *er
     size_t last = isa_count - 1;
     while (limit && strcmp(isas[last].name, limit) != 0)
         if (last-- == 0)
-            return fail(error, FG_REQUEST,
-                        "there is no instruction set \"%.40s\": it is portable, avx2, avx512 or avx512bf16", limit);
+            return fail(
+                error, FG_REQUEST,
+                "there is no instruction set \"%.40s\": it is portable, avx2, avx512 or avx512bf16",
+                limit);
     while (!isas[last].applicable()) last--;
     *out = &isas[last];
     return FG_OK;

@@ -1,9 +1,7 @@
 #include "runtime/context.h"
 
-#include <string.h>
-
-fg_status fg_emit(char **out, fg_context *context, const fg_problem *handle, const fg_emit_options *options,
-                  fg_error *error)
+fg_status fg_emit(char **out, fg_context *context, const fg_problem *handle,
+                  const fg_emit_options *options, fg_error *error)
 {
     fg_emit_options o = FG_EMIT_OPTIONS_INIT;
     made *kernel = NULL;
@@ -14,7 +12,7 @@ fg_status fg_emit(char **out, fg_context *context, const fg_problem *handle, con
     if (status != FG_OK) return status;
     status = context_make(&kernel, context, handle->problem, o.config, o.lines != 0, error);
     if (status != FG_OK) return status;
-    *out = memory_text(&context->memory, kernel->text, strlen(kernel->text));
+    *out = memory_text(&context->memory, kernel->text, kernel->text_length);
     made_free(kernel);
     return *out ? FG_OK : fail_memory(error);
 }

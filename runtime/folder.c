@@ -43,7 +43,8 @@ fg_status folder_new(char **out, const memory *m, fg_error *error)
     int code = errno;
     memory_free(m, *out, strlen(*out) + 1);
     *out = NULL;
-    return fail(error, FG_MACHINE, "cannot make a folder under %.500s: %s", folder_root(), errno_text(code));
+    return fail(error, FG_MACHINE, "cannot make a folder under %.500s: %s", folder_root(),
+                errno_text(code));
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
@@ -98,7 +99,8 @@ static bool fd_read(int fd, void *data, size_t size)
     return true;
 }
 
-fg_status file_read(void **data, size_t *size, size_t limit, const memory *m, const char *path, fg_error *error)
+fg_status file_read(void **data, size_t *size, size_t limit, const memory *m, const char *path,
+                    fg_error *error)
 {
     struct stat info;
     fg_status status = FG_OK;
@@ -107,7 +109,8 @@ fg_status file_read(void **data, size_t *size, size_t limit, const memory *m, co
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= 0 ||
         (uint64_t)info.st_size > limit) {
-        status = fail(error, FG_REQUEST, "there is no file at %.500s of 1 to %zu bytes", path, limit);
+        status =
+            fail(error, FG_REQUEST, "there is no file at %.500s of 1 to %zu bytes", path, limit);
         goto out;
     }
     *size = (size_t)info.st_size;

@@ -19,6 +19,7 @@ fg_status file_write(const char *path, const void *data, size_t size, fg_error *
 /* Writes all of it; false with errno set. */
 bool fd_write(int fd, const void *data, size_t size);
 /* A regular file's bytes. FG_REQUEST when there is none, or it is empty or larger than `limit`. */
-fg_status file_read(void **data, size_t *size, size_t limit, const memory *m, const char *path, fg_error *error);
+fg_status file_read(void **data, size_t *size, size_t limit, const memory *m, const char *path,
+                    fg_error *error);
 
 #endif

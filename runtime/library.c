@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -41,4 +42,11 @@ bool library_forked(void)
     /* The number alone could come round again; a raw clone runs no handler. */
     return atomic_load_explicit(&forked, memory_order_relaxed) ||
            atomic_load_explicit(&home, memory_order_relaxed) != getpid();
+}
+
+double library_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

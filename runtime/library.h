@@ -16,4 +16,7 @@ void library_unlock(void);
  * come along. */
 bool library_forked(void);
 
+/* A clock that only goes forward. */
+double library_seconds(void);
+
 #endif

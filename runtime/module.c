@@ -44,7 +44,8 @@ static void *load_from_memory(const binary *b)
     int fd = memfd_create("flashgen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return NULL;
     int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    if (fd_write(fd, b->data, b->size) && fcntl(fd, F_ADD_SEALS, seals) == 0) module = load_by_number(fd);
+    if (fd_write(fd, b->data, b->size) && fcntl(fd, F_ADD_SEALS, seals) == 0)
+        module = load_by_number(fd);
     close(fd);
     return module;
 }
@@ -71,7 +72,8 @@ static void *load_from_folder(const memory *m, const char *folder, const binary 
     return module;
 }
 
-fg_status module_load(void **out, const fg_context *context, const binary *compiled, fg_error *error)
+fg_status module_load(void **out, const fg_context *context, const binary *compiled,
+                      fg_error *error)
 {
     fg_error why = { .status = FG_OK };
     char *folder = NULL;

@@ -1,4 +1,5 @@
 #include "runtime/process.h"
+#include "runtime/library.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +18,6 @@
 #else
 #define HAVE_CLOSEFROM 0
 #endif
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* The numbers 0 to 2 may be free in a host that closed them; the child has other uses for those. */
 static int above_stdio(int fd)
@@ -52,7 +46,9 @@ static int actions_add(posix_spawn_file_actions_t *actions, int output, const ch
     if (!e) e = posix_spawn_file_actions_adddup2(actions, output, 1);
     if (!e) e = posix_spawn_file_actions_adddup2(actions, output, 2);
 #if HAVE_CLOSEFROM
-    if (!e) e = posix_spawn_file_actions_addclosefrom_np(actions, 3); /* the host's, not all O_CLOEXEC */
+    if (!e)
+        e = posix_spawn_file_actions_addclosefrom_np(actions,
+                                                     3); /* the host's, not all O_CLOEXEC */
 #endif
     return e;
 }
@@ -81,7 +77,8 @@ static int spawn_in(pid_t *pid, char *const argv[], const posix_spawn_file_actio
     char path[4096], locale[] = "LC_ALL=C", temporary[] = "TMPDIR=.";
     const char *host = secure_getenv("PATH");
     int length = snprintf(path, sizeof path, "PATH=%s", host ? host : "");
-    if (!host || length >= (int)sizeof path) snprintf(path, sizeof path, "PATH=/usr/local/bin:/usr/bin:/bin");
+    if (!host || length >= (int)sizeof path)
+        snprintf(path, sizeof path, "PATH=/usr/local/bin:/usr/bin:/bin");
     char *const environment[] = { path, locale, temporary, NULL };
     return posix_spawn(pid, argv[0], actions, attributes, argv, environment);
 }
@@ -131,13 +128,13 @@ static bool has_ended(pid_t pid)
 enum { look_ms = 50 };
 
 /* Reads until the stream or the process ends: a grandchild may hold the stream open for ever. */
-static bool read_until(process_result *result, int fd, pid_t pid, int64_t deadline)
+static bool read_until(process_result *result, int fd, pid_t pid, double deadline)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
     for (bool ended = false; !ended;) {
-        int64_t left = deadline - now_ms();
+        double left = deadline - library_seconds();
         if (left <= 0) return false;
-        int ready = poll(&wait, 1, (int)(left < look_ms ? left : look_ms));
+        int ready = poll(&wait, 1, left * 1000 < look_ms ? (int)(left * 1000) + 1 : look_ms);
         if (ready > 0 && !take_output(result, fd)) return true;
         if (ready == 0) ended = has_ended(pid);
     }
@@ -145,10 +142,10 @@ static bool read_until(process_result *result, int fd, pid_t pid, int64_t deadli
 }
 
 /* The process may have closed its output and gone on. */
-static bool end_until(pid_t pid, int64_t deadline)
+static bool end_until(pid_t pid, double deadline)
 {
     for (long pause = 50000; !has_ended(pid); pause = pause < 10000000 ? pause * 2 : pause) {
-        if (now_ms() >= deadline) return false;
+        if (library_seconds() >= deadline) return false;
         nanosleep(&(struct timespec){ .tv_nsec = pause }, NULL);
     }
     return true;
@@ -179,7 +176,7 @@ static void unstarted(process_result *result, int code)
 
 void process_run(process_result *result, char *const argv[], const char *folder, double seconds)
 {
-    int64_t deadline = now_ms() + (int64_t)(seconds * 1000);
+    double deadline = library_seconds() + seconds;
     int stream[2];
     pid_t pid;
     *result = (process_result){ .length = 0 };

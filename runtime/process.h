@@ -7,16 +7,16 @@
 enum { process_output_max = 1600 }; /* leaves room for a sentence in an fg_error */
 
 typedef enum process_end {
-    PROCESS_exited, /* with `code`; -1 when the host's own handling of children ate it */
-    PROCESS_killed, /* by signal `code` */
-    PROCESS_late,   /* past the deadline, and ended by us */
+    PROCESS_exited,    /* with `code`; -1 when the host's own handling of children ate it */
+    PROCESS_killed,    /* by signal `code` */
+    PROCESS_late,      /* past the deadline, and ended by us */
     PROCESS_unstarted, /* `code` is the errno */
 } process_end;
 
 typedef struct process_result {
     process_end end;
     int code;
-    size_t length;                        /* of output */
+    size_t length;                       /* of output */
     char output[process_output_max + 1]; /* the first of stdout and stderr, printable */
 } process_result;
 

@@ -3,7 +3,7 @@
 #ifndef RUNTIME_REFERENCE_H
 #define RUNTIME_REFERENCE_H
 
-#include "gen/core/problem.h"
+#include "runtime/backend_c.h"
 
 enum {
     reference_rows = 16, /* computed together, so that a key or value is converted once for all */
@@ -20,27 +20,19 @@ typedef struct reference_view {
 
 /* A run: sizes, values and tensors, all resolved and validated. */
 typedef struct reference {
+    const fg_context *context; /* whose memory and threads are used */
     const problem *problem;
-    const memory *memory;
     int64_t b, hq, hkv, sq, sk, d, dv;
     int64_t offset; /* of the diagonal: row i is at key i + offset */
     double scale, softcap;
     int64_t window_left, window_right;
-    bool default_scale;
+    bool default_scale; /* 1/sqrt(d), whoever said so */
     reference_view q, k, v, o, lse, bias, mask, slopes, tensor[problem_max_tensors];
-    expr_program score, maskfn; /* nodes NULL where there is none */
+    expr_program score, maskfn; /* count 0 where there is none */
 } reference;
 
-/* How work is spread: a context's way, or one thread. */
-typedef struct reference_parallel {
-    fg_parallel_for_fn run;
-    void *user;
-    int threads;
-} reference_parallel;
-
-/* `outputs`: o and lse must be there; otherwise only what the masks read. */
-fg_status reference_new(reference *out, const memory *m, const problem *p, const fg_args *args, bool outputs,
-                        fg_error *error);
+fg_status reference_new(reference *out, const fg_context *context, const problem *p,
+                        const fg_args *args, fg_error *error);
 void reference_free(reference *r);
 
 /* Doubles of scratch that evaluating the user's functions takes. */
@@ -53,7 +45,7 @@ double reference_at(const reference_view *v, int64_t a, int64_t b, int64_t c, in
 typedef struct reference_cell {
     const reference *r;
     expr_env env;
-    double *scratch; /* reference_expr_scratch doubles */
+    double *scratch;   /* reference_expr_scratch doubles */
     int s, b, h, i, j; /* symbols */
     int64_t at[4];     /* b, h, i, j */
 } reference_cell;
@@ -68,7 +60,8 @@ bool reference_visible(reference_cell *c, int64_t j);
 /* The final score of key j from the scaled product, with its slope by that product. */
 expr_result reference_score(reference_cell *c, int64_t j, double product);
 
-fg_status reference_pairs(const reference *r, const reference_parallel *parallel, int64_t *pairs, fg_error *error);
+/* Pairs that the masks keep, over every b and query head. */
+fg_status reference_pairs(const reference *r, int64_t *pairs, fg_error *error);
 
 /* One row's result; columns are in the group's arrays. */
 typedef struct reference_row {
@@ -110,14 +103,20 @@ void reference_group_compute(reference_group *g);
 typedef struct reference_finding {
     double ratio; /* largest |error| / bound */
     int64_t worst[4];
-    double got, expected;       /* at the worst */
-    double error_sum, o_sum;    /* of squares */
-    int64_t rows, elements;     /* elements: of o, that entered the sums */
+    double got, expected;    /* at the worst */
+    double error_sum, o_sum; /* of squares */
+    int64_t rows, elements;  /* elements: of o, that entered the sums */
 } reference_finding;
 
 void reference_compare(const reference_group *g, reference_finding *f);
 
-fg_status reference_check(const reference *r, const reference_parallel *parallel, const fg_check_options *options,
+fg_status reference_check(const reference *r, const fg_check_options *options,
                           fg_check_report *report, fg_error *error);
+
+/* Tasks in pieces on the context's threads; `worker` is one element of `workers`, which has
+ * context->threads of them, of worker_bytes each. */
+typedef void (*reference_task)(const void *work, void *worker, int64_t first, int64_t last);
+fg_status reference_spread(const reference *r, reference_task task, const void *work, void *workers,
+                           size_t worker_bytes, int64_t tasks, fg_error *error);
 
 #endif

@@ -28,7 +28,8 @@ static double ratio_of(double got, double expected, double bound, dtype type)
 {
     if (isnan(expected)) return isnan(got) ? 0 : HUGE_VAL;
     if (got == expected) return 0;
-    if (isinf(expected)) return isnan(got) ? 0 : HUGE_VAL; /* an infinite value whose weight underflows to 0 */
+    if (isinf(expected))
+        return isnan(got) ? 0 : HUGE_VAL; /* an infinite value whose weight underflows to 0 */
     if (isinf(got)) {
         double rounded; /* the largest that is right may be beyond the type */
         char element[8];
@@ -40,8 +41,8 @@ static double ratio_of(double got, double expected, double bound, dtype type)
     return isnan(error) ? HUGE_VAL : bound > 0 ? error / bound : HUGE_VAL;
 }
 
-static void note(const reference_group *g, reference_finding *f, double ratio, int64_t i, int64_t column, double got,
-                 double expected)
+static void note(const reference_group *g, reference_finding *f, double ratio, int64_t i,
+                 int64_t column, double got, double expected)
 {
     if (ratio <= f->ratio && f->worst[2] >= 0) return;
     f->ratio = ratio;
@@ -58,12 +59,14 @@ static void compare_columns(const reference_group *g, int n, reference_finding *
     const reference *r = g->r;
     const problem *p = r->problem;
     const reference_row *row = &g->row[n];
-    double u = worst_of(dtype_unit_roundoff, p), tiny = worst_of(dtype_tiny, p), relative = row_error(r, row);
+    double u = worst_of(dtype_unit_roundoff, p), tiny = worst_of(dtype_tiny, p),
+           relative = row_error(r, row);
     for (int64_t c = 0; c < r->dv; c++) {
         int64_t at = n * g->dv_padded + c;
         if (g->column_unspecified[at]) continue;
         double expected = g->o[at], got = reference_at(&r->o, g->b, g->h, row->i, c);
-        double bound = u * (g->o_abs[at] + fabs(expected)) + relative * g->o_abs[at] + tiny * (1 + g->v_sum[at]);
+        double bound = u * (g->o_abs[at] + fabs(expected)) + relative * g->o_abs[at] +
+                       tiny * (1 + g->v_sum[at]);
         if (!row->visible) bound = 0; /* exactly 0 */
         note(g, f, ratio_of(got, expected, bound, p->odtype), row->i, c, got, expected);
         double error = got - expected;
@@ -81,7 +84,8 @@ static void compare_lse(const reference_group *g, int n, reference_finding *f)
     double got = reference_at(&r->lse, g->b, g->h, row->i, 0);
     double bound = row_error(r, row) + working_roundoff(r->problem) * (fabs(row->lse) + 4);
     if (isinf(row->lse)) bound = 0; /* no key: exactly -inf, and NaN is no excuse */
-    double ratio = isinf(row->lse) && got != row->lse ? HUGE_VAL : ratio_of(got, row->lse, bound, r->lse.type);
+    double ratio =
+        isinf(row->lse) && got != row->lse ? HUGE_VAL : ratio_of(got, row->lse, bound, r->lse.type);
     note(g, f, ratio, row->i, -1, got, row->lse);
 }
 
@@ -92,7 +96,7 @@ void reference_compare(const reference_group *g, reference_finding *f)
         f->rows++;
         if (g->row[n].overflow || g->row[n].unspecified) continue;
         compare_columns(g, n, f);
-        if (g->r->lse.data) compare_lse(g, n, f);
+        if (g->r->problem->lse) compare_lse(g, n, f);
     }
 }
 
@@ -122,7 +126,8 @@ static void list_rows(row_plan *plan, const reference *r)
     const int64_t starts[] = { 0, (r->sq - 1) / 64 * 64, r->sq / 2 / 64 * 64 };
     list_add(plan, r, r->sq - 1);
     for (size_t e = 0; e < sizeof edges / sizeof *edges; e++)
-        for (size_t s = 0; s < sizeof starts / sizeof *starts; s++) list_add(plan, r, starts[s] + edges[e]);
+        for (size_t s = 0; s < sizeof starts / sizeof *starts; s++)
+            list_add(plan, r, starts[s] + edges[e]);
     uint64_t state = 1;
     for (int tries = 0; tries < 16 * list_size; tries++) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -156,12 +161,13 @@ typedef struct check_work {
     const reference *r;
     row_plan rows;
     int group_rows;
-    int64_t groups;             /* a head */
-    reference_group *worker;    /* one a thread */
-    reference_finding *finding; /* one a group, merged in order so that sums do not depend on the threads */
+    int64_t groups;          /* a head */
+    reference_group *worker; /* one a thread */
+    reference_finding
+        *finding; /* one a group, merged in order so that sums do not depend on the threads */
 } check_work;
 
-static void check_group(check_work *w, reference_group *g, int64_t task)
+static void check_group(const check_work *w, reference_group *g, int64_t task)
 {
     int64_t head = task / w->groups, first = task % w->groups * w->group_rows;
     int64_t left = w->rows.each - first;
@@ -179,10 +185,9 @@ static void check_group(check_work *w, reference_group *g, int64_t task)
     reference_compare(g, &w->finding[task]);
 }
 
-static void check_task(void *data, int64_t worker, int64_t first, int64_t last)
+static void check_task(const void *work, void *worker, int64_t first, int64_t last)
 {
-    check_work *w = data;
-    for (int64_t task = first; task < last; task++) check_group(w, &w->worker[worker], task);
+    for (int64_t task = first; task < last; task++) check_group(work, worker, task);
 }
 
 static void merge(reference_finding *all, const reference_finding *one)
@@ -210,8 +215,9 @@ static double rms_bound(const reference *r, const reference_finding *f, bool dra
 {
     const problem *p = r->problem;
     const int64_t least = 256;
-    if (!drawn || !r->default_scale || r->score.nodes || f->elements < least) return HUGE_VAL;
-    if (view_count(&r->q) < least || view_count(&r->k) < least || view_count(&r->v) < least) return HUGE_VAL;
+    if (!drawn || !r->default_scale || r->score.count || f->elements < least) return HUGE_VAL;
+    if (view_count(&r->q) < least || view_count(&r->k) < least || view_count(&r->v) < least)
+        return HUGE_VAL;
     double u = worst_of(dtype_unit_roundoff, p);
     return (u > 0x1p-24 ? 0.8 : 40) * u;
 }
@@ -232,18 +238,20 @@ static void add_number(text *t, double x)
     text_add_double(t, x);
 }
 
-static fg_status wrong(const reference *r, const fg_check_report *report, const reference_finding *f, fg_error *error)
+static fg_status wrong(const reference *r, const fg_check_report *report,
+                       const reference_finding *f, fg_error *error)
 {
     text t;
-    text_init(&t, r->memory);
+    text_init(&t, &r->context->memory);
     if (report->error_over_bound <= 1) {
         text_addf(&t, "the output's relative RMS error is ");
         add_number(&t, report->rms);
         text_addf(&t, ", above the bound ");
         add_number(&t, report->rms_bound);
     } else {
-        text_addf(&t, "the output is wrong: %s at b=%lld h=%lld i=%lld", f->worst[3] < 0 ? "lse" : "o",
-                  (long long)f->worst[0], (long long)f->worst[1], (long long)f->worst[2]);
+        text_addf(&t, "the output is wrong: %s at b=%lld h=%lld i=%lld",
+                  f->worst[3] < 0 ? "lse" : "o", (long long)f->worst[0], (long long)f->worst[1],
+                  (long long)f->worst[2]);
         if (f->worst[3] >= 0) text_addf(&t, " column %lld", (long long)f->worst[3]);
         text_addf(&t, " is ");
         add_number(&t, f->got);
@@ -258,7 +266,8 @@ static fg_status wrong(const reference *r, const fg_check_report *report, const 
     return status;
 }
 
-static void fill_report(const reference *r, const reference_finding *f, bool drawn, fg_check_report *report)
+static void fill_report(const reference *r, const reference_finding *f, bool drawn,
+                        fg_check_report *report)
 {
     *report = (fg_check_report){
         .error_over_bound = f->ratio,
@@ -269,22 +278,24 @@ static void fill_report(const reference *r, const reference_finding *f, bool dra
     memcpy(report->worst, f->worst, sizeof report->worst);
 }
 
-static fg_status run_work(check_work *w, const reference_parallel *parallel, int64_t tasks, fg_error *error)
+static fg_status run_work(check_work *w, int64_t tasks, fg_error *error)
 {
     fg_status s = FG_OK;
-    const memory *m = w->r->memory;
-    size_t workers = (size_t)parallel->threads;
+    const memory *m = &w->r->context->memory;
+    size_t workers = (size_t)w->r->context->threads;
     w->worker = memory_new(m, workers, sizeof *w->worker);
     w->finding = memory_new(m, (size_t)tasks, sizeof *w->finding);
     if (!w->worker || !w->finding) s = fail_memory(error);
-    for (size_t k = 0; k < workers && s == FG_OK; k++) s = reference_group_new(&w->worker[k], w->r, error);
-    if (s == FG_OK) parallel->run(parallel->user, tasks, check_task, w);
+    for (size_t k = 0; k < workers && s == FG_OK; k++)
+        s = reference_group_new(&w->worker[k], w->r, error);
+    if (s == FG_OK)
+        s = reference_spread(w->r, check_task, w, w->worker, sizeof *w->worker, tasks, error);
     for (size_t k = 0; k < workers && w->worker; k++) reference_group_free(&w->worker[k]);
     memory_free(m, w->worker, workers * sizeof *w->worker);
     return s;
 }
 
-fg_status reference_check(const reference *r, const reference_parallel *parallel, const fg_check_options *options,
+fg_status reference_check(const reference *r, const fg_check_options *options,
                           fg_check_report *report, fg_error *error)
 {
     check_work w = { .r = r, .group_rows = reference_group_rows(r) };
@@ -292,12 +303,13 @@ fg_status reference_check(const reference *r, const reference_parallel *parallel
     row_plan_make(&w.rows, r, options->full);
     w.groups = (w.rows.each + w.group_rows - 1) / w.group_rows;
     int64_t tasks = w.rows.heads * w.groups;
-    fg_status s = tasks ? run_work(&w, parallel, tasks, error) : FG_OK;
+    fg_status s = tasks ? run_work(&w, tasks, error) : FG_OK;
     if (s == FG_OK) {
         for (int64_t k = 0; k < tasks; k++) merge(&all, &w.finding[k]);
         fill_report(r, &all, options->drawn, report);
-        if (!(report->error_over_bound <= 1 && report->rms <= report->rms_bound)) s = wrong(r, report, &all, error);
+        if (!(report->error_over_bound <= 1 && report->rms <= report->rms_bound))
+            s = wrong(r, report, &all, error);
     }
-    memory_free(r->memory, w.finding, (size_t)tasks * sizeof *w.finding);
+    memory_free(&r->context->memory, w.finding, (size_t)tasks * sizeof *w.finding);
     return s;
 }

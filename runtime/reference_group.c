@@ -17,28 +17,39 @@ static int64_t padded(int64_t n)
 
 int reference_group_rows(const reference *r)
 {
-    int64_t logits = INT64_C(1) << 22;
+    int64_t logits = INT64_C(1) << 19;
     int64_t rows = r->sk > 0 ? logits / r->sk : reference_rows;
     return rows < 1 ? 1 : rows > reference_rows ? reference_rows : (int)rows;
 }
 
 fg_status reference_group_new(reference_group *g, const reference *r, fg_error *error)
 {
-    *g = (reference_group){ .r = r, .d_padded = padded(r->d), .dv_padded = padded(r->dv), .width = r->sk };
-    size_t rows = (size_t)reference_group_rows(r), d = (size_t)g->d_padded, dv = (size_t)g->dv_padded;
+    *g = (reference_group){
+        .r = r, .d_padded = padded(r->d), .dv_padded = padded(r->dv), .width = r->sk
+    };
+    size_t rows = (size_t)reference_group_rows(r), d = (size_t)g->d_padded,
+           dv = (size_t)g->dv_padded;
     double *cell;
     const struct {
         double **array;
         size_t count;
     } parts[] = {
-        { &g->q, rows * d }, { &g->q_norm, rows }, { &g->k, reference_keys * d }, { &g->k_norm, reference_keys },
-        { &g->v, reference_keys * dv }, { &g->v_abs, reference_keys * dv }, { &g->logits, rows * (size_t)r->sk },
-        { &g->o, rows * dv }, { &g->o_abs, rows * dv }, { &g->v_sum, rows * dv }, { &cell, reference_expr_scratch(r) },
+        { &g->q, rows * d },
+        { &g->q_norm, rows },
+        { &g->k, reference_keys * d },
+        { &g->k_norm, reference_keys },
+        { &g->v, reference_keys * dv },
+        { &g->v_abs, reference_keys * dv },
+        { &g->logits, rows * (size_t)r->sk },
+        { &g->o, rows * dv },
+        { &g->o_abs, rows * dv },
+        { &g->v_sum, rows * dv },
+        { &cell, reference_expr_scratch(r) },
     };
     size_t doubles = 0, flags = rows * dv;
     for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) doubles += parts[k].count;
     g->block_bytes = doubles * sizeof(double) + flags;
-    double *next = g->block = memory_new(r->memory, 1, g->block_bytes);
+    double *next = g->block = memory_new(&r->context->memory, 1, g->block_bytes);
     if (!next) return fail_memory(error);
     for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
         *parts[k].array = next;
@@ -51,7 +62,7 @@ fg_status reference_group_new(reference_group *g, const reference *r, fg_error *
 
 void reference_group_free(reference_group *g)
 {
-    if (g->r) memory_free(g->r->memory, g->block, g->block_bytes);
+    if (g->r) memory_free(&g->r->context->memory, g->block, g->block_bytes);
     *g = (reference_group){ 0 };
 }
 
@@ -94,24 +105,27 @@ static void hide(reference_group *g, reference_row *row, int64_t j, double k_nor
 {
     const reference *r = g->r;
     if (!isfinite(k_norm)) row->unspecified = true;
-    if (!r->bias.data) return;
+    if (!r->problem->bias.present) return;
     double bias = reference_at(&r->bias, g->b, g->h, row->i, j);
     if (!(bias < HUGE_VAL)) row->unspecified = true;
 }
 
 /* One visible key: its logit, and its part in the row's bound. */
-static double visible_logit(reference_group *g, reference_row *row, int64_t j, double product, double norms)
+static double visible_logit(reference_group *g, reference_row *row, int64_t j, double product,
+                            double norms)
 {
     const reference *r = g->r;
     expr_result s = reference_score(&g->cell, j, r->scale * product);
     double largest = sqrt((double)r->d) * fabs(r->scale) * norms;
-    if (isfinite(norms) && fmax(fmax(norms, largest), s.magnitude) > FLT_MAX / 4) row->overflow = true;
+    if (isfinite(norms) && fmax(fmax(norms, largest), s.magnitude) > FLT_MAX / 4)
+        row->overflow = true;
     if (!(s.value < HUGE_VAL)) row->nan = true;
     if (!isfinite(s.value)) return s.value;
     row->visible++;
     row->max = fmax(row->max, s.value);
     row->magnitude = fmax(row->magnitude, s.magnitude);
-    if (isfinite(norms)) row->product_error = fmax(row->product_error, largest * fmax(1, fabs(s.slope)));
+    if (isfinite(norms))
+        row->product_error = fmax(row->product_error, largest * fmax(1, fabs(s.slope)));
     return s.value;
 }
 
@@ -142,7 +156,8 @@ static void block_logits(reference_group *g, int64_t j0, int64_t j1)
 
 /* ---- Softmax and values ---- */
 
-static void add_value(double *o, double *o_abs, double *v_sum, const double *v, const double *v_abs, double p, int64_t n)
+static void add_value(double *o, double *o_abs, double *v_sum, const double *v, const double *v_abs,
+                      double p, int64_t n)
 {
     pair weight = { p, p };
     for (int64_t c = 0; c < n; c += 2) {

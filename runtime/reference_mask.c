@@ -46,7 +46,8 @@ void reference_cell_init(reference_cell *c, const reference *r, double *scratch)
     const struct {
         const char *name;
         int64_t value;
-    } dims[] = { { "hq", r->hq }, { "hkv", r->hkv }, { "sq", r->sq }, { "sk", r->sk }, { "d", r->d }, { "dv", r->dv } };
+    } dims[] = { { "hq", r->hq }, { "hkv", r->hkv }, { "sq", r->sq },
+                 { "sk", r->sk }, { "d", r->d },     { "dv", r->dv } };
     for (size_t k = 0; k < sizeof dims / sizeof *dims; k++)
         cell_set(c, symbol_of(r, dims[k].name), (double)dims[k].value);
 }
@@ -87,8 +88,9 @@ bool reference_visible(reference_cell *c, int64_t j)
     int64_t first, end;
     reference_range(r, c->at[2], &first, &end);
     if (j < first || j >= end) return false;
-    if (r->mask.data && reference_at(&r->mask, c->at[0], c->at[1], c->at[2], j) == 0) return false;
-    if (!r->maskfn.nodes) return true;
+    if (r->problem->mask.present && reference_at(&r->mask, c->at[0], c->at[1], c->at[2], j) == 0)
+        return false;
+    if (!r->maskfn.count) return true;
     expr_result keep;
     cell_set(c, c->j, (double)j);
     expr_eval(&r->maskfn, &c->env, c->scratch, &keep);
@@ -135,9 +137,10 @@ expr_result reference_score(reference_cell *c, int64_t j, double product)
     met(&x, product);
     cell_set(c, c->j, (double)j);
     if (r->problem->softcap.present) apply_softcap(r, &x);
-    if (r->slopes.data)
-        apply_term(&x, -reference_at(&r->slopes, at[1], 0, 0, 0) * (double)llabs(at[2] + r->offset - j));
-    if (r->bias.data) apply_term(&x, reference_at(&r->bias, at[0], at[1], at[2], j));
-    if (r->score.nodes) apply_function(c, &x);
+    if (r->problem->alibi)
+        apply_term(&x, -reference_at(&r->slopes, at[1], 0, 0, 0) *
+                           (double)llabs(at[2] + r->offset - j));
+    if (r->problem->bias.present) apply_term(&x, reference_at(&r->bias, at[0], at[1], at[2], j));
+    if (r->score.count) apply_function(c, &x);
     return x;
 }

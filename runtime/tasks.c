@@ -36,9 +36,10 @@ static fg_status run_hosted(const fg_context *context, const launch *what, fg_er
     hosted h = { .what = what, .threads = context->threads };
     context->parallel_for(context->parallel_user, what->tasks, hosted_task, &h);
     if (!atomic_load(&h.wrong) && atomic_load(&h.done) == what->tasks) return FG_OK;
-    return fail(error, FG_REQUEST,
-                "the host's parallel_for must cover tasks 0 to %lld once each, with workers below %d",
-                (long long)what->tasks, context->threads);
+    return fail(
+        error, FG_REQUEST,
+        "the host's parallel_for must cover tasks 0 to %lld once each, with workers below %d",
+        (long long)what->tasks, context->threads);
 }
 
 /* Few enough pieces that handing them out costs nothing, enough that the last ones are small. */
@@ -56,7 +57,8 @@ static void run_openmp(const launch *what, int threads)
         char *scratch = what->scratch + omp_get_thread_num() * what->scratch_bytes;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t p = 0; p < pieces; p++) {
-            int64_t first = p * piece, last = first + piece < what->tasks ? first + piece : what->tasks;
+            int64_t first = p * piece,
+                    last = first + piece < what->tasks ? first + piece : what->tasks;
             entry_of(what)(what->args, scratch, first, last);
         }
     }

@@ -195,9 +195,9 @@ static int order_values(const expr_node *a, const expr_node *b)
 {
     if (a->op != EXPR_constant) return 0;
     if (a->type != EXPR_FLOAT) return (a->value.i > b->value.i) - (a->value.i < b->value.i);
-    if (a->value.f < b->value.f) return -1;
-    if (a->value.f > b->value.f) return 1;
-    return value_bits(a) < value_bits(b) ? -1 : value_bits(a) > value_bits(b);
+    if (isnan(a->value.f) || isnan(b->value.f)) return isnan(a->value.f) - isnan(b->value.f);
+    if (a->value.f != b->value.f) return a->value.f < b->value.f ? -1 : 1;
+    return signbit(b->value.f) - signbit(a->value.f); /* -0, 0 */
 }
 
 static int order_nodes(const expr_node *a, const expr_node *b)
@@ -301,6 +301,17 @@ static expr remake(expr_pool *pool, const expr_node *n, const expr *operands)
     return n->op == EXPR_read ? expr_read(pool, n->symbol, operands) : expr_make(pool, (expr_op)n->op, operands);
 }
 
+/* map[e] = e for e = root and all below it. */
+static void mark_reachable(const expr_pool *pool, expr root, expr *map)
+{
+    map[root] = root;
+    for (expr e = root; e > 0; e--) {
+        const expr_node *n = expr_get(pool, e);
+        if (!map[e]) continue;
+        for (int k = 0; k < n->arity; k++) map[n->operand[k]] = n->operand[k];
+    }
+}
+
 expr expr_substitute(expr_pool *pool, expr root, int symbol, expr replacement)
 {
     const expr_symbol *s = expr_get_symbol(pool, symbol);
@@ -309,12 +320,11 @@ expr expr_substitute(expr_pool *pool, expr root, int symbol, expr replacement)
     if (expr_get(pool, replacement)->type != s->type) return 0;
     expr *map = memory_new(pool->memory, root + 1, sizeof *map), result = 0;
     if (!map) return 0;
-    /* Nodes that do not depend on it stay; others come after their operands. */
+    mark_reachable(pool, root, map);
     for (expr e = 1; e <= root; e++) {
         const expr_node *n = expr_get(pool, e);
         expr operands[expr_max_rank];
-        map[e] = e;
-        if (!(n->depends >> symbol & 1)) continue;
+        if (!map[e] || !(n->depends >> symbol & 1)) continue;
         for (int k = 0; k < n->arity; k++) operands[k] = map[n->operand[k]];
         map[e] = n->op == EXPR_variable ? replacement : remake(pool, n, operands);
     }

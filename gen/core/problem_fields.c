@@ -17,7 +17,7 @@ enum {
 };
 
 /* F(key, kind, what is right, the rest of the row) */
-#define F(key, kind, form, ...) { #key, KIND_##kind, offsetof(problem, key), .form = form, __VA_ARGS__ }
+#define F(key, kind, right, ...) { #key, KIND_##kind, offsetof(problem, key), .form = right, __VA_ARGS__ }
 
 const problem_field problem_fields[] = {
     F(dir, enum, "dir=fwd", .names = dir_names),

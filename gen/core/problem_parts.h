@@ -30,6 +30,9 @@ typedef struct problem_reader {
 /* The first entry of a key, or NULL. */
 const problem_entry *problem_entry_find(const problem_reader *r, const char *key);
 
+/* The entry that declares a tensor. */
+const problem_entry *problem_tensor_entry(const problem_reader *r, const char *name);
+
 /* FG_REQUEST with a sentence; `where` is what it is about, `where.at` NULL: nothing in the line. */
 fg_status problem_refuse(const problem_reader *r, span where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

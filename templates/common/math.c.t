@@ -40,6 +40,14 @@ static inline vf ${name}_vf(vf a, vf b)
 static inline vf ${name}_vf(vf a, vf b) { return select_f(a ${name == "max" and ">" or "<"} b, a, b); }
 %   end
 % end end
+% if need.dot_vf then
+/* sum + x y over the two bf16 of each lane. */
+static inline vf dot_vf(vf sum, vi x, vi y)
+{
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
+    return sum;
+}
+% end
 % if need.max_vi then
 static inline vi max_vi(vi a, vi b) { return select_i(a > b, a, b); }
 % end

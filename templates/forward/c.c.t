@@ -3,14 +3,29 @@
 % assert(p.b and p.sq and p.sk, "this schedule needs static dimensions")
 %
 % local V, MK, MV = cfg.vectors, cfg.mk, cfg.mv
-% local KEYS = ceildiv(cfg.keys, MK) * MK
+% local STAGED = ceildiv(cfg.keys, MK) * MK
 % local COLUMNS = ceildiv(p.dv, MV) * MV
 % local BLOCK = V * target.lanes
 % local ROWS = BLOCK * cfg.blocks
 % local group = p.hq // p.hkv
+%
+% -- With bf16 dot instructions a step of a product takes two columns (of Q and K) or two keys (of P and V).
+% local dot = cfg.dot == 1
+% local step = dot and 2 or 1
+% local operand, element = dot and "vi" or "vf", dot and "int" or "float"
+% local function madd(sum, x, y)
+%   if dot then return ("%s = dot_vf(%s, splat_i(%s), %s)"):format(sum, sum, x, y) end
+%   return ("%s += %s * %s"):format(sum, x, y)
+% end
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code { lanes = "i" }
 % local bounds = variant:tiles()
+% local need = { select_f = true, max_vf = true, exp2_vf = true, ["store_" .. p.odtype] = true }
+% local staging = dot and { "dot_vf" } or { "load_row", "load_" .. p.dtype, "load_" .. p.kvdtype }
+% for _, name in ipairs(staging) do need[name] = true end
+% if code.value.keep or has_score then need.min_vi = true end
+% if p.lse then need.log_vf = true end
+% for name in pairs(code.uses) do need[name] = true end
 % local reversed = p.causal and "TILES - 1 - task % TILES" or "task % TILES"
 %
 /* softmax(q k^T) v for ${p.text}
@@ -20,11 +35,13 @@
 
 enum {
     B = ${p.b}, HQ = ${p.hq}, SQ = ${p.sq}, SK = ${p.sk}, D = ${p.d}, DV = ${p.dv},
-    VECTORS = ${V},      /* of query rows in a register block */
+    VECTORS = ${V}, /* of query rows in a register block */
     MK = ${MK}, MV = ${MV}, /* keys and value columns in a register block */
     BLOCK = ${BLOCK}, BLOCKS = ${cfg.blocks}, ROWS = ${ROWS},
-    KEYS = ${cfg.keys},     /* keys a tile */
-    COLUMNS = ${COLUMNS},   /* DV, padded to register blocks */
+    KEYS = ${cfg.keys}, STAGED = ${STAGED}, /* a tile; padded to register blocks */
+    DEPTH = ${ceildiv(p.d, step)},${dot and " /* pairs of columns of Q and K */" or ""}
+    COLUMNS = ${COLUMNS}, /* DV, padded to register blocks */
+    SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys before a tile's first visible one go in such groups */
     TILES = ${ceildiv(p.sq, ROWS)},
 };
 
@@ -36,28 +53,61 @@ struct args {
 
 /* What a register block of query rows carries from one key tile to the next. */
 struct block {
-    vf q[D][VECTORS];       /* scaled */
+    ${operand} q[DEPTH][VECTORS];${dot and "" or " /* scaled */"}
     vf o[COLUMNS][VECTORS];
     vf top[VECTORS], sum[VECTORS];
 };
 
 struct scratch {
     struct block block[BLOCKS];
-    vf s[${KEYS}][VECTORS];
-    f32 k[${KEYS}][D], v[KEYS][COLUMNS];
+    vf s[STAGED][VECTORS];
+    ${element} k[STAGED][DEPTH], v[${ceildiv(cfg.keys, step)}][COLUMNS];
 };
+_Static_assert(sizeof(struct scratch) <= ${steps[1].scratch}, "scratch as the launch recipe has it");
 
-% include "templates/common/math.c.t"
-% include "templates/common/convert.c.t"
+% include("templates/common/math.c.t", { need = need })
+% include("templates/common/convert.c.t", { need = need })
 
+% if dot then
+/* Rows [0, n) of a tile as pairs of columns, and copies of the last one up to a whole register block. */
+static void stage_k(int (*restrict to)[DEPTH], const bf16 *from, i64 stride, int n)
+{
+    for (int r = 0; r < (n + MK - 1) / MK * MK; r++) {
+        const bf16 *row = from + (r < n ? r : n - 1) * stride;
+        for (int c = 0; c < D / 2; c++) to[r][c] = row[2 * c] | row[2 * c + 1] << 16;
+        if (D % 2) to[r][DEPTH - 1] = row[D - 1];
+    }
+}
+
+/* Pairs of rows; behind an odd last one a row of zeros. */
+static void stage_v(int (*restrict to)[COLUMNS], const bf16 *from, i64 stride, int n)
+{
+    for (int r = 0; r < n; r += 2, to++) {
+        const bf16 *row = from + r * stride, *next = row + stride;
+        if (r + 1 < n)
+            for (int c = 0; c < DV; c++) (*to)[c] = row[c] | next[c] << 16;
+        else
+            for (int c = 0; c < DV; c++) (*to)[c] = row[c];
+        for (int c = DV; c < COLUMNS; c++) (*to)[c] = 0;
+    }
+}
+
+static void stage_q(struct block *restrict to, const bf16 *from, i64 stride, int n)
+{
+    unsigned short *q = (unsigned short *)to->q;
+    for (int r = 0; r < BLOCK; r++) {
+        const bf16 *row = from + (r < n ? r : n - 1) * stride;
+        for (int c = 0; c < 2 * DEPTH; c++) q[c / 2 * 2 * BLOCK + 2 * r + c % 2] = c < D ? row[c] : 0;
+    }
+% else
 /* Rows [0, n) of a tile, and copies of the last one up to a whole register block. */
-static void stage_k(f32 (*restrict to)[D], const ${p.kvdtype} *from, i64 stride, int n)
+static void stage_k(float (*restrict to)[DEPTH], const ${p.kvdtype} *from, i64 stride, int n)
 {
     for (int r = 0; r < (n + MK - 1) / MK * MK; r++)
         load_row(to[r], from + (r < n ? r : n - 1) * stride, D);
 }
 
-static void stage_v(f32 (*restrict to)[COLUMNS], const ${p.kvdtype} *from, i64 stride, int n)
+static void stage_v(float (*restrict to)[COLUMNS], const ${p.kvdtype} *from, i64 stride, int n)
 {
     for (int r = 0; r < n; r++) {
         load_row(to[r], from + r * stride, DV);
@@ -65,13 +115,14 @@ static void stage_v(f32 (*restrict to)[COLUMNS], const ${p.kvdtype} *from, i64 s
     }
 }
 
-static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 stride, int n, f32 scale)
+static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 stride, int n, float scale)
 {
-    f32 *q = (f32 *)to->q;
+    float *q = (float *)to->q;
     for (int r = 0; r < BLOCK; r++) {
         const ${p.dtype} *row = from + (r < n ? r : n - 1) * stride;
         for (int c = 0; c < D; c++) q[c * BLOCK + r] = load_${p.dtype}(row[c]) * scale;
     }
+% end
     for (int v = 0; v < VECTORS; v++) {
         to->top[v] = splat_f(-INF);
         to->sum[v] = splat_f(0);
@@ -80,48 +131,61 @@ static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 strid
 }
 
 /* S^T = K Q^T for MK keys; their maximum joins top. */
-static void scores(vf (*restrict s)[VECTORS], const f32 (*restrict k)[D], const vf (*restrict q)[VECTORS],
-                   vf *restrict top)
+static void scores(vf (*restrict s)[VECTORS], const ${element} (*restrict k)[DEPTH],
+                   const ${operand} (*restrict q)[VECTORS], vf *restrict top${dot and ", float scale" or ""})
 {
     vf sum[MK][VECTORS];
     for (int r = 0; r < MK; r++)
         for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_f(0);
-    for (int c = 0; c < D; c++)
+    for (int c = 0; c < DEPTH; c++)
         for (int r = 0; r < MK; r++)
-            for (int v = 0; v < VECTORS; v++) sum[r][v] += k[r][c] * q[c][v];
+            for (int v = 0; v < VECTORS; v++) ${madd("sum[r][v]", "k[r][c]", "q[c][v]")};
     for (int r = 0; r < MK; r++)
         for (int v = 0; v < VECTORS; v++) {
-            s[r][v] = sum[r][v];
-            top[v] = max_vf(top[v], sum[r][v]);
+            s[r][v] = sum[r][v]${dot and " * scale" or ""};
+            top[v] = max_vf(top[v], s[r][v]);
         }
 }
 
-/* S becomes P = exp(S - top); returns in `shrink` what the sums and O so far are worth by the new maximum. */
+/* S becomes P = exp(S - top)${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
+ * by the new maximum. */
 static void softmax(vf (*restrict s)[VECTORS], struct block *restrict x, const vf *top, vf *restrict shrink, int n)
 {
+% if dot then
+    vi(*p)[VECTORS] = (vi(*)[VECTORS])s;
+% end
     for (int v = 0; v < VECTORS; v++) {
         const vf top2 = select_f(top[v] == -INF, splat_f(0), top[v] * LOG2E); /* every key hidden so far */
         shrink[v] = exp2_vf(x->top[v] * LOG2E - top2);
         vf sum = x->sum[v] * shrink[v];
+% if dot then
+        for (int r = 0; r < n; r += 2) {
+            const vf a = exp2_vf(s[r][v] * LOG2E - top2);
+            const vf b = r + 1 < n ? exp2_vf(s[r + 1][v] * LOG2E - top2) : splat_f(0);
+            p[r / 2][v] = (vi)((vu)((vi)a + 0x8000) >> 16) | (((vi)b + 0x8000) & (int)0xffff0000);
+            sum += a + b;
+        }
+% else
         for (int r = 0; r < n; r++) {
             s[r][v] = exp2_vf(s[r][v] * LOG2E - top2);
             sum += s[r][v];
         }
+% end
         x->sum[v] = sum;
         x->top[v] = top[v];
     }
 }
 
 /* O^T = O^T shrink + V^T P^T for MV value columns. */
-static void accumulate(vf (*restrict o)[VECTORS], const f32 *restrict value, const vf (*restrict p)[VECTORS],
+static void accumulate(vf (*restrict o)[VECTORS], const ${element} *restrict value, const ${operand} (*restrict p)[VECTORS],
                        const vf *restrict shrink, int n)
 {
     vf sum[MV][VECTORS];
     for (int c = 0; c < MV; c++)
         for (int v = 0; v < VECTORS; v++) sum[c][v] = o[c][v] * shrink[v];
-    for (int r = 0; r < n; r++, value += COLUMNS)
+    for (int r = 0; r < n; r += ${step}, value += COLUMNS, p++)
         for (int c = 0; c < MV; c++)
-            for (int v = 0; v < VECTORS; v++) sum[c][v] += value[c] * p[r][v];
+            for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "value[c]", "(*p)[v]")};
     for (int c = 0; c < MV; c++)
         for (int v = 0; v < VECTORS; v++) o[c][v] = sum[c][v];
 }
@@ -132,42 +196,53 @@ static void finish(const struct block *x, ${p.odtype} *o, i64 stride${p.lse and 
     vf share[VECTORS];
     for (int v = 0; v < VECTORS; v++) share[v] = select_f(x->sum[v] == 0, splat_f(0), 1 / x->sum[v]);
     for (int r = 0; r < n; r++) {
-        for (int c = 0; c < DV; c++) o[r * stride + c] = store_${p.odtype}(((const f32 *)x->o)[c * BLOCK + r] * ((const f32 *)share)[r]);
+        for (int c = 0; c < DV; c++) o[r * stride + c] = store_${p.odtype}(((const float *)x->o)[c * BLOCK + r] * ((const float *)share)[r]);
     }
 % if p.lse then
     vf logs[VECTORS];
     for (int v = 0; v < VECTORS; v++) logs[v] = select_f(x->sum[v] == 0, splat_f(-INF), x->top[v] + log_vf(x->sum[v]));
-    for (int r = 0; r < n; r++) lse[r * lse_stride] = ((const f32 *)logs)[r];
+    for (int r = 0; r < n; r++) lse[r * lse_stride] = ((const float *)logs)[r];
 % end
 }
 
 % -- One pass over the raw scores of a tile: the variant's score, and with `masked` its mask.
 % local function adjust(masked)
-            vi i[VECTORS];
-            for (int v = 0; v < VECTORS; v++) {
-                i[v] = min_vi(splat_i(i0 + v * LANES) + LANE, splat_i(SQ - 1));
-% for _, t in ipairs(code.row) do if masked or t.roots.score then
-                ${t.name}[v] = ${t.text};
-% end end
-            }
-            for (int r = 0; r < n; r++) {
-                const int j = lo + r;
-% for _, t in ipairs(code.column) do if masked or t.roots.score then
-                const ${t.ctype} ${t.name} = ${t.text};
-% end end
-                for (int v = 0; v < VECTORS; v++) {
-                    const vf s = t->s[r][v];
-% for _, t in ipairs(code.element) do if masked or t.roots.score then
-                    const ${t.ctype} ${t.name} = ${t.text};
-% end end
-% if masked then
-                    t->s[r][v] = select_f(${code.value.keep}, ${code.value.score}, splat_f(-INF));
-% else
-                    t->s[r][v] = ${code.value.score};
-% end
-                    top[v] = max_vf(top[v], t->s[r][v]);
-                }
-            }
+%   local function temporaries(level)
+%     local list = {}
+%     for _, t in ipairs(code[level]) do
+%       if masked or t.roots.score then list[#list + 1] = t end
+%     end
+%     return ipairs(list)
+%   end
+                    vi i[VECTORS];
+%   for _, t in temporaries("row") do
+                    ${t.ctype} ${t.name}[VECTORS];
+%   end
+                    for (int v = 0; v < VECTORS; v++) {
+                        i[v] = min_vi(splat_i(i0 + v * LANES) + LANE, splat_i(SQ - 1));
+%   for _, t in temporaries("row") do
+                        ${t.name}[v] = ${t.text};
+%   end
+                        top[v] = block->top[v];
+                    }
+                    for (int r = 0; r < n; r++) {
+                        const int j = j0 + r;
+%   for _, t in temporaries("column") do
+                        const ${t.ctype} ${t.name} = ${t.text};
+%   end
+                        for (int v = 0; v < VECTORS; v++) {
+                            const vf s = t->s[r][v];
+%   for _, t in temporaries("element") do
+                            const ${t.ctype} ${t.name} = ${t.text};
+%   end
+%   if masked then
+                            t->s[r][v] = select_f(${code.value.keep}, ${code.value.score}, splat_f(-INF));
+%   else
+                            t->s[r][v] = ${code.value.score};
+%   end
+                            top[v] = max_vf(top[v], t->s[r][v]);
+                        }
+                    }
 % end
 
 % if not bounds.always then
@@ -185,7 +260,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 %   end
 % end
 % for _, param in ipairs(variant.params) do
-    const ${param.type == "int" and "int" or "f32"} ${param.name} = (${param.type == "int" and "int" or "f32"})a->${param.name};
+    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a->${param.name};
 % end
 % for _, temporary in ipairs(code.launch) do
     const ${temporary.ctype} ${temporary.name} = ${temporary.text};
@@ -202,7 +277,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         const ${temporary.ctype} ${temporary.name} = ${temporary.text};
 % end
         for (int x = 0; x < blocks; x++)
-            stage_q(&t->block[x], q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK, (f32)a->scale);
+            stage_q(&t->block[x], q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK${dot and "" or ", (float)a->scale"});
 
 % if bounds.always then
         const int from = 0, to = SK;
@@ -233,7 +308,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % if bounds.always then
                 const int skip = 0, n = keys;
 % else
-                const int skip = max_i(0, range[x].first - tile_first) / MK * MK;
+                const int skip = max_i(0, range[x].first - tile_first) / SKIP * SKIP;
                 const int n = min_i(tile_last, range[x].last) - tile_first - skip;
                 if (n <= 0) continue;
 % end
@@ -249,11 +324,12 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and " && " .. bounds.full or ""};
 % end
                 for (int r = 0; r < n; r += MK)
-                    scores(t->s + r, (const f32 (*)[D])t->k + skip + r, block->q, top);
+                    scores(t->s + r, (const ${element} (*)[DEPTH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", (float)a->scale" or ""});
 % if has_score and bounds.always then
+                {
 %   adjust(false)
+                }
 % elseif has_score then
-                for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
                 if (full) {
 %   adjust(false)
                 } else {
@@ -261,13 +337,12 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 }
 % elseif not bounds.always then
                 if (!full) {
-                    for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
 %   adjust(true)
                 }
 % end
                 softmax(t->s, block, top, shrink, n);
                 for (int c = 0; c < COLUMNS; c += MV)
-                    accumulate(block->o + c, &t->v[skip][c], t->s, shrink, n);
+                    accumulate(block->o + c, &t->v[skip${dot and " / 2" or ""}][c], (const ${operand} (*)[VECTORS])t->s, shrink, n);
             }
         }
         ${p.odtype} *o = a->o + b * a->o_b + h * a->o_h + row * a->o_s;

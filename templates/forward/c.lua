@@ -22,7 +22,14 @@ local function refuses(p)
   end
 end
 
+local function dots(p, dev)
+  local target = require("templates.target.c").new(dev.isa)
+  return target.dot and p.dtype == "bf16" and p.kvdtype == "bf16"
+end
+
 local axes = {
+  { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
+    about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
   { name = "blocks", values = { 1, 2, 3, 4 }, about = "register blocks of query rows in a task" },
   { name = "mk", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "keys in a register block of S" },
@@ -35,9 +42,9 @@ local function registers(dev) return require("templates.target.c").new(dev.isa).
 -- Bytes of a worker's scratch, as the template lays it out.
 local function scratch(cfg, p, dev)
   local vector = 4 * lanes(dev)
-  local keys = ceildiv(cfg.keys, cfg.mk) * cfg.mk
+  local keys = ceildiv(cfg.keys, cfg.mk) * cfg.mk + 1
   local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
-  local a_block = (p.d + columns + 2) * cfg.vectors * vector
+  local a_block = (p.d + columns + 2) * cfg.vectors * vector + 64
   return cfg.blocks * a_block + keys * cfg.vectors * vector
     + 4 * (keys * (p.d + 16) + cfg.keys * (columns + 16)) + 256
 end
@@ -79,14 +86,14 @@ local function prior(cfg, p, dev)
   local rows = cfg.vectors * cfg.blocks * lanes(dev)
   local function block(m, n) return n * math.max(0.5, (m + cfg.vectors) / (2 * m * cfg.vectors)) end
   local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
-  local dots = block(cfg.mk, p.d) + block(cfg.mv, columns) * (1 + 2 / cfg.keys)
+  local products = (block(cfg.mk, p.d) + block(cfg.mv, columns) * (1 + 2 / cfg.keys)) / (1 + cfg.dot)
   local staging = (p.d + columns) / (cfg.vectors * cfg.blocks * lanes(dev))
   local bytes = scratch(cfg, p, dev)
   local spill = bytes > dev.l1_bytes and 0.04 * (p.d + p.dv) * math.min(1, bytes / (4 * dev.l1_bytes)) or 0
   local padded = ceildiv(math.max(p.sq, 1), rows) * rows / math.max(p.sq, 1)
   local tasks = (p.b * p.hq) * ceildiv(math.max(p.sq, 1), rows)
   local idle = ceildiv(tasks, dev.threads) * dev.threads / math.max(tasks, 1)
-  return (dots + 10 + staging + spill) * padded * idle
+  return (products + 10 + staging + spill) * padded * idle
 end
 
 -- One table makes the kernel's argument struct and what the runtime fills it with.

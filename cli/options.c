@@ -1,0 +1,138 @@
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const option *option_find(const option *table, const char *name, size_t length)
+{
+    for (; table->name; table++)
+        if (strlen(table->name) == length && strncmp(table->name, name, length) == 0) return table;
+    return NULL;
+}
+
+static fg_status store_count(const option *o, int64_t *field, const char *value, fg_error *error)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || errno)
+        return fault(error, FG_REQUEST, "--%s takes a whole number from 0 on, not '%s'", o->name,
+                     value);
+    *field = number;
+    return FG_OK;
+}
+
+static fg_status store_word(const option *o, words *field, const char *value, fg_error *error)
+{
+    if (field->count == words_max)
+        return fault(error, FG_REQUEST, "--%s is given more than %d times", o->name, words_max);
+    field->item[field->count++] = value;
+    return FG_OK;
+}
+
+static fg_status store(const option *o, void *choices, const char *value, fg_error *error)
+{
+    void *field = (char *)choices + o->offset;
+    switch (o->kind) {
+    case OPTION_flag:
+        *(bool *)field = true;
+        return FG_OK;
+    case OPTION_text:
+        *(const char **)field = value;
+        return FG_OK;
+    case OPTION_optional:
+        *(optional *)field = (optional){ true, value };
+        return FG_OK;
+    case OPTION_count:
+        return store_count(o, field, value, error);
+    case OPTION_words:
+        return store_word(o, field, value, error);
+    }
+    return FG_OK;
+}
+
+/* Reads the option argv[*k], and moves *k to its value if that is an argument of its own. */
+static fg_status read_one(const option *table, void *choices, int argc, char **argv, int *k,
+                          fg_error *error)
+{
+    const char *name = argv[*k] + 2, *equals = strchr(name, '='),
+               *value = equals ? equals + 1 : NULL;
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    const option *o = option_find(table, name, length);
+    if (!o)
+        return fault(error, FG_REQUEST, "there is no option --%.*s (see --help)", (int)length,
+                     name);
+    if (o->kind == OPTION_flag && value)
+        return fault(error, FG_REQUEST, "--%s takes no value", o->name);
+    if (o->kind != OPTION_flag && o->kind != OPTION_optional && !value) {
+        if (*k + 1 == argc)
+            return fault(error, FG_REQUEST, "--%s needs a value, %s", o->name, o->argument);
+        value = argv[++*k];
+    }
+    return store(o, choices, value, error);
+}
+
+fg_status options_read(const option *table, void *choices, int *argc, char **argv, fg_error *error)
+{
+    int kept = 0;
+    bool only_words = false; /* behind a bare -- */
+    for (int k = 0; k < *argc; k++) {
+        if (!only_words && strcmp(argv[k], "--") == 0) {
+            only_words = true;
+        } else if (!only_words && strncmp(argv[k], "--", 2) == 0) {
+            fg_status s = read_one(table, choices, *argc, argv, &k, error);
+            if (s != FG_OK) return s;
+        } else if (!only_words && argv[k][0] == '-' && argv[k][1]) {
+            return fault(error, FG_REQUEST, "there is no option %s (see --help)", argv[k]);
+        } else {
+            argv[kept++] = argv[k];
+        }
+    }
+    *argc = kept;
+    return FG_OK;
+}
+
+static int help_left(const option *o, char *out, size_t size)
+{
+    const char *before = o->kind == OPTION_optional ? "[=" : o->argument ? " " : "";
+    return snprintf(out, size, "  --%s%s%s%s", o->name, before, o->argument ? o->argument : "",
+                    o->kind == OPTION_optional ? "]" : "");
+}
+
+void options_help(const option *table)
+{
+    char left[80];
+    int width = 0;
+    for (const option *o = table; o->name; o++) {
+        int length = help_left(o, left, sizeof left);
+        if (length > width) width = length;
+    }
+    for (const option *o = table; o->name; o++) {
+        help_left(o, left, sizeof left);
+        printf("%-*s  %s\n", width, left, o->help);
+    }
+    printf("%-*s  %s\n", width, "  --help", "print this");
+}
+
+static void print_log(void *user, fg_log_level level, const char *sentence)
+{
+    (void)user;
+    if (level == FG_LOG_WARNING) fprintf(stderr, "flashgen: warning: %s\n", sentence);
+}
+
+fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error)
+{
+    fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
+    if (choices->threads > INT_MAX)
+        return fault(error, FG_REQUEST, "--threads %lld is too many", (long long)choices->threads);
+    options.log = print_log;
+    options.threads = (int)choices->threads;
+    options.isa = choices->isa;
+    options.compiler = choices->compiler;
+    options.compiler_flags = choices->compiler_flags;
+    options.templates = choices->templates;
+    return fg_context_new(out, &options, error);
+}

@@ -1,0 +1,66 @@
+/* A subcommand's options: one table, from which the arguments are read and --help is made. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "fault.h"
+
+#include <stdbool.h>
+
+enum { words_max = 16 };
+
+/* Values of a repeatable option. */
+typedef struct words {
+    const char *item[words_max];
+    int count;
+} words;
+
+typedef struct optional {
+    bool given;
+    const char *value; /* of --name=value, or NULL */
+} optional;
+
+/* X(kind, type of its field) */
+#define OPTION_KINDS(X)                                                                            \
+    X(flag, bool) X(text, const char *) X(count, int64_t) X(words, words) X(optional, optional)
+
+typedef enum option_kind {
+#define OPTION_KIND(kind, type) OPTION_##kind,
+    OPTION_KINDS(OPTION_KIND)
+#undef OPTION_KIND
+} option_kind;
+
+typedef struct option {
+    const char *name; /* without dashes; NULL ends a table */
+    option_kind kind;
+    const char *argument; /* as --help names it */
+    size_t offset;        /* of the field in the subcommand's choices */
+    const char *help;
+} option;
+
+/* Reads argv[0..argc) into `choices`; what is not an option moves to the front of argv, *argc of them. */
+fg_status options_read(const option *table, void *choices, int *argc, char **argv, fg_error *error);
+void options_help(const option *table);
+
+/* What a context is made from: fields and options that every subcommand has. */
+typedef struct context_choices {
+    const char *isa, *compiler, *compiler_flags, *templates;
+    int64_t threads;
+} context_choices;
+
+#define CONTEXT_OPTIONS(type, field)                                                               \
+    { "isa", OPTION_text, "ISA", offsetof(type, field.isa),                                        \
+      "use at most this instruction set: portable, avx2, avx512 or avx512bf16" },                  \
+        { "threads", OPTION_count, "N", offsetof(type, field.threads),                             \
+          "run on N threads (all there are)" },                                                    \
+        { "compiler", OPTION_text, "CC", offsetof(type, field.compiler),                           \
+          "the C compiler, a path or a name on PATH (cc, gcc or clang)" },                         \
+        { "compiler-flags", OPTION_text, "FLAGS", offsetof(type, field.compiler_flags),            \
+          "further flags for it, separated by spaces" },                                           \
+    {                                                                                              \
+        "templates", OPTION_text, "DIR", offsetof(type, field.templates),                          \
+            "read templates from here before the built-in ones"                                    \
+    }
+
+fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error);
+
+#endif

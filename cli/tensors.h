@@ -1,0 +1,64 @@
+/* The tensors of one run: from files or drawn, and the fg_args that hold them. */
+#ifndef CLI_TENSORS_H
+#define CLI_TENSORS_H
+
+#include "line.h"
+#include "npy.h"
+
+enum { tensors_max = 32 };
+
+/* A .npy file that the user gave for a tensor. */
+typedef struct tensor_file {
+    const char *option; /* as the user wrote it, for sentences: "--q" */
+    char name[32];      /* of the tensor */
+    const char *path;
+    char *bytes;
+    npy_header header;
+    bool used;
+} tensor_file;
+
+typedef struct tensor_files {
+    int count;
+    tensor_file item[tensors_max];
+} tensor_files;
+
+/* Reads the file; files.count goes up by one also when that fails. */
+fg_status tensor_files_add(tensor_files *files, const char *option, const char *name, const char *path,
+                           fg_error *error);
+void tensor_files_free(tensor_files *files);
+
+/* Lengths by line_dim; -1: unknown. */
+typedef struct lengths {
+    int64_t of[line_dim_count];
+} lengths;
+
+/* Adds to *line (a text for free()) what it leaves out and the files know. A contradiction between files,
+ * or with the line, is an error. */
+fg_status lengths_complete(lengths *out, char **line, const tensor_files *files, fg_error *error);
+
+typedef struct tensor {
+    char name[32];
+    const element_type *type;
+    DLTensor dl;
+    int64_t shape[4], count;
+    bool output, drawn;
+} tensor;
+
+typedef struct tensors {
+    int count;
+    tensor item[tensors_max];
+    const DLTensor *extra[tensors_max]; /* of fg_args.tensors */
+    fg_args args;
+    int64_t bytes; /* of all */
+} tensors;
+
+/* Allocates every tensor of the problem, compact and aligned to 64 bytes; inputs come from their files, or
+ * are drawn. `line` is the problem's. `out` does not move afterwards: args points into it. */
+fg_status tensors_make(tensors *out, const fg_problem *problem, const char *line, const lengths *known,
+                       tensor_files *files, uint64_t seed, fg_error *error);
+void tensors_free(tensors *t);
+
+tensor *tensors_find(tensors *t, const char *name);
+double tensor_at(const tensor *t, int64_t index);
+
+#endif

@@ -1,0 +1,261 @@
+#include "gen/core/maker.h"
+
+#include "gen/lua.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { max_config = 4096 }; /* bytes */
+
+/* One make, as its protected part sees it. */
+typedef struct job {
+    const maker_request *request;
+    made *made;
+    int64_t *flops; /* of a peak kernel, or NULL */
+} job;
+
+/* ---- Results out of Lua: the table that gen/make.lua returns is on top ---- */
+
+_Noreturn static void fail_result(lua_State *L, const char *what)
+{
+    fg_error error;
+    fail(&error, FG_INTERNAL, "the schedule's %s", what);
+    lua_host_fail(L, FG_INTERNAL, error.text);
+}
+
+/* The string in field `key` of the table on top; it stays alive with the table. */
+static const char *field_text(lua_State *L, const char *key, size_t *length)
+{
+    char what[80];
+    if (lua_getfield(L, -1, key) != LUA_TSTRING) {
+        snprintf(what, sizeof what, "field '%s' is no string", key);
+        fail_result(L, what);
+    }
+    const char *bytes = lua_tolstring(L, -1, length);
+    lua_pop(L, 1);
+    return bytes;
+}
+
+static char *copy_text(lua_State *L, const char *key, size_t *length)
+{
+    job *j = lua_touserdata(L, 1);
+    const char *bytes = field_text(L, key, length);
+    if (memchr(bytes, 0, *length)) fail_result(L, "text has a zero byte");
+    char *copy = memory_text(j->request->memory, bytes, *length);
+    if (!copy) lua_host_fail(L, FG_MEMORY, "out of memory");
+    return copy;
+}
+
+static void read_name(lua_State *L, const char *key, char out[32])
+{
+    size_t length;
+    const char *bytes = field_text(L, key, &length);
+    if (length >= 32) fail_result(L, "names have at most 31 bytes");
+    memcpy(out, bytes, length + 1);
+}
+
+static void read_recipe(lua_State *L, const char *key, recipe *out)
+{
+    fg_error error;
+    char what[FG_ERROR_TEXT];
+    size_t length;
+    const char *bytes = field_text(L, key, &length);
+    if (recipe_parse(out, bytes, &error) == FG_OK) return;
+    snprintf(what, sizeof what, "recipe '%.200s' is wrong: %.1500s", bytes, error.text);
+    fail_result(L, what);
+}
+
+static made_slot_kind read_kind(lua_State *L)
+{
+    static const char *const names[] = { "pointer", "stride", "real", "int", "recipe" };
+    size_t length;
+    const char *bytes = field_text(L, "kind", &length);
+    for (made_slot_kind kind = SLOT_pointer; kind <= SLOT_recipe; kind++)
+        if (strcmp(names[kind], bytes) == 0) return kind;
+    fail_result(L, "slots have a kind that is none of pointer, stride, real, int, recipe");
+}
+
+/* A pointer or stride must be of a tensor that the problem has. */
+static void check_tensor(lua_State *L, const problem *p, const made_slot *slot)
+{
+    problem_tensor_info info;
+    char what[96];
+    for (size_t k = 0; problem_tensor_at(p, k, &info); k++) {
+        if (strcmp(info.name, slot->name) != 0) continue;
+        if (slot->kind == SLOT_pointer || (slot->dim >= 0 && slot->dim < info.rank)) return;
+    }
+    snprintf(what, sizeof what, "slots read a tensor or dimension that there is not: %s, %d", slot->name, slot->dim);
+    fail_result(L, what);
+}
+
+static int read_dim(lua_State *L)
+{
+    int whole;
+    lua_getfield(L, -1, "dim");
+    lua_Integer dim = lua_tointegerx(L, -1, &whole);
+    lua_pop(L, 1);
+    return whole && dim >= 0 && dim < 8 ? (int)dim : -1;
+}
+
+static void read_slot(lua_State *L, job *j, int index)
+{
+    made_slot *slot = &j->made->slot[index];
+    slot->kind = read_kind(L);
+    if (slot->kind == SLOT_recipe)
+        read_recipe(L, "recipe", &slot->recipe);
+    else
+        read_name(L, "name", slot->name);
+    slot->dim = slot->kind == SLOT_stride ? read_dim(L) : 0;
+    if (slot->kind == SLOT_pointer || slot->kind == SLOT_stride) check_tensor(L, j->request->problem, slot);
+}
+
+static void read_step(lua_State *L, job *j, int index)
+{
+    made_step *step = &j->made->step[index];
+    read_name(L, "entry", step->entry);
+    read_recipe(L, "tasks", &step->tasks);
+    read_recipe(L, "scratch", &step->scratch);
+}
+
+/* Reads each of the list in field `key`; how many there are. */
+static int read_list(lua_State *L, const char *key, int most, void (*read)(lua_State *, job *, int))
+{
+    job *j = lua_touserdata(L, 1);
+    char what[80];
+    lua_Unsigned count = lua_getfield(L, -1, key) == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+    if (count == 0 || count > (lua_Unsigned)most) {
+        snprintf(what, sizeof what, "%s are no list of 1 to %d", key, most);
+        fail_result(L, what);
+    }
+    for (int k = 0; k < (int)count; k++) {
+        if (lua_geti(L, -1, k + 1) != LUA_TTABLE) fail_result(L, "slots and steps are tables");
+        read(L, j, k);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return (int)count;
+}
+
+static void read_flops(lua_State *L, job *j)
+{
+    int whole;
+    if (!j->flops) return;
+    lua_getfield(L, -1, "flops");
+    *j->flops = lua_tointegerx(L, -1, &whole);
+    if (!whole || *j->flops <= 0) fail_result(L, "flops of a round are no positive integer");
+    lua_pop(L, 1);
+}
+
+static void read_made(lua_State *L, job *j)
+{
+    size_t length;
+    made *m = j->made;
+    m->schedule = copy_text(L, "schedule", &length);
+    m->config = copy_text(L, "config", &length);
+    m->text = copy_text(L, "text", &m->text_length);
+    m->slots = read_list(L, "slots", made_max_slots, read_slot);
+    m->steps = read_list(L, "steps", made_max_steps, read_step);
+    read_flops(L, j);
+}
+
+/* ---- Requests into Lua ---- */
+
+static void set_text(lua_State *L, const char *key, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, key);
+}
+
+static void set_integer(lua_State *L, const char *key, int64_t value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, key);
+}
+
+static void push_device(lua_State *L, const maker_device *device)
+{
+    lua_createtable(L, 0, 8);
+    set_text(L, "isa", device->isa);
+    set_text(L, "compiler", device->compiler ? device->compiler : "cc");
+    set_text(L, "flags", device->flags ? device->flags : "");
+    set_integer(L, "cores", device->cores);
+    set_integer(L, "threads", device->threads);
+    set_integer(L, "l1_bytes", device->l1_bytes);
+    set_integer(L, "l2_bytes", device->l2_bytes);
+}
+
+static void push_options(lua_State *L, const maker_request *request)
+{
+    lua_createtable(L, 0, 2);
+    set_text(L, "config", request->config ? request->config : "");
+    lua_pushboolean(L, request->lines);
+    lua_setfield(L, -2, "lines");
+}
+
+/* Pushes the function `name` of gen/make.lua. */
+static void push_make(lua_State *L, const char *name)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "gen.make");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, name);
+}
+
+static int make_kernel(lua_State *L)
+{
+    job *j = lua_touserdata(L, 1);
+    push_make(L, "kernel");
+    lua_push_problem(L, j->request->problem);
+    push_device(L, j->request->device);
+    push_options(L, j->request);
+    lua_call(L, 3, 1);
+    read_made(L, j);
+    return 0;
+}
+
+static int make_peak(lua_State *L)
+{
+    job *j = lua_touserdata(L, 1);
+    push_make(L, "peak");
+    push_device(L, j->request->device);
+    push_options(L, j->request);
+    lua_call(L, 2, 1);
+    read_made(L, j);
+    return 0;
+}
+
+static fg_status run(made **out, job *j, const problem *p, lua_CFunction body, fg_error *error)
+{
+    const maker_request *r = j->request;
+    lua_host *host = NULL;
+    fg_status s;
+    *out = NULL;
+    if (r->config && strlen(r->config) > max_config)
+        return fail(error, FG_REQUEST, "the config has more than %d bytes", max_config);
+    if (!(j->made = memory_new(r->memory, 1, sizeof *j->made))) return fail_memory(error);
+    j->made->memory = r->memory;
+    if ((s = lua_host_new(&host, r->memory, r->templates, p, error)) != FG_OK) goto out;
+    if ((s = lua_host_run(host, body, j, error)) != FG_OK) goto out;
+    *out = j->made;
+    j->made = NULL;
+out:
+    lua_host_free(host);
+    made_free(j->made);
+    return s;
+}
+
+static fg_status maker_make(made **out, const maker_request *request, fg_error *error)
+{
+    job j = { .request = request };
+    return run(out, &j, request->problem, make_kernel, error);
+}
+
+static fg_status maker_peak(made **out, int64_t *flops, const maker_request *request, fg_error *error)
+{
+    job j = { .request = request, .flops = flops };
+    return run(out, &j, NULL, make_peak, error);
+}
+
+static const maker lua_maker = { maker_make, maker_peak };
+const maker *const maker_installed = &lua_maker;

@@ -1,0 +1,185 @@
+#include "runtime/kernel.h"
+#include "runtime/library.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* ---- From what the maker made ---- */
+
+typedef struct number_name {
+    const char *name;
+    made_slot_kind kind;
+    size_t offset; /* in run_numbers */
+} number_name;
+
+static const number_name number_names[] = {
+#define REAL_NAME(name) { #name, SLOT_real, offsetof(run_numbers, name) },
+    RUN_REALS(REAL_NAME)
+#undef REAL_NAME
+#define INT_NAME(name) { #name, SLOT_int, offsetof(run_numbers, name) },
+        RUN_INTS(INT_NAME)
+#undef INT_NAME
+};
+
+static int number_find(const made_slot *s)
+{
+    for (size_t k = 0; k < sizeof number_names / sizeof *number_names; k++)
+        if (number_names[k].kind == s->kind && strcmp(number_names[k].name, s->name) == 0)
+            return (int)number_names[k].offset;
+    return -1;
+}
+
+static fg_status take_slot(kernel *k, const made_slot *s, fg_error *error)
+{
+    kernel_slot *slot = &k->slot[k->slots++];
+    *slot = (kernel_slot){ .kind = s->kind, .dim = s->dim };
+    switch (s->kind) {
+    case SLOT_pointer:
+    case SLOT_stride:
+        slot->index = operand_find(&k->operands, s->name);
+        break;
+    case SLOT_real:
+    case SLOT_int:
+        slot->index = number_find(s);
+        break;
+    case SLOT_recipe:
+        slot->index = k->recipes++;
+        k->recipe[slot->index] = s->recipe;
+        break;
+    }
+    bool ranked = s->kind != SLOT_stride || slot->index < 0 ||
+                  (s->dim >= 0 && s->dim < k->operands.operand[slot->index].rank);
+    if (slot->index >= 0 && ranked) return FG_OK;
+    return fail(error, FG_INTERNAL,
+                "the kernel asks for \"%.31s\" (kind %d, dimension %d), which no run has", s->name,
+                (int)s->kind, s->dim);
+}
+
+static fg_status take_slots(kernel *k, const made *m, fg_error *error)
+{
+    fg_status status = FG_OK;
+    for (int s = 0; s < m->slots; s++) k->recipe_room += m->slot[s].kind == SLOT_recipe;
+    if (k->recipe_room > 0) {
+        k->recipe = memory_new(&k->context->memory, (size_t)k->recipe_room, sizeof *k->recipe);
+        if (!k->recipe) return fail_memory(error);
+    }
+    for (int s = 0; s < m->slots && status == FG_OK; s++) status = take_slot(k, &m->slot[s], error);
+    return status;
+}
+
+static fg_status take_steps(kernel *k, const made *m, fg_error *error)
+{
+    if (m->steps > 0) k->step = memory_new(&k->context->memory, (size_t)m->steps, sizeof *k->step);
+    if (m->steps > 0 && !k->step) return fail_memory(error);
+    k->step_room = m->steps;
+    for (int s = 0; s < m->steps; s++) {
+        kernel_step *step = &k->step[k->steps++];
+        *step = (kernel_step){ k->backend->find(k->module, m->step[s].entry), m->step[s].tasks,
+                               m->step[s].scratch };
+        if (!step->entry)
+            return fail(error, FG_INTERNAL, "the kernel has no function %.31s", m->step[s].entry);
+    }
+    return FG_OK;
+}
+
+static fg_status take_names(kernel *k, const made *m, fg_error *error)
+{
+    const memory *own = &k->context->memory;
+    k->schedule = memory_text(own, m->schedule, strlen(m->schedule));
+    k->config = memory_text(own, m->config, strlen(m->config));
+    return k->schedule && k->config ? FG_OK : fail_memory(error);
+}
+
+static void take_problem(kernel *k, const problem *p)
+{
+    operands_make(&k->operands, p);
+    k->facts = (recipe_facts){
+        .b = p->b, .hq = p->hq, .hkv = p->hkv, .sq = p->sq, .sk = p->sk, .d = p->d, .dv = p->dv
+    };
+    k->defaults = (run_defaults){
+        .softcap = p->softcap.present,
+        .window = p->window.present,
+        .numbers = { .scale = p->scale,
+                     .softcap = p->softcap.value,
+                     .window_left = p->window.present ? p->window.left : -1,
+                     .window_right = p->window.present ? p->window.right : -1 },
+    };
+}
+
+/* ---- Making ---- */
+
+static fg_status generate(made **out, const fg_context *context, const problem *p,
+                          const char *config, int64_t *flops, fg_error *error)
+{
+    if (p) return context_make(out, context, p, config, true, error);
+    maker_device device = context_maker_device(context);
+    maker_request request = { .memory = &context->memory,
+                              .device = &device,
+                              .templates = context->templates };
+    *out = NULL;
+    if (!context->maker)
+        return fail(error, FG_UNSUPPORTED, "this library was built without a generator");
+    return context->maker->peak(out, flops, &request, error);
+}
+
+static fg_status build(kernel *k, const made *m, fg_error *error)
+{
+    binary compiled = { NULL, 0 };
+    double start = library_seconds();
+    fg_status status = k->backend->compile(&compiled, k->context, m->text, m->text_length, error);
+    if (status != FG_OK) return status;
+    double middle = library_seconds();
+    status = k->backend->load(&k->module, k->context, &compiled, error);
+    binary_free(k->context, &compiled);
+    k->compile_seconds = middle - start;
+    k->load_seconds = library_seconds() - middle;
+    return status;
+}
+
+static fg_status fill(kernel *k, const problem *p, const char *config, int64_t *flops,
+                      fg_error *error)
+{
+    made *m = NULL;
+    double start = library_seconds();
+    fg_status status = generate(&m, k->context, p, config, flops, error);
+    if (status != FG_OK) return status;
+    k->generate_seconds = library_seconds() - start;
+    if (p) take_problem(k, p);
+    k->facts.threads = k->context->threads;
+    if ((status = take_names(k, m, error)) != FG_OK) goto out;
+    if ((status = take_slots(k, m, error)) != FG_OK) goto out;
+    if ((status = build(k, m, error)) != FG_OK) goto out;
+    status = take_steps(k, m, error);
+out:
+    made_free(m);
+    return status;
+}
+
+fg_status kernel_new(kernel **out, fg_context *context, const problem *p, const char *config,
+                     int64_t *flops, fg_error *error)
+{
+    *out = NULL;
+    kernel *k = memory_new(&context->memory, 1, sizeof *k);
+    if (!k) return fail_memory(error);
+    k->context = context;
+    k->backend = backends[0];
+    fg_status status = fill(k, p, config, flops, error);
+    if (status == FG_OK)
+        *out = k;
+    else
+        kernel_free(k);
+    return status;
+}
+
+void kernel_free(kernel *k)
+{
+    if (!k) return;
+    const memory *m = &k->context->memory;
+    k->backend->unload(k->module);
+    if (k->schedule) memory_free(m, k->schedule, strlen(k->schedule) + 1);
+    if (k->config) memory_free(m, k->config, strlen(k->config) + 1);
+    if (k->recipe) memory_free(m, k->recipe, (size_t)k->recipe_room * sizeof *k->recipe);
+    if (k->step) memory_free(m, k->step, (size_t)k->step_room * sizeof *k->step);
+    if (k->key) memory_free(m, k->key, k->key_length + 1);
+    memory_free(m, k, sizeof *k);
+}

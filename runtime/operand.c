@@ -1,0 +1,285 @@
+#include "runtime/operand.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const field_names[] = {
+#define FIELD_NAME(name) #name,
+    FG_TENSORS(FIELD_NAME)
+#undef FIELD_NAME
+};
+
+_Static_assert(sizeof field_names / sizeof *field_names == operand_fields,
+               "one bound for each field");
+
+static const DLTensor *field_at(const fg_args *args, int field)
+{
+    const DLTensor *const tensors[] = {
+#define FIELD_VALUE(name) args->name,
+        FG_TENSORS(FIELD_VALUE)
+#undef FIELD_VALUE
+    };
+    return tensors[field];
+}
+
+int operand_find(const operand_list *list, const char *name)
+{
+    for (int k = 0; k < list->count; k++)
+        if (strcmp(list->operand[k].name, name) == 0) return k;
+    return -1;
+}
+
+/* ---- From the problem ---- */
+
+/* What the axes of the named tensors are, in layout bshd. */
+typedef struct axes {
+    const char *name;
+    operand_dim dim[4];
+} axes;
+
+static const axes named_axes[] = {
+    { "q", { DIM_b, DIM_sq } },
+    { "k", { DIM_b, DIM_sk } },
+    { "v", { DIM_b, DIM_sk } },
+    { "o", { DIM_b, DIM_sq } },
+    { "lse", { DIM_b, DIM_fixed, DIM_sq } },
+    { "bias", { DIM_b, DIM_fixed, DIM_sq, DIM_sk } },
+    { "mask", { DIM_b, DIM_fixed, DIM_sq, DIM_sk } },
+};
+
+enum { laid_out = 4 /* q k v o follow the layout and the promise of alignment */ };
+
+static void dims_named(operand *o, const problem *p, int field)
+{
+    for (size_t k = 0; k < sizeof named_axes / sizeof *named_axes; k++)
+        if (strcmp(named_axes[k].name, o->name) == 0)
+            memcpy(o->dim, named_axes[k].dim, sizeof o->dim);
+    if (field >= laid_out || p->layout != LAYOUT_bhsd) return;
+    operand_dim middle = o->dim[1];
+    o->dim[1] = o->dim[2];
+    o->dim[2] = middle;
+}
+
+static void dims_extra(operand *o, const problem_tensor *t)
+{
+    for (int k = 0; k < t->rank; k++) {
+        if (strcmp(t->dim[k], "b") == 0) o->dim[k] = DIM_b;
+        if (strcmp(t->dim[k], "sq") == 0) o->dim[k] = DIM_sq;
+        if (strcmp(t->dim[k], "sk") == 0) o->dim[k] = DIM_sk;
+    }
+}
+
+static int field_find(const char *name)
+{
+    for (int k = 0; k < operand_fields; k++)
+        if (strcmp(field_names[k], name) == 0) return k;
+    return -1;
+}
+
+static void operand_make(operand *o, const problem *p, const problem_tensor_info *info,
+                         const problem_tensor *extra)
+{
+    int size = dtypes[info->type].bits / 8;
+    *o = (operand){
+        .type = info->type, .rank = info->rank, .output = info->output, .align = size, .field = -1
+    };
+    snprintf(o->name, sizeof o->name, "%s", info->name);
+    memcpy(o->shape, info->shape, sizeof o->shape);
+    if (extra) {
+        dims_extra(o, extra);
+        return;
+    }
+    o->field = field_find(o->name);
+    dims_named(o, p, o->field);
+    if (o->field >= laid_out) return;
+    o->align = (int)p->align;
+    o->compact = true;
+}
+
+void operands_make(operand_list *out, const problem *p)
+{
+    problem_tensor_info info;
+    int count = 0;
+    while (count < operand_max && problem_tensor_at(p, (size_t)count, &info)) count++;
+    *out = (operand_list){ .count = count, .extras = p->tensors };
+    for (int k = 0; k < count && problem_tensor_at(p, (size_t)k, &info); k++) {
+        int extra = k - (count - p->tensors);
+        operand_make(&out->operand[k], p, &info, extra >= 0 ? &p->tensor[extra] : NULL);
+    }
+}
+
+/* ---- In a run ---- */
+
+/* "[2, 333, 8, 80]" */
+typedef struct shape_text {
+    char text[100];
+} shape_text;
+
+static shape_text shape_print(const int64_t *shape, int rank)
+{
+    shape_text out;
+    size_t length = 0;
+    for (int k = 0; k < rank; k++) {
+        int wrote = snprintf(out.text + length, sizeof out.text - length, "%s%lld", k ? ", " : "[",
+                             (long long)shape[k]);
+        length += (size_t)wrote;
+    }
+    snprintf(out.text + length, sizeof out.text - length, "%s", rank ? "]" : "[]");
+    return out;
+}
+
+static fg_status check_type(const operand *o, const DLTensor *t, fg_error *error)
+{
+    const dtype_facts *want = &dtypes[o->type];
+    DLDataType got = t->dtype;
+    bool boolean = o->type == DTYPE_u8 && got.code == 6; /* a mask as bytes of 0 and 1 */
+    if (t->device.device_type != 1)
+        return fail(error, FG_REQUEST, "%s is on device type %d: it must be in host memory (1)",
+                    o->name, (int)t->device.device_type);
+    if ((got.code == want->code || boolean) && got.bits == want->bits && got.lanes == 1)
+        return FG_OK;
+    return fail(error, FG_REQUEST,
+                "%s has type code %d, %d bits, %d lanes: it must be %s (%d, %d, 1)", o->name,
+                got.code, got.bits, got.lanes, want->name, want->code, want->bits);
+}
+
+/* Fills the dims that only a run knows, with the first tensor that has them. */
+static fg_status take_dims(recipe_facts *facts, const operand *o, const DLTensor *t,
+                           fg_error *error)
+{
+    static const int64_t longest[] = { 0, 1 << 20, PROBLEM_MAX_LENGTH, PROBLEM_MAX_LENGTH };
+    int64_t *const place[] = { NULL, &facts->b, &facts->sq, &facts->sk };
+    for (int k = 0; k < o->rank; k++) {
+        operand_dim dim = o->dim[k];
+        if (o->shape[k] != problem_dynamic || dim == DIM_fixed || *place[dim] != problem_dynamic)
+            continue;
+        if (t->shape[k] < 0 || t->shape[k] > longest[dim])
+            return fail(error, FG_REQUEST,
+                        "%s has extent %lld in dimension %d: it must be 0 to %lld", o->name,
+                        (long long)t->shape[k], k, (long long)longest[dim]);
+        *place[dim] = t->shape[k];
+    }
+    return FG_OK;
+}
+
+static fg_status check_shape(const operand *o, recipe_facts *facts, const DLTensor *t,
+                             fg_error *error)
+{
+    if (t->ndim != o->rank || (o->rank > 0 && !t->shape))
+        return fail(error, FG_REQUEST, "%s has %d dimensions: it must have %d", o->name,
+                    (int)t->ndim, o->rank);
+    fg_status status = take_dims(facts, o, t, error);
+    if (status != FG_OK) return status;
+    const int64_t run[] = { 0, facts->b, facts->sq, facts->sk };
+    int64_t want[4] = { 0 };
+    bool equal = true;
+    for (int k = 0; k < o->rank; k++) {
+        want[k] = o->shape[k] == problem_dynamic ? run[o->dim[k]] : o->shape[k];
+        equal = equal && want[k] == t->shape[k];
+    }
+    if (equal) return FG_OK;
+    return fail(error, FG_REQUEST, "%s has shape %s: it must be %s", o->name,
+                shape_print(t->shape, o->rank).text, shape_print(want, o->rank).text);
+}
+
+/* Strides in elements of a tensor that is not empty, 0 where there is but one: what a host puts there means
+ * nothing. */
+static void take_strides(int64_t out[4], const DLTensor *t)
+{
+    int64_t compact = 1;
+    for (int k = t->ndim - 1; k >= 0; k--) {
+        out[k] = t->shape[k] <= 1 ? 0 : t->strides ? t->strides[k] : compact;
+        if (__builtin_mul_overflow(compact, t->shape[k], &compact))
+            compact = INT64_MAX; /* reach_fits sees it */
+    }
+}
+
+static fg_status check_stride(const operand *o, int k, int64_t stride, fg_error *error)
+{
+    int size = dtypes[o->type].bits / 8;
+    bool last = o->compact && k == o->rank - 1;
+    if (last && stride != 1)
+        return fail(error, FG_REQUEST,
+                    "%s has stride %lld in its last dimension: it must be compact (1)", o->name,
+                    (long long)stride);
+    if (o->output && stride == 0)
+        return fail(error, FG_REQUEST,
+                    "%s has stride 0 in dimension %d: an output must not overlap itself", o->name,
+                    k);
+    if (!last && o->align > size && stride % (o->align / size) != 0)
+        return fail(error, FG_REQUEST,
+                    "%s has a stride of %lld elements in dimension %d, no multiple of %d bytes: "
+                    "the problem must "
+                    "promise a smaller align",
+                    o->name, (long long)stride, k, o->align);
+    return FG_OK;
+}
+
+/* Every element's distance from the first, in bytes, must be a number. */
+static bool reach_fits(const operand *o, const DLTensor *t, const int64_t stride[4])
+{
+    int64_t reach = 0, part;
+    for (int k = 0; k < t->ndim; k++) {
+        if (stride[k] == INT64_MIN) return false;
+        int64_t step = stride[k] < 0 ? -stride[k] : stride[k];
+        if (__builtin_mul_overflow(step, t->shape[k], &part) ||
+            __builtin_add_overflow(reach, part, &reach))
+            return false;
+    }
+    return !__builtin_mul_overflow(reach, dtypes[o->type].bits / 8, &part);
+}
+
+static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t, fg_error *error)
+{
+    bool empty = false;
+    for (int k = 0; k < t->ndim; k++) empty = empty || t->shape[k] == 0;
+    *out = (bound){ .data = NULL };
+    if (empty) return FG_OK; /* nothing is read or written, wherever it is */
+    if (!t->data) return fail(error, FG_REQUEST, "%s has no data", o->name);
+    out->data = (char *)t->data + t->byte_offset;
+    take_strides(out->stride, t);
+    if ((uintptr_t)out->data % (uintptr_t)o->align != 0)
+        return fail(error, FG_REQUEST,
+                    "%s is not aligned to %d bytes: the problem must promise a smaller align",
+                    o->name, o->align);
+    if (!reach_fits(o, t, out->stride))
+        return fail(error, FG_REQUEST, "%s has strides that reach beyond 64 bits", o->name);
+    fg_status status = FG_OK;
+    for (int k = 0; k < t->ndim && status == FG_OK; k++)
+        if (t->shape[k] > 1) status = check_stride(o, k, out->stride[k], error);
+    return status;
+}
+
+static fg_status check_present(const operand_list *list, const fg_args *args, fg_error *error)
+{
+    bool wanted[operand_fields] = { false };
+    for (int k = 0; k < list->count - list->extras; k++) wanted[list->operand[k].field] = true;
+    for (int f = 0; f < operand_fields; f++) {
+        if (wanted[f] == (field_at(args, f) != NULL)) continue;
+        return wanted[f] ? fail(error, FG_REQUEST, "%s is missing: the problem asks for it",
+                                field_names[f])
+                         : fail(error, FG_REQUEST, "%s was given, but the problem has none",
+                                field_names[f]);
+    }
+    if (args->tensor_count == (size_t)list->extras && (list->extras == 0 || args->tensors))
+        return FG_OK;
+    return fail(error, FG_REQUEST,
+                "%zu tensors were given: the problem declares %d by tensor=", args->tensor_count,
+                list->extras);
+}
+
+fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const operand_list *list,
+                        const fg_args *args, fg_error *error)
+{
+    fg_status status = check_present(list, args, error);
+    for (int k = 0; k < list->count && status == FG_OK; k++) {
+        const operand *o = &list->operand[k];
+        int extra = k - (list->count - list->extras);
+        const DLTensor *t = extra < 0 ? field_at(args, o->field) : args->tensors[extra];
+        if (!t) return fail(error, FG_REQUEST, "%s is missing: the problem asks for it", o->name);
+        status = check_type(o, t, error);
+        if (status == FG_OK) status = check_shape(o, facts, t, error);
+        if (status == FG_OK) status = bind_memory(&out[k], o, t, error);
+    }
+    return status;
+}

@@ -1,0 +1,187 @@
+/* A maker whose kernels a test writes, and tensors to run them on. */
+#ifndef TESTS_RUNTIME_STUB_H
+#define TESTS_RUNTIME_STUB_H
+
+#include "runtime/plan.h"
+#include "tests/support.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- The maker ---- */
+
+enum { stub_max_text = 4096 };
+
+static char stub_text[stub_max_text]; /* the kernel's; a %d in it becomes stub_number */
+static _Thread_local int stub_number;
+static made_slot stub_slot[made_max_slots];
+static int stub_slots;
+static const char *stub_tasks = "1", *stub_scratch = "0";
+static atomic_int stub_made; /* kernels so far */
+
+static char *stub_copy(const memory *m, const char *from)
+{
+    return memory_text(m, from, strlen(from));
+}
+
+static fg_status stub_make(made **out, const maker_request *r, fg_error *error)
+{
+    char source[stub_max_text];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(source, sizeof source, stub_text, stub_number);
+#pragma GCC diagnostic pop
+    made *m = memory_new(r->memory, 1, sizeof *m);
+    if (!m) return fail_memory(error);
+    *m = (made){
+        .memory = r->memory, .slots = stub_slots, .steps = 1, .text_length = strlen(source)
+    };
+    memcpy(m->slot, stub_slot, sizeof stub_slot);
+    strcpy(m->step[0].entry, "fg_kernel");
+    fg_status status = recipe_parse(&m->step[0].tasks, stub_tasks, error);
+    if (status == FG_OK) status = recipe_parse(&m->step[0].scratch, stub_scratch, error);
+    m->schedule = stub_copy(r->memory, "stub");
+    m->config = stub_copy(r->memory, r->config ? r->config : "none=1");
+    m->text = stub_copy(r->memory, source);
+    if (status == FG_OK && (!m->schedule || !m->config || !m->text)) status = fail_memory(error);
+    atomic_fetch_add(&stub_made, 1);
+    *out = status == FG_OK ? m : NULL;
+    if (status != FG_OK) made_free(m);
+    return status;
+}
+
+static const maker stub_maker = { stub_make, NULL };
+
+static inline void stub_add_slot(made_slot_kind kind, const char *name, int dim)
+{
+    made_slot *s = &stub_slot[stub_slots++];
+    *s = (made_slot){ .kind = kind, .dim = dim };
+    snprintf(s->name, sizeof s->name, "%s", name);
+    fg_error error;
+    if (kind == SLOT_recipe) ck_assert_int_eq(recipe_parse(&s->recipe, name, &error), FG_OK);
+}
+
+/* A kernel without arguments but o, which writes stub_number to o[0]. */
+static inline void stub_is_number(void)
+{
+    snprintf(
+        stub_text, sizeof stub_text, "%s",
+        "struct args { double *o; };\n"
+        "void fg_kernel(const struct args *a, void *scratch, long long first, long long last)\n"
+        "{\n    a->o[0] = %d;\n}\n");
+    stub_slots = 0;
+    stub_add_slot(SLOT_pointer, "o", 0);
+}
+
+/* A kernel that writes its arguments, as they are, to o: first o itself, then those added. */
+static inline void stub_is_probe(int arguments)
+{
+    snprintf(stub_text, sizeof stub_text,
+             "void fg_kernel(const long long *a, void *scratch, long long first, long long last)\n"
+             "{\n    for (int k = 0; k < %d; k++) ((long long *)a[0])[k] = a[k];\n}\n",
+             arguments);
+    stub_slots = 0;
+    stub_add_slot(SLOT_pointer, "o", 0);
+}
+
+/* ---- Contexts ---- */
+
+static inline fg_context_options stub_options(void)
+{
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    o.compiler = FLASHGEN_KERNEL_COMPILER;
+    o.compiler_flags = FLASHGEN_KERNEL_FLAGS;
+    return o;
+}
+
+static inline fg_context *stub_context(const fg_context_options *given)
+{
+    fg_context_options o = stub_options();
+    fg_context *context = NULL;
+    fg_error error;
+    fg_status status = fg_context_new(&context, given ? given : &o, &error);
+    ck_assert_msg(status == FG_OK, "%s", error.text);
+    context->maker = &stub_maker;
+    return context;
+}
+
+static inline fg_problem *stub_problem(fg_context *context, const char *line)
+{
+    fg_problem *p = NULL;
+    fg_error error;
+    fg_status status = fg_problem_parse(&p, context, line, &error);
+    ck_assert_msg(status == FG_OK, "%s", error.text);
+    return p;
+}
+
+static inline fg_plan *stub_plan(fg_context *context, const fg_problem *p)
+{
+    fg_plan *plan = NULL;
+    fg_error error;
+    fg_status status = fg_plan_new(&plan, context, p, NULL, &error);
+    ck_assert_msg(status == FG_OK, "%s", error.text);
+    return plan;
+}
+
+/* ---- Tensors ---- */
+
+/* One for each that a problem asks for, compact, zeroed, aligned to 64 bytes. */
+typedef struct stub_run {
+    DLTensor tensor[operand_max];
+    int64_t shape[operand_max][4], stride[operand_max][4];
+    const DLTensor *extra[problem_max_tensors];
+    void *block[operand_max];
+    int count;
+    fg_args args;
+} stub_run;
+
+static inline const DLTensor **stub_field(fg_args *args, const char *name)
+{
+#define STUB_FIELD(field)                                                                          \
+    if (strcmp(name, #field) == 0) return &args->field;
+    FG_TENSORS(STUB_FIELD)
+#undef STUB_FIELD
+    return NULL;
+}
+
+/* `dynamic`: what stands for a `*` dimension. */
+static inline void stub_run_new(stub_run *r, const fg_problem *p, int64_t dynamic)
+{
+    fg_tensor_info info;
+    *r = (stub_run){ .args = FG_ARGS_INIT };
+    r->args.tensors = r->extra;
+    for (; fg_problem_tensor(p, (size_t)r->count, &info) == FG_OK; r->count++) {
+        int k = r->count;
+        size_t bytes = info.dtype.bits / 8;
+        for (int n = info.ndim - 1; n >= 0; n--) {
+            int64_t extent = info.shape[n] < 0 ? dynamic : info.shape[n];
+            r->shape[k][n] = extent;
+            r->stride[k][n] = (int64_t)bytes / (info.dtype.bits / 8);
+            bytes *= (size_t)extent;
+        }
+        ck_assert_int_eq(posix_memalign(&r->block[k], 64, bytes + 64), 0);
+        memset(r->block[k], 0, bytes + 64);
+        r->tensor[k] = (DLTensor){ r->block[k], { 1, 0 },     info.ndim, info.dtype,
+                                   r->shape[k], r->stride[k], 0 };
+        const DLTensor **field = stub_field(&r->args, info.name);
+        if (!field) field = (const DLTensor **)&r->extra[r->args.tensor_count++];
+        *field = &r->tensor[k];
+    }
+}
+
+static inline void stub_run_free(stub_run *r)
+{
+    for (int k = 0; k < r->count; k++) free(r->block[k]);
+}
+
+/* Open files of this process. */
+static inline int stub_open_files(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 4096; fd++) count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
+#endif
