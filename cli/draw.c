@@ -2,12 +2,6 @@
 
 #include <string.h>
 
-const char *const draw_help =
-    "Drawn inputs. Word n of a tensor's stream is SplitMix64's output for state S + n * 0x9e3779b97f4a7c15,\n"
-    "where S is SplitMix64's output for the seed xor the 64-bit FNV-1a hash of the tensor's name. Floats are\n"
-    "N(0,1), rounded to their type: elements 2m and 2m + 1 by Box and Muller from words 2m and 2m + 1.\n"
-    "Integers are the top 3 bits of word n, a mask the top one; slopes are the ALiBi paper's.\n";
-
 static uint64_t mix(uint64_t z)
 {
     z += UINT64_C(0x9e3779b97f4a7c15);
@@ -34,14 +28,13 @@ static double uniform(uint64_t bits)
     return ((double)(bits >> 11) + 0.5) * 0x1p-53;
 }
 
-static void draw_normal(char *data, const element_type *type, int64_t count, uint64_t stream)
+static void draw_normal(tensor *t, uint64_t stream)
 {
-    size_t size = type->bits / 8;
-    for (int64_t n = 0; n < count; n += 2) {
+    for (int64_t n = 0; n < t->count; n += 2) {
         double radius = sqrt(-2 * log(uniform(word(stream, n)))), sine, cosine;
         sincos(6.283185307179586 * uniform(word(stream, n + 1)), &sine, &cosine);
-        type->store(data + (size_t)n * size, radius * cosine);
-        if (n + 1 < count) type->store(data + (size_t)(n + 1) * size, radius * sine);
+        tensor_set(t, n, radius * cosine);
+        if (n + 1 < t->count) tensor_set(t, n + 1, radius * sine);
     }
 }
 
@@ -53,18 +46,16 @@ double draw_slope(int64_t head, int64_t heads)
     return exp2(-8 * (double)(2 * (head - power) + 1) / (double)(2 * power));
 }
 
-void draw(void *data, const element_type *type, int64_t count, const char *name, uint64_t seed)
+void draw(tensor *t, uint64_t seed)
 {
-    uint64_t stream = stream_of(name, seed);
-    size_t size = type->bits / 8;
-    char *element = data;
-    bool mask = strcmp(name, "mask") == 0;
-    if (strcmp(name, "slopes") == 0) {
-        for (int64_t n = 0; n < count; n++, element += size) type->store(element, draw_slope(n, count));
-    } else if (type->unit_roundoff == 0) {
-        for (int64_t n = 0; n < count; n++, element += size)
-            type->store(element, (double)(word(stream, n) >> (mask ? 63 : 61)));
+    uint64_t stream = stream_of(t->name, seed);
+    bool mask = strcmp(t->name, "mask") == 0;
+    if (strcmp(t->name, "slopes") == 0) {
+        for (int64_t n = 0; n < t->count; n++) tensor_set(t, n, draw_slope(n, t->count));
+    } else if (t->type->unit_roundoff == 0) {
+        for (int64_t n = 0; n < t->count; n++)
+            tensor_set(t, n, (double)(word(stream, n) >> (mask ? 63 : 61)));
     } else {
-        draw_normal(data, type, count, stream);
+        draw_normal(t, stream);
     }
 }

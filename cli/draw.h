@@ -2,16 +2,23 @@
 #ifndef CLI_DRAW_H
 #define CLI_DRAW_H
 
-#include "element.h"
+#include "tensors.h"
 
 #include <stddef.h>
 
 /* What --help says of it. */
-extern const char *const draw_help;
+#define DRAW_HELP                                                                                  \
+    "Drawn inputs. Word n of a tensor's stream is SplitMix64's output for state S + n * "          \
+    "0x9e3779b97f4a7c15,\n"                                                                        \
+    "where S is SplitMix64's output for the seed xor the 64-bit FNV-1a hash of the tensor's "      \
+    "name. Floats are\n"                                                                           \
+    "N(0,1), rounded to their type: elements 2m and 2m + 1 by Box and Muller from words 2m and "   \
+    "2m + 1.\n"                                                                                    \
+    "Integers are the top 3 bits of word n, a mask the top one; slopes are the ALiBi paper's.\n"
 
-/* Fills `count` elements of the tensor `name`: N(0,1); integers uniform in [0, 8); "mask": one half is 1;
- * "slopes": the ALiBi paper's. */
-void draw(void *data, const element_type *type, int64_t count, const char *name, uint64_t seed);
+/* Fills the tensor by its name: N(0,1); integers uniform in [0, 8); "mask": one half is 1; "slopes": the
+ * ALiBi paper's. */
+void draw(tensor *t, uint64_t seed);
 
 /* Slope `head` of `heads` (Press, Smith, Lewis 2022): 2^(-8 (head + 1) / heads); where heads is no power of
  * two, the slopes of the power below and then every second one of the power above. */

@@ -23,7 +23,7 @@ static fg_status read_all(int fd, char **out, size_t *size, const char *path, fg
         ssize_t got = read(fd, *out + *size, capacity - *size - 1);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fault_errno(error, "read", path, errno);
-        (*out)[*size += (size_t)got] = 0;
+        (*out)[ *size += (size_t)got] = 0;
         if (got == 0) return FG_OK;
         if (*size + 1 == capacity) capacity *= 2;
     }

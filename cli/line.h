@@ -30,7 +30,7 @@ typedef enum line_dim {
 #define LINE_DIM_ENUM(name) LINE_##name,
     LINE_DIMS(LINE_DIM_ENUM)
 #undef LINE_DIM_ENUM
-    line_dim_count
+        line_dim_count
 } line_dim;
 
 extern const char *const line_dim_names[line_dim_count];

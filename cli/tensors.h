@@ -23,8 +23,8 @@ typedef struct tensor_files {
 } tensor_files;
 
 /* Reads the file; files.count goes up by one also when that fails. */
-fg_status tensor_files_add(tensor_files *files, const char *option, const char *name, const char *path,
-                           fg_error *error);
+fg_status tensor_files_add(tensor_files *files, const char *option, const char *name,
+                           const char *path, fg_error *error);
 void tensor_files_free(tensor_files *files);
 
 /* Lengths by line_dim; -1: unknown. */
@@ -40,7 +40,8 @@ typedef struct tensor {
     char name[32];
     const element_type *type;
     DLTensor dl;
-    int64_t shape[4], count;
+    int64_t shape[4], strides[4], count;
+    int64_t row, pitch; /* elements of the last dimension, and from one such row to the next */
     bool output, drawn;
 } tensor;
 
@@ -52,13 +53,15 @@ typedef struct tensors {
     int64_t bytes; /* of all */
 } tensors;
 
-/* Allocates every tensor of the problem, compact and aligned to 64 bytes; inputs come from their files, or
- * are drawn. `line` is the problem's. `out` does not move afterwards: args points into it. */
-fg_status tensors_make(tensors *out, const fg_problem *problem, const char *line, const lengths *known,
-                       tensor_files *files, uint64_t seed, fg_error *error);
+/* Allocates every tensor of the problem, aligned to 64 bytes, compact unless the problem promises an
+ * alignment that compact rows do not have; inputs come from their files, or are drawn. `line` is the problem's. `out` does not move afterwards: args points into it. */
+fg_status tensors_make(tensors *out, const fg_problem *problem, const char *line,
+                       const lengths *known, tensor_files *files, uint64_t seed, fg_error *error);
 void tensors_free(tensors *t);
 
 tensor *tensors_find(tensors *t, const char *name);
+/* Element `index`, counted in C order. */
 double tensor_at(const tensor *t, int64_t index);
+void tensor_set(tensor *t, int64_t index, double value);
 
 #endif

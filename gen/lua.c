@@ -34,9 +34,12 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
     lua_host *h = user;
     if (!block) old_size = 0; /* Lua passes the kind of object there */
     if (!block && new_size == 0) return NULL;
-    h->exceeded = new_size > old_size && new_size - old_size > lua_host_max_bytes - h->bytes;
-    void *result = h->exceeded ? NULL : memory_resize(h->memory, block, old_size, new_size);
-    if (result || new_size == 0) h->bytes = h->bytes - old_size + new_size;
+    bool exceeds = new_size > old_size && new_size - old_size > lua_host_max_bytes - h->bytes;
+    void *result = exceeds ? NULL : memory_resize(h->memory, block, old_size, new_size);
+    if (result || new_size == 0)
+        h->bytes = h->bytes - old_size + new_size;
+    else
+        h->exceeded = exceeds;
     return result;
 }
 
@@ -59,12 +62,12 @@ void lua_host_fail(lua_State *L, fg_status status, const char *sentence)
     __builtin_unreachable();
 }
 
-/* The innermost line of a template or schedule that is being run; false where there is none. */
-static bool find_template(lua_State *L, lua_Debug *where)
+/* The innermost line being run of a file whose name begins so; false where there is none. */
+static bool find_line(lua_State *L, const char *name, lua_Debug *where)
 {
     for (int level = 1; lua_getstack(L, level, where); level++) {
         lua_getinfo(L, "Sl", where);
-        if (strncmp(where->source, "@templates/", 11) == 0) return true;
+        if (where->currentline > 0 && strncmp(where->source + 1, name, strlen(name)) == 0) return true;
     }
     return false;
 }
@@ -75,13 +78,12 @@ static int explain(lua_State *L)
     lua_Debug where;
     if (lua_islightuserdata(L, 1)) return 1;
     if (!lua_isstring(L, 1)) {
-        luaL_where(L, 1);
-        lua_pushfstring(L, "an error that is a %s", luaL_typename(L, 1));
-        lua_concat(L, 2);
-        lua_replace(L, 1);
+        const char *name = find_line(L, "", &where) ? where.source + 1 : "?";
+        lua_pushfstring(L, "%s:%d: an error that is a %s", name, where.currentline, luaL_typename(L, 1));
+        return 1;
     }
     const char *sentence = lua_tostring(L, 1);
-    if (strncmp(sentence, "templates/", 10) != 0 && find_template(L, &where))
+    if (strncmp(sentence, "templates/", 10) != 0 && find_line(L, "templates/", &where))
         lua_pushfstring(L, "%s (from %s:%d)", sentence, where.source + 1, where.currentline);
     return 1;
 }

@@ -160,28 +160,11 @@ static int pool_read(lua_State *L)
     return lua_push_node(L, 1, expr_read(owner->pool, symbol, index));
 }
 
-/* What an op takes, a letter an operand: b(ool), i(nt), n(umber: an int becomes a float where that is
- * needed), and s: all s bool, or all numbers. */
-static const char *const operand_letters[EXPR_op_count] = {
-    [EXPR_neg] = "n",  [EXPR_abs] = "n",  [EXPR_floor] = "n", [EXPR_exp] = "n",     [EXPR_log] = "n",
-    [EXPR_tanh] = "n", [EXPR_sqrt] = "n", [EXPR_not] = "b",   [EXPR_tofloat] = "i", [EXPR_add] = "nn",
-    [EXPR_sub] = "nn", [EXPR_mul] = "nn", [EXPR_div] = "nn",  [EXPR_idiv] = "nn",   [EXPR_mod] = "nn",
-    [EXPR_min] = "nn", [EXPR_max] = "nn", [EXPR_lt] = "nn",   [EXPR_le] = "nn",     [EXPR_eq] = "ss",
-    [EXPR_ne] = "ss",  [EXPR_and] = "bb", [EXPR_or] = "bb",   [EXPR_where] = "bss",
-};
-
-static bool letter_fits(char letter, expr_type type, bool *same_bool)
-{
-    bool is_bool = type == EXPR_BOOL;
-    if (letter == 's') return is_bool == *same_bool;
-    return letter == 'b' ? is_bool : letter == 'i' ? type == EXPR_INT : !is_bool;
-}
-
 static expr_op check_op(lua_State *L, int index)
 {
     const char *name = luaL_checkstring(L, index);
     for (int op = 0; op < EXPR_op_count; op++)
-        if (operand_letters[op] && strcmp(expr_op_names[op], name) == 0) return (expr_op)op;
+        if (strcmp(expr_op_names[op], name) == 0) return (expr_op)op;
     return (expr_op)luaL_error(L, "no op is called '%s'", name);
 }
 
@@ -189,15 +172,11 @@ static int pool_make(lua_State *L)
 {
     const lua_pool *owner = check_pool(L);
     expr_op op = check_op(L, 2);
-    const char *letters = operand_letters[op];
-    int count = (int)strlen(letters);
-    if (lua_gettop(L) != 2 + count) return luaL_error(L, "'%s' takes %d operands", expr_op_names[op], count);
     expr operand[expr_max_rank] = { 0 };
+    int count = lua_gettop(L) - 2;
+    luaL_argcheck(L, count <= expr_max_rank, 3, "too many operands");
     for (int k = 0; k < count; k++) operand[k] = lua_check_node(L, 3 + k, owner);
-    bool same_bool = expr_get(owner->pool, operand[count - 1])->type == EXPR_BOOL;
-    for (int k = 0; k < count; k++)
-        luaL_argcheck(L, letter_fits(letters[k], expr_get(owner->pool, operand[k])->type, &same_bool), 3 + k,
-                      "its type does not fit the op");
+    if (!expr_accepts(owner->pool, op, operand)) return luaL_error(L, "'%s' does not take these operands", expr_op_names[op]);
     return lua_push_node(L, 1, expr_make(owner->pool, op, operand));
 }
 
@@ -210,9 +189,9 @@ static int pool_substitute(lua_State *L)
     return lua_push_node(L, 1, expr_substitute(owner->pool, root, symbol, by));
 }
 
-static int pool_count(lua_State *L)
+static int pool_room(lua_State *L)
 {
-    lua_pushinteger(L, expr_node_count(check_pool(L)->pool));
+    lua_pushinteger(L, expr_max_nodes - expr_node_count(check_pool(L)->pool));
     return 1;
 }
 
@@ -230,7 +209,7 @@ static const luaL_Reg pool_methods[] = {
     { "read", pool_read },
     { "make", pool_make },
     { "substitute", pool_substitute },
-    { "count", pool_count },
+    { "room", pool_room },
     { NULL, NULL },
 };
 

@@ -8,7 +8,8 @@
  *   pool:parse("score"|"mask", source, where)
  *   pool:user("score"|"maskfn")           the problem's own function, or nil
  *   pool:int(n), pool:float(x), pool:bool(b), pool:make(op, operands...), pool:read(name, indices...)
- *   pool:substitute(root, name, node), pool:format("score"|"mask", root), pool:count()
+ *   pool:substitute(root, name, node), pool:format("score"|"mask", root)
+ *   pool:room()                           how many more nodes it takes
  *
  * A node has op, type, id, pool, name (variable, read), value (constant), operands [1] .. [#n] and
  * n:depends_on(name). Equal nodes are one Lua value, so they can be keys. Types are "bool", "int", "float". */

@@ -18,21 +18,27 @@ end
 
 local folders = { fwd = "templates/forward/", bwd = "templates/backward/" }
 
+-- Iterates the schedules of the problem's direction by name, loading each when it is its turn.
 local function schedules(p)
-  local list = {}
-  for _, file in ipairs(files(folders[p.dir])) do
-    local module, name = file:match("^(.*/([%w_]+))%.lua$")
-    if module then list[#list + 1] = { name = name, body = require((module:gsub("/", "."))) } end
+  local list, k = files(folders[p.dir]), 0
+  return function()
+    repeat k = k + 1 until not list[k] or list[k]:find("%.lua$")
+    if not list[k] then return nil end
+    local module = list[k]:gsub("%.lua$", ""):gsub("/", ".")
+    return { name = module:match("[^.]*$"), body = require(module) }
   end
-  return list
 end
 
 ---- Choosing ----
 
--- The schedule's space and best config, or nil and why it has none.
-local function choose_config(schedule, p, dev, config)
+local function best(body, points, pinned)
+  return points:best(body.prior or function() return 0 end, pinned)
+end
+
+-- The schedule's space and the config that pick(body, space, pinned axes) gives, or nil and why it has none.
+local function choose_config(schedule, p, dev, config, pick)
   local points = space.new(schedule.body.axes or {}, schedule.body.constraints or {}, p, dev)
-  local cfg, why = points:best(schedule.body.prior or function() return 0 end, points:parse(config))
+  local cfg, why = pick(schedule.body, points, points:parse(config))
   if not cfg and config:find("%S") then
     host.fail("FG_REQUEST", "no config of schedule " .. schedule.name .. " agrees with '" .. config .. "': " .. why)
   end
@@ -40,12 +46,14 @@ local function choose_config(schedule, p, dev, config)
 end
 
 -- schedule, its space, config: of the first that takes the problem.
-local function choose(p, dev, config)
+local function choose(p, dev, config, pick)
+  strict(p, "the problem", p.dynamic)
+  strict(dev, "the device", {})
   local reasons = {}
-  for _, schedule in ipairs(schedules(p)) do
+  for schedule in schedules(p) do
     local why = schedule.body.refuses and schedule.body.refuses(p, dev)
     local points, cfg
-    if not why then points, cfg, why = choose_config(schedule, p, dev, config) end
+    if not why then points, cfg, why = choose_config(schedule, p, dev, config, pick) end
     if cfg then return schedule, points, cfg end
     reasons[#reasons + 1] = schedule.name .. ": " .. why
   end
@@ -80,9 +88,7 @@ end
 
 -- p, dev: as C's tables; options: { config="k=v ...", lines=bool }. Gives what C's `made` holds.
 function make.kernel(p, dev, options)
-  strict(p, "the problem", p.dynamic)
-  strict(dev, "the device", {})
-  local schedule, points, cfg = choose(p, dev, options.config)
+  local schedule, points, cfg = choose(p, dev, options.config, best)
   local body = schedule.body
   local variant = require("gen.variant").new(p, dev, body.hooks)
   local names = { p = p, dev = dev, cfg = cfg, variant = variant, target = new_target(body.target or "c", dev),
@@ -90,6 +96,17 @@ function make.kernel(p, dev, options)
   local text = template.render(body.template, names, options.lines)
   return { schedule = schedule.name, config = points:format(cfg), text = make.command(dev) .. text,
     slots = names.slots, steps = names.steps }
+end
+
+-- The legal config number index % count that agrees with options.config, as text, and count.
+function make.config_at(p, dev, options, index)
+  local count
+  local _, points, cfg = choose(p, dev, options.config, function(_, points, pinned)
+    local found, legal = points:at(pinned, index)
+    count = legal
+    return found, legal
+  end)
+  return points:format(cfg), count
 end
 
 -- The kernel that measures multiply-adds. templates/common/peak.lua gives its template, the flops of a round

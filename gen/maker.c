@@ -13,6 +13,8 @@ typedef struct job {
     const maker_request *request;
     made *made;
     int64_t *flops; /* of a peak kernel, or NULL */
+    int64_t index, *count; /* of a config */
+    char *config;
 } job;
 
 /* ---- Results out of Lua: the table that gen/make.lua returns is on top ---- */
@@ -225,23 +227,45 @@ static int make_peak(lua_State *L)
     return 0;
 }
 
-static fg_status run(made **out, job *j, const problem *p, lua_CFunction body, fg_error *error)
+static int find_config(lua_State *L)
+{
+    job *j = lua_touserdata(L, 1);
+    push_make(L, "config_at");
+    lua_push_problem(L, j->request->problem);
+    push_device(L, j->request->device);
+    push_options(L, j->request);
+    lua_pushinteger(L, j->index);
+    lua_call(L, 4, 2);
+    *j->count = lua_tointeger(L, -1);
+    const char *config = lua_tostring(L, -2);
+    j->config = memory_text(j->request->memory, config, strlen(config));
+    if (!j->config) lua_host_fail(L, FG_MEMORY, "out of memory");
+    return 0;
+}
+
+static fg_status run_host(job *j, const problem *p, lua_CFunction body, fg_error *error)
 {
     const maker_request *r = j->request;
     lua_host *host = NULL;
-    fg_status s;
-    *out = NULL;
     if (r->config && strlen(r->config) > max_config)
         return fail(error, FG_REQUEST, "the config has more than %d bytes", max_config);
-    if (!(j->made = memory_new(r->memory, 1, sizeof *j->made))) return fail_memory(error);
-    j->made->memory = r->memory;
-    if ((s = lua_host_new(&host, r->memory, r->templates, p, error)) != FG_OK) goto out;
-    if ((s = lua_host_run(host, body, j, error)) != FG_OK) goto out;
-    *out = j->made;
-    j->made = NULL;
-out:
+    fg_status s = lua_host_new(&host, r->memory, r->templates, p, error);
+    if (s == FG_OK) s = lua_host_run(host, body, j, error);
     lua_host_free(host);
-    made_free(j->made);
+    return s;
+}
+
+static fg_status run(made **out, job *j, const problem *p, lua_CFunction body, fg_error *error)
+{
+    const memory *m = j->request->memory;
+    *out = NULL;
+    if (!(j->made = memory_new(m, 1, sizeof *j->made))) return fail_memory(error);
+    j->made->memory = m;
+    fg_status s = run_host(j, p, body, error);
+    if (s == FG_OK)
+        *out = j->made;
+    else
+        made_free(j->made);
     return s;
 }
 
@@ -257,5 +281,15 @@ static fg_status maker_peak(made **out, int64_t *flops, const maker_request *req
     return run(out, &j, NULL, make_peak, error);
 }
 
-static const maker lua_maker = { maker_make, maker_peak };
+static fg_status maker_config_at(char **config, int64_t *count, const maker_request *request, int64_t index,
+                                 fg_error *error)
+{
+    job j = { .request = request, .index = index, .count = count };
+    *count = 0;
+    fg_status s = run_host(&j, request->problem, find_config, error);
+    *config = j.config;
+    return s;
+}
+
+static const maker lua_maker = { maker_make, maker_peak, maker_config_at };
 const maker *const maker_installed = &lua_maker;

@@ -13,9 +13,10 @@ local element_ranges = { u8 = { 0, 255 } }
 
 -- name -> { least, most } of a variable or of a tensor's elements.
 local function limits(p, tensors)
+  local function below(extent) return { 0, math.max(extent - 1, 0) } end
   local box = {
-    b = { 0, (p.b or most_batches) - 1 }, h = { 0, p.hq - 1 },
-    i = { 0, (p.sq or longest_length) - 1 }, j = { 0, (p.sk or longest_length) - 1 },
+    b = below(p.b or most_batches), h = below(p.hq),
+    i = below(p.sq or longest_length), j = below(p.sk or longest_length),
     b_size = { 0, most_batches }, sq = { 0, longest_length }, sk = { 0, longest_length },
     window_left = { 0, widest_window }, window_right = { 0, widest_window },
   }
@@ -186,11 +187,28 @@ function range:of(node)
     local op = ops[node.op]
     local lo, hi
     if op then lo, hi = op(self, node) end
-    if not lo or lo < least or hi > most then lo, hi = least, most end
-    known = { lo, hi }
+    local exact = lo ~= nil and lo >= least and hi <= most
+    if not exact then lo, hi = least, most end
+    known = { lo, hi, exact }
     self.known[node.id] = known
   end
   return known[1], known[2]
+end
+
+-- Whether the op itself cannot wrap.
+function range:is_exact(node)
+  self:of(node)
+  return self.known[node.id][3]
+end
+
+-- Whether a <= b, whatever the variables are.
+function range:at_most(a, b)
+  local _, high = self:of(a)
+  if high <= self:of(b) then return true end
+  local x, y = range.terms(a), range.terms(b)
+  if not (self:fits(x) and self:fits(y)) then return false end
+  local lo = self:exact(range.combine(x, -1, y))
+  return lo ~= nil and lo >= 0
 end
 
 return range

@@ -34,9 +34,10 @@ end
 
 ---- Walking ----
 
-local strict = {
-  __index = function(_, name) error("the config has no axis '" .. tostring(name) .. "'", 2) end,
-}
+-- Names the line that reads it: two calls above.
+local function no_axis(name) error("the config has no axis '" .. tostring(name) .. "'", 3) end
+
+local strict = { __index = function(_, name) no_axis(name) end }
 
 local function copy(cfg)
   local result = setmetatable({}, strict)
@@ -50,7 +51,7 @@ local function watch(self, cfg)
   for k, name in ipairs(self.axes) do place[name] = k end
   return setmetatable({}, {
     __index = function(_, name)
-      local k = place[name] or strict.__index(nil, name)
+      local k = place[name] or no_axis(name)
       if k > seen.last then seen.last = k end
       return cfg[name]
     end,
@@ -144,13 +145,6 @@ function space:points()
   end
 end
 
----- Choosing ----
-
--- { total=, legal=, removed={ {name=, count=}, ... } }: a point counts for the first constraint it violates.
-function space:explain(pinned)
-  return walk(self, pinned or {}, true, function() end)
-end
-
 -- Why nothing is legal: the constraints that remove something, with how much.
 local function reason(tally)
   local parts = {}
@@ -160,6 +154,25 @@ local function reason(tally)
     end
   end
   return table.concat(parts, ", ")
+end
+
+-- Number index % count of the legal configs that agree with `pinned`, in axis order, and count; or nil and why.
+function space:at(pinned, index)
+  local tally = walk(self, pinned, false, function() end)
+  if tally.legal == 0 then return nil, reason(tally) end
+  local place, found = index % tally.legal, nil
+  walk(self, pinned, false, function(cfg)
+    if place == 0 then found = copy(cfg) end
+    place = place - 1
+  end)
+  return found, tally.legal
+end
+
+---- Choosing ----
+
+-- { total=, legal=, removed={ {name=, count=}, ... } }: a point counts for the first constraint it violates.
+function space:explain(pinned)
+  return walk(self, pinned or {}, true, function() end)
 end
 
 -- The legal config of least prior(cfg, p, dev) that agrees with `pinned`, the first of equals; or nil and why.

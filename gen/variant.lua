@@ -4,7 +4,7 @@
 --   order     features apply to the score in this order
 --   applies   function(p) -> whether the problem asks for it
 --   params    { { name=, type="int"|"float" } }: numbers that a run gives
---   tensors   { { name=, type=, extent={dims or numbers}, dims={of the run's tensor, from 0} } }
+--   tensors   { { name=, type=, extent={dims or numbers}, dims={of the run's tensor, from 0; nil: all} } }
 --   score     the new score in terms of s, b, h, i, j, the dims, params and tensors
 --   mask      what keeps a key
 --
@@ -52,6 +52,12 @@ local function extent_node(pool, p, extent)
   return type(extent) == "string" and pool:symbol(extent) or pool:int(extent)
 end
 
+local function all_dims(rank)
+  local dims = {}
+  for k = 1, rank do dims[k] = k - 1 end
+  return dims
+end
+
 local element_types = { i32 = "int", u8 = "int" }
 
 function variant:declare(p, feature, v)
@@ -64,6 +70,7 @@ function variant:declare(p, feature, v)
   for _, t in ipairs(tensors) do
     local extent = {}
     for k, dim in ipairs(t.extent) do extent[k] = extent_node(self.pool, p, dim) end
+    t = { name = t.name, type = t.type, extent = t.extent, dims = t.dims or all_dims(#t.extent) }
     self.pool:declare_tensor(t.name, element_types[t.type] or "float", extent)
     self.known_tensors[#self.known_tensors + 1] = t
   end
@@ -105,9 +112,7 @@ end
 local function user_tensors(p)
   local list = {}
   for k, t in ipairs(p.tensors) do
-    local dims = {}
-    for dim = 1, t.rank do dims[dim] = dim - 1 end
-    list[k] = { name = t.name, type = t.type, extent = t.extent, dims = dims }
+    list[k] = { name = t.name, type = t.type, extent = t.extent, dims = all_dims(t.rank) }
   end
   return list
 end

@@ -125,6 +125,7 @@ static void list_rows(row_plan *plan, const reference *r)
     static const int edges[] = { 0, 63, 1, 64, 15, 16, 31, 32, 47, 48, 17, 33, 49, -1, -2 };
     const int64_t starts[] = { 0, (r->sq - 1) / 64 * 64, r->sq / 2 / 64 * 64 };
     list_add(plan, r, r->sq - 1);
+    list_add(plan, r, r->sq - 2);
     for (size_t e = 0; e < sizeof edges / sizeof *edges; e++)
         for (size_t s = 0; s < sizeof starts / sizeof *starts; s++)
             list_add(plan, r, starts[s] + edges[e]);

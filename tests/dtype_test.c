@@ -41,7 +41,8 @@ static uint32_t sign_of(dtype type)
 /* x and -x both become `code`. */
 static void expect_code(dtype type, double x, uint32_t code)
 {
-    ck_assert_msg(code_of(type, x) == code, "%s: %a is %x and not %x", dtypes[type].name, x, code_of(type, x), code);
+    ck_assert_msg(code_of(type, x) == code, "%s: %a is %x and not %x", dtypes[type].name, x,
+                  code_of(type, x), code);
     ck_assert_uint_eq(code_of(type, -x), code | sign_of(type));
 }
 
@@ -103,8 +104,10 @@ START_TEST(nan_stays_nan)
         dtype_store(floats[k], &element, (double)NAN);
         ck_assert_msg(isnan(dtype_load(floats[k], &element)), "%s", dtypes[floats[k]].name);
     }
-    for (uint32_t fraction = 1; fraction < 0x400; fraction++) ck_assert(isnan(value_of(DTYPE_f16, 0x7c00 + fraction)));
-    for (uint32_t fraction = 1; fraction < 0x80; fraction++) ck_assert(isnan(value_of(DTYPE_bf16, 0xff80 + fraction)));
+    for (uint32_t fraction = 1; fraction < 0x400; fraction++)
+        ck_assert(isnan(value_of(DTYPE_f16, 0x7c00 + fraction)));
+    for (uint32_t fraction = 1; fraction < 0x80; fraction++)
+        ck_assert(isnan(value_of(DTYPE_bf16, 0xff80 + fraction)));
     ck_assert(isnan(value_of(DTYPE_e4m3, 0x7f)) && isnan(value_of(DTYPE_e4m3, 0xff)));
 }
 END_TEST
@@ -135,12 +138,23 @@ static const struct {
     dtype type;
     double from, to;
 } whole[] = {
-    { DTYPE_i32, 2.5, 2 },        { DTYPE_i32, 3.5, 4 },          { DTYPE_i32, -2.5, -2 },
-    { DTYPE_i32, -3.5, -4 },      { DTYPE_i32, 1e10, INT32_MAX }, { DTYPE_i32, -1e10, INT32_MIN },
-    { DTYPE_i32, HUGE_VAL, INT32_MAX }, { DTYPE_i32, (double)NAN, 0 }, { DTYPE_i32, INT32_MIN, INT32_MIN },
-    { DTYPE_u8, 0.5, 0 },         { DTYPE_u8, 1.5, 2 },           { DTYPE_u8, -0.7, 0 },
-    { DTYPE_u8, 254.5, 254 },     { DTYPE_u8, 255.5, 255 },       { DTYPE_u8, 300, 255 },
-    { DTYPE_u8, -HUGE_VAL, 0 },   { DTYPE_u8, (double)NAN, 0 },
+    { DTYPE_i32, 2.5, 2 },
+    { DTYPE_i32, 3.5, 4 },
+    { DTYPE_i32, -2.5, -2 },
+    { DTYPE_i32, -3.5, -4 },
+    { DTYPE_i32, 1e10, INT32_MAX },
+    { DTYPE_i32, -1e10, INT32_MIN },
+    { DTYPE_i32, HUGE_VAL, INT32_MAX },
+    { DTYPE_i32, (double)NAN, 0 },
+    { DTYPE_i32, INT32_MIN, INT32_MIN },
+    { DTYPE_u8, 0.5, 0 },
+    { DTYPE_u8, 1.5, 2 },
+    { DTYPE_u8, -0.7, 0 },
+    { DTYPE_u8, 254.5, 254 },
+    { DTYPE_u8, 255.5, 255 },
+    { DTYPE_u8, 300, 255 },
+    { DTYPE_u8, -HUGE_VAL, 0 },
+    { DTYPE_u8, (double)NAN, 0 },
 };
 
 START_TEST(integers_saturate)
@@ -188,7 +202,8 @@ END_TEST
 
 START_TEST(names)
 {
-    for (dtype t = 0; t < dtype_count; t++) ck_assert_int_eq(dtype_find(dtypes[t].name, strlen(dtypes[t].name)), t);
+    for (dtype t = 0; t < dtype_count; t++)
+        ck_assert_int_eq(dtype_find(dtypes[t].name, strlen(dtypes[t].name)), t);
     ck_assert_int_eq(dtype_find("f32x", 3), DTYPE_f32);
     ck_assert_int_eq(dtype_find("f32x", 4), dtype_count);
     ck_assert_int_eq(dtype_find("f3", 2), dtype_count);

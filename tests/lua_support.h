@@ -17,10 +17,10 @@
 
 static char lua_folder[] = "/tmp/flashgen_lua_XXXXXX";
 
-__attribute__((unused)) static void lua_folder_make(void)
+/* In main, before the tests: whether it could be made. */
+__attribute__((unused)) static bool lua_folder_make(void)
 {
-    strcpy(lua_folder + strlen(lua_folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(lua_folder));
+    return mkdtemp(lua_folder) != NULL;
 }
 
 static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *place)
@@ -32,6 +32,13 @@ static int remove_one(const char *path, const struct stat *facts, int kind, stru
 __attribute__((unused)) static void lua_folder_remove(void)
 {
     nftw(lua_folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Empty again. */
+__attribute__((unused)) static void lua_folder_clear(void)
+{
+    lua_folder_remove();
+    ck_assert_int_eq(mkdir(lua_folder, 0700), 0);
 }
 
 /* Writes DIRECTORY/name, with the folders on its way. */

@@ -12,26 +12,27 @@ static problem *parse(const char *line)
 {
     problem *p;
     fg_error error;
-    ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s: %s", line, error.text);
+    ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s: %s",
+                  line, error.text);
     return p;
 }
 
 /* ---- The canonical line ---- */
 
-/* What stands behind "b=2 hq=8 sq=128 d=64 ", and the canonical line with that part taken out, too, so
- * that a row shows what it is about. */
 static const struct {
     const char *line, *canonical;
 } lines[] = {
     { "b=2 hq=8 sq=128 d=64", "b=2 d=64 hq=8 sq=128" },
     { "  b=2\thq=8\nsq=128\r\n  d=64 ", "b=2 d=64 hq=8 sq=128" },
     { "d=64 sq=+128 hq=08 b=2", "b=2 d=64 hq=8 sq=128" },
-    { "b=2 hq=8 sq=128 d=64 dir=fwd dtype=f32 kvdtype=f32 odtype=f32 hkv=8 sk=128 dv=64 layout=bshd align=16 "
+    { "b=2 hq=8 sq=128 d=64 dir=fwd dtype=f32 kvdtype=f32 odtype=f32 hkv=8 sk=128 dv=64 "
+      "layout=bshd align=16 "
       "scale=0.125 causal=none lens=none",
       "b=2 d=64 hq=8 sq=128" },
     { "dir=bwd b=2 hq=8 sq=128 d=64", "b=2 d=64 dir=bwd hq=8 sq=128" },
     { "dtype=bf16 b=2 hq=8 sq=128 d=64 odtype=f32", "b=2 d=64 dtype=bf16 hq=8 odtype=f32 sq=128" },
-    { "dtype=bf16 kvdtype=e4m3 odtype=bf16 b=2 hq=8 sq=128 d=64", "b=2 d=64 dtype=bf16 hq=8 kvdtype=e4m3 sq=128" },
+    { "dtype=bf16 kvdtype=e4m3 odtype=bf16 b=2 hq=8 sq=128 d=64",
+      "b=2 d=64 dtype=bf16 hq=8 kvdtype=e4m3 sq=128" },
     { "b=2 hq=8 hkv=2 sq=128 sk=0 d=64 dv=512", "b=2 d=64 dv=512 hkv=2 hq=8 sk=0 sq=128" },
     { "b=* hq=8 sq=* sk=* d=64", "b=* d=64 hq=8 sk=* sq=*" },
     { "b=1 hq=8 sq=* sk=77 d=64", "b=1 d=64 hq=8 sk=77 sq=*" },
@@ -46,12 +47,18 @@ static const struct {
     { "b=2 hq=8 sq=128 d=64 window=-1,00", "b=2 d=64 hq=8 sq=128 window=-1,0" },
     { "b=2 hq=8 sq=128 d=64 window=2147483647,-1", "b=2 d=64 hq=8 sq=128 window=2147483647,-1" },
     { "b=2 hq=8 sq=128 d=64 softcap=5e1", "b=2 d=64 hq=8 softcap=50 sq=128" },
+    { "b=2 hq=8 sq=128 d=64 softcap=0123456.0 dropout=1E-7",
+      "b=2 d=64 dropout=1e-07 hq=8 softcap=123456 sq=128" },
+    { "b=2 hq=8 sq=128 d=64 softcap=1000000", "b=2 d=64 hq=8 softcap=1e+06 sq=128" },
     { "b=2 hq=8 sq=128 d=64 alibi sinks lse", "alibi b=2 d=64 hq=8 lse sinks sq=128" },
-    { "b=2 hq=8 sq=128 d=64 bias=BHQK:f32 mask=1111:u8", "b=2 bias=BHQK d=64 hq=8 mask=1111 sq=128" },
-    { "dtype=f16 b=2 hq=8 sq=128 d=64 bias=1HQK:f32 mask=B11K", "b=2 bias=1HQK:f32 d=64 dtype=f16 hq=8 mask=B11K sq=128" },
+    { "b=2 hq=8 sq=128 d=64 bias=BHQK:f32 mask=1111:u8",
+      "b=2 bias=BHQK d=64 hq=8 mask=1111 sq=128" },
+    { "dtype=f16 b=2 hq=8 sq=128 d=64 bias=1HQK:f32 mask=B11K",
+      "b=2 bias=1HQK:f32 d=64 dtype=f16 hq=8 mask=B11K sq=128" },
     { "dtype=f16 b=2 hq=8 sq=128 d=64 bias=1H1K:f16", "b=2 bias=1H1K d=64 dtype=f16 hq=8 sq=128" },
     { "b=2 hq=8 sq=128 d=64 dropout=0", "b=2 d=64 dropout=0 hq=8 sq=128" },
-    { "b=2 hq=8 sq=128 d=64 dropout=1.0 lens=padded", "b=2 d=64 dropout=1 hq=8 lens=padded sq=128" },
+    { "b=2 hq=8 sq=128 d=64 dropout=1.0 lens=padded",
+      "b=2 d=64 dropout=1 hq=8 lens=padded sq=128" },
     { "b=2 hq=8 sq=128 d=64 lens=packed page=16", "b=2 d=64 hq=8 lens=packed page=16 sq=128" },
     { "b=2 hq=8 sq=128 d=64 dir=bwd grad=v,q dlse deterministic",
       "b=2 d=64 deterministic dir=bwd dlse grad=q,v hq=8 sq=128" },
@@ -60,11 +67,17 @@ static const struct {
       "b=2 bias=1HQK d=64 dir=bwd grad=q,bias,u hq=8 score={s + u[h]} sq=128 tensor=u:bf16[8]" },
     { "b=2 hq=8 sq=128 d=64 tensor=z:i32[sk] tensor=a_1:u8[b,hq,7,dv] "
       "maskfn={z[j] == a_1[b][h][3][0]}",
-      "b=2 d=64 hq=8 maskfn={z[j] == a_1[b][h][3][0]} sq=128 tensor=a_1:u8[b,hq,7,dv] tensor=z:i32[sk]" },
+      "b=2 d=64 hq=8 maskfn={a_1[b][h][3][0] == z[j]} sq=128 tensor=a_1:u8[b,hq,7,dv] "
+      "tensor=z:i32[sk]" },
     { "score={ s + 0.50 } b=2 hq=8 sq=128 d=64", "b=2 d=64 hq=8 score={s + 0.5} sq=128" },
+    { "b=2 hq=8 sq=128 d=64 score={s + 0.10000000001}", "b=2 d=64 hq=8 score={s + 0.1} sq=128" },
+    { "b=2 hq=8 sq=128 d=64 dtype=f64 score={s + 0.10000000001}",
+      "b=2 d=64 dtype=f64 hq=8 score={s + 0.10000000001} sq=128" },
     { "b=2 hq=8 sq=128 d=64 score={s} maskfn={1 < 2}", "b=2 d=64 hq=8 sq=128" },
-    { "b=2 hq=8 sq=128 d=64 maskfn={function(b, h, i, j) return j <= i end}", "b=2 d=64 hq=8 maskfn={j <= i} sq=128" },
-    { "b=2 hq=8 sq=128 d=64 maskfn={j <= i -- a {comment}\n}", "b=2 d=64 hq=8 maskfn={j <= i} sq=128" },
+    { "b=2 hq=8 sq=128 d=64 maskfn={function(b, h, i, j) return j <= i end}",
+      "b=2 d=64 hq=8 maskfn={j <= i} sq=128" },
+    { "b=2 hq=8 sq=128 d=64 maskfn={j <= i -- a {comment}\n}",
+      "b=2 d=64 hq=8 maskfn={j <= i} sq=128" },
 };
 
 START_TEST(canonical)
@@ -87,7 +100,8 @@ START_TEST(every_key_is_among_the_lines)
     for (int k = 0; k < COUNT(lines); k++) {
         char line[512], *rest = line;
         strcpy(line, lines[k].canonical);
-        for (char *word; (word = strsep(&rest, " ")) != NULL;) found = found || strcmp(strsep(&word, "="), f->key) == 0;
+        for (char *word; (word = strsep(&rest, " ")) != NULL;)
+            found = found || strcmp(strsep(&word, "="), f->key) == 0;
     }
     ck_assert_msg(found, "%s", f->key);
     ck_assert_ptr_eq(problem_field_find(f->key, strlen(f->key)), f);
@@ -105,7 +119,8 @@ START_TEST(different_problems_hash_apart)
         }
     }
     problem *p = parse("b=2 hq=8 sq=128 d=64");
-    ck_assert_uint_eq(p->hash, UINT64_C(0x2c50ea1678a0621d)); /* FNV-1a of the line, worked out elsewhere */
+    ck_assert_uint_eq(p->hash,
+                      UINT64_C(0x2c50ea1678a0621d)); /* FNV-1a of the line, worked out elsewhere */
     problem_free(p);
 }
 END_TEST
@@ -114,27 +129,36 @@ END_TEST
 
 START_TEST(fields_are_filled)
 {
-    problem *p = parse("dir=bwd dtype=bf16 kvdtype=f16 odtype=f32 b=3 hq=12 hkv=4 sq=10 sk=20 d=30 dv=40 layout=bhsd "
-                       "align=4 scale=2.5 causal=top-left window=5,-1 softcap=30 alibi bias=B1Q1 mask=1H1K dropout=0.25 "
-                       "lens=padded page=64 sinks lse grad=q,u dlse deterministic tensor=u:f16[sq,hq] "
-                       "tensor=t:i32[9] score={s * u[i][h]} maskfn={t[j] > 0}");
+    problem *p =
+        parse("dir=bwd dtype=bf16 kvdtype=f16 odtype=f32 b=3 hq=12 hkv=4 sq=10 sk=20 d=30 dv=40 "
+              "layout=bhsd "
+              "align=4 scale=2.5 causal=top-left window=5,-1 softcap=30 alibi bias=B1Q1 mask=1H1K "
+              "dropout=0.25 "
+              "lens=padded page=64 sinks lse grad=q,u dlse deterministic tensor=u:f16[sq,hq] "
+              "tensor=t:i32[9] score={s * u[i][h]} maskfn={t[j] > 0}");
     ck_assert_int_eq(p->dir, DIR_bwd);
     ck_assert(p->dtype == DTYPE_bf16 && p->kvdtype == DTYPE_f16 && p->odtype == DTYPE_f32);
-    ck_assert(p->b == 3 && p->hq == 12 && p->hkv == 4 && p->sq == 10 && p->sk == 20 && p->d == 30 && p->dv == 40);
+    ck_assert(p->b == 3 && p->hq == 12 && p->hkv == 4 && p->sq == 10 && p->sk == 20 && p->d == 30 &&
+              p->dv == 40);
     ck_assert(p->layout == LAYOUT_bhsd && p->align == 4 && p->causal == CAUSAL_top_left);
     ck_assert_double_eq(p->scale, 2.5);
     ck_assert(p->window.present && p->window.left == 5 && p->window.right == -1);
-    ck_assert(p->softcap.present && p->softcap.value == 30 && p->dropout.present && p->dropout.value == 0.25);
+    ck_assert(p->softcap.present && p->softcap.value == 30 && p->dropout.present &&
+              p->dropout.value == 0.25);
     ck_assert(p->alibi && p->sinks && p->lse && p->dlse && p->deterministic);
-    ck_assert(p->bias.present && p->bias.type == DTYPE_bf16 && p->mask.present && p->mask.type == DTYPE_u8);
+    ck_assert(p->bias.present && p->bias.type == DTYPE_bf16 && p->mask.present &&
+              p->mask.type == DTYPE_u8);
     ck_assert(p->bias.full[0] && !p->bias.full[1] && p->bias.full[2] && !p->bias.full[3]);
     ck_assert(!p->mask.full[0] && p->mask.full[1] && !p->mask.full[2] && p->mask.full[3]);
     ck_assert(p->lens == LENS_padded && p->page == 64);
-    ck_assert(p->grad.q && !p->grad.k && !p->grad.v && !p->grad.bias && !p->grad.tensor[0] && p->grad.tensor[1]);
+    ck_assert(p->grad.q && !p->grad.k && !p->grad.v && !p->grad.bias && !p->grad.tensor[0] &&
+              p->grad.tensor[1]);
     ck_assert_int_eq(p->tensors, 2);
     const problem_tensor *t = &p->tensor[0], *u = &p->tensor[1];
-    ck_assert(strcmp(t->name, "t") == 0 && t->type == DTYPE_i32 && t->rank == 1 && t->extent[0] == 9 && !*t->dim[0]);
-    ck_assert(strcmp(u->name, "u") == 0 && u->type == DTYPE_f16 && u->rank == 2 && u->extent[0] == 10);
+    ck_assert(strcmp(t->name, "t") == 0 && t->type == DTYPE_i32 && t->rank == 1 &&
+              t->extent[0] == 9 && !*t->dim[0]);
+    ck_assert(strcmp(u->name, "u") == 0 && u->type == DTYPE_f16 && u->rank == 2 &&
+              u->extent[0] == 10);
     ck_assert_str_eq(u->dim[1], "hq");
     ck_assert_int_eq(u->symbol, expr_find(p->pool, "u"));
     ck_assert_int_eq(expr_get(p->pool, p->score.root)->type, EXPR_FLOAT);
@@ -150,7 +174,8 @@ START_TEST(defaults)
     ck_assert(p->dir == DIR_fwd && p->kvdtype == DTYPE_f16 && p->odtype == DTYPE_f16);
     ck_assert(p->hkv == 4 && p->sk == 9 && p->dv == 100 && p->align == 16 && p->page == 0);
     ck_assert_double_eq(p->scale, 1 / sqrt(100));
-    ck_assert(!p->softcap.present && !p->window.present && !p->bias.present && !p->alibi && p->tensors == 0);
+    ck_assert(!p->softcap.present && !p->window.present && !p->bias.present && !p->alibi &&
+              p->tensors == 0);
     ck_assert(p->score.root == 0 && p->score.text == NULL && !p->grad.q && p->pool != NULL);
     problem_free(p);
     p = parse("dir=bwd b=* hq=4 sq=9 sk=* d=100");
@@ -194,9 +219,11 @@ static const struct {
     { BASE "layout=bsdh", "bsdh", "one of bshd bhsd is needed" },
     { BASE "lens=short", "short", "one of none padded packed is needed" },
     { BASE "causal=topleft", "topleft", "causal='topleft'" },
-    { "b=0 hq=8 sq=128 d=64", "0 hq", "b='0': a whole number from 1 to 1048576 or * is needed, as b=2" },
+    { "b=0 hq=8 sq=128 d=64", "0 hq",
+      "b='0': a whole number from 1 to 1048576 or * is needed, as b=2" },
     { "b=1048577 hq=8 sq=128 d=64", "1048577", "from 1 to 1048576" },
-    { "b=2 hq=* sq=128 d=64", "* sq", "hq='*': a whole number from 1 to 1048576 is needed, as hq=32" },
+    { "b=2 hq=* sq=128 d=64", "* sq",
+      "hq='*': a whole number from 1 to 1048576 is needed, as hq=32" },
     { "b=2 hq=8.0 sq=128 d=64", "8.0", "hq='8.0'" },
     { "b=2 hq=8 sq=-1 d=64", "-1", "sq='-1': a whole number from 0 to 268435456 or *" },
     { "b=2 hq=8 sq=268435457 d=64", "268435457", "sq='268435457'" },
@@ -226,7 +253,8 @@ static const struct {
     { BASE "window=-2,0", "-2,0", "window='-2': two whole numbers, -1 (unbounded) to 2147483647" },
     { BASE "window=1,2,3", "2,3", "window='2,3'" },
     { BASE "window=1,2147483648", "2147483648", "window='2147483648'" },
-    { BASE "bias=HQK", "HQK", "bias='HQK': BHQK is needed, with 1 for each dimension that broadcasts" },
+    { BASE "bias=HQK", "HQK",
+      "bias='HQK': BHQK is needed, with 1 for each dimension that broadcasts" },
     { BASE "bias=bhqk", "bhqk", "bias='bhqk'" },
     { BASE "bias=BHKQ", "BHKQ", "bias='BHKQ'" },
     { BASE "bias=BHQK1", "BHQK1", "bias='BHQK1'" },
@@ -239,7 +267,8 @@ static const struct {
     { BASE "dir=bwd grad=", "", "grad='': q, k, v, bias or a tensor" },
     { BASE "dir=bwd grad=q,,v", ",v", "grad=''" },
     { BASE "dir=bwd grad=q,k,q", "q", "grad='q': this stands in the list twice" },
-    { BASE "dir=bwd grad=bias", "bias", "grad='bias': q, k, v, bias or a tensor of floats in the problem" },
+    { BASE "dir=bwd grad=bias", "bias",
+      "grad='bias': q, k, v, bias or a tensor of floats in the problem" },
     { BASE "dir=bwd grad=t score={s + t[h]} tensor=t:i32[hq]", "t score", "grad='t'" },
     { BASE "lens=packed layout=bhsd", "bhsd", "layout=bhsd: lens=packed has the one layout" },
     { BASE "tensor=t", "t", "tensor='t': NAME:type[dim,...] is needed" },
@@ -265,9 +294,12 @@ static const struct {
     { BASE "tensor=sk:f32[hq]", "sk:", "is a word of functions" },
     { BASE "tensor=exp:f32[hq]", "exp:", "is a word of functions" },
     { BASE "tensor=local:f32[hq]", "local:", "is a word of functions" },
-    { BASE "tensor=t:f32[hq] tensor=t:i32[4]", "t:i32", "tensor='t': this tensor is declared twice" },
-    { BASE "tensor=t:f32[hq]", "t:f32", "the tensor t is declared, but neither score nor maskfn reads it" },
-    { BASE "tensor=u:f32[hq] tensor=t:f32[hq] score={s + t[h]}", "u:f32", "the tensor u is declared, but" },
+    { BASE "tensor=t:f32[hq] tensor=t:i32[4]", "t:i32",
+      "tensor='t': this tensor is declared twice" },
+    { BASE "tensor=t:f32[hq]", "t:f32",
+      "the tensor t is declared, but neither score nor maskfn reads it" },
+    { BASE "tensor=u:f32[hq] tensor=t:f32[hq] score={s + t[h]}", "u:f32",
+      "the tensor u is declared, but" },
     { BASE "score=s+1", "s+1", "score='s+1': a function within braces is needed, as score={" },
     { BASE "score=@alibi.lua", "@alibi.lua", "within braces is needed" },
     { BASE "score={s + 1", "{s", "score='{s': a function within braces" },
@@ -280,7 +312,8 @@ static const struct {
     { BASE "maskfn={i + j}", NULL, "maskfn: " },
     { "b=1048576 hq=1048576 sq=268435456 d=512", NULL, "the tensor q has more than 2^56 elements" },
     { "b=1048576 hq=1048576 sq=0 d=512 sk=1 bias=BHQK", NULL, NULL },
-    { "b=1024 hq=1024 sq=268435456 d=1 bias=BHQK", NULL, "the tensor bias has more than 2^56 elements" },
+    { "b=1024 hq=1024 sq=268435456 d=1 bias=BHQK", NULL,
+      "the tensor bias has more than 2^56 elements" },
 };
 
 START_TEST(refused)
@@ -298,8 +331,10 @@ START_TEST(refused)
     ck_assert_int_eq(error.status, FG_REQUEST);
     ck_assert_msg(strstr(error.text, sentence) != NULL, "%s: %s", line, error.text);
     if (!bad[_i].at) return;
-    ck_assert_msg(error.position >= 0 && error.position <= (int64_t)strlen(line), "%s: %s", line, error.text);
-    ck_assert_msg(strncmp(line + error.position, bad[_i].at, strlen(bad[_i].at)) == 0 && (*bad[_i].at || !line[error.position]),
+    ck_assert_msg(error.position >= 0 && error.position <= (int64_t)strlen(line), "%s: %s", line,
+                  error.text);
+    ck_assert_msg(strncmp(line + error.position, bad[_i].at, strlen(bad[_i].at)) == 0 &&
+                      (*bad[_i].at || !line[error.position]),
                   "%s: position %d", line, (int)error.position);
 }
 END_TEST
@@ -311,13 +346,17 @@ START_TEST(odd_arguments)
     static char line[problem_max_text + 2];
     memset(line, ' ', sizeof line);
     memcpy(line, BASE, strlen(BASE));
-    ck_assert_int_eq(problem_parse(&p, &memory_default, line, problem_max_text + 1, &error), FG_REQUEST);
+    ck_assert_int_eq(problem_parse(&p, &memory_default, line, problem_max_text + 1, &error),
+                     FG_REQUEST);
     ck_assert_ptr_nonnull(strstr(error.text, "longer than 262144 bytes"));
     ck_assert_int_eq(problem_parse(&p, &memory_default, line, problem_max_text, &error), FG_OK);
     problem_free(p);
-    ck_assert_int_eq(problem_parse(&p, &memory_default, BASE "lse\0causal", strlen(BASE) + 10, &error), FG_REQUEST);
+    ck_assert_int_eq(
+        problem_parse(&p, &memory_default, BASE "lse\0causal", strlen(BASE) + 10, &error),
+        FG_REQUEST);
     ck_assert_int_eq(error.position, (int64_t)strlen(BASE));
-    ck_assert_int_eq(problem_parse(&p, &memory_default, BASE "lsecausal", strlen(BASE) + 3, NULL), FG_OK);
+    ck_assert_int_eq(problem_parse(&p, &memory_default, BASE "lsecausal", strlen(BASE) + 3, NULL),
+                     FG_OK);
     ck_assert(p->lse && p->causal == CAUSAL_none);
     problem_free(p);
     ck_assert_int_eq(problem_parse(&p, &memory_default, "x", 1, NULL), FG_REQUEST);
@@ -350,7 +389,8 @@ START_TEST(names_are_declared_in_order)
                        "score={s + z[b][i][0] + a[h]}");
     expr_pool *pool = expr_pool_new(&memory_default, true);
     ck_assert_int_eq(problem_declare(p, pool, NULL), FG_OK);
-    static const char *const names[] = { "s", "b", "h", "i", "j", "hq", "hkv", "sq", "sk", "d", "dv", "a", "z" };
+    static const char *const names[] = { "s",  "b",  "h", "i",  "j", "hq", "hkv",
+                                         "sq", "sk", "d", "dv", "a", "z" };
     ck_assert_int_eq(expr_symbol_count(pool), COUNT(names));
     for (int k = 0; k < COUNT(names); k++) {
         ck_assert_str_eq(expr_get_symbol(pool, k)->name, names[k]);
@@ -361,10 +401,12 @@ START_TEST(names_are_declared_in_order)
     ck_assert_int_eq(expr_get(pool, expr_get_symbol(pool, 6)->defined)->value.i, 4);
     ck_assert_uint_eq(expr_get_symbol(pool, 7)->defined, 0); /* sq=* */
     const expr_symbol *a = expr_get_symbol(pool, 11), *z = expr_get_symbol(pool, 12);
-    ck_assert(a->tensor && a->type == EXPR_INT && a->rank == 1 && expr_get(pool, a->extent[0])->value.i == 4);
+    ck_assert(a->tensor && a->type == EXPR_INT && a->rank == 1 &&
+              expr_get(pool, a->extent[0])->value.i == 4);
     ck_assert(z->tensor && z->type == EXPR_FLOAT && z->rank == 3);
     ck_assert_int_eq(expr_get(pool, z->extent[0])->value.i, 2);
-    ck_assert(expr_get(pool, z->extent[1])->op == EXPR_variable && expr_get(pool, z->extent[1])->symbol == 7);
+    ck_assert(expr_get(pool, z->extent[1])->op == EXPR_variable &&
+              expr_get(pool, z->extent[1])->symbol == 7);
     ck_assert_int_eq(expr_get(pool, z->extent[2])->value.i, 5);
     expr_pool_free(pool);
     problem_free(p);
@@ -394,12 +436,17 @@ static const struct {
       "q f16 2,128,8,64; k f16 2,5,8,64; v f16 2,5,8,64; o f16 2,128,8,64>; lse f32 2,8,128>; "
       "bias f16 1,8,128,5; mask u8 2,1,1,5; slopes f32 8" },
     { "dtype=f64 b=* hq=1 sq=* sk=* d=3 lse bias=BHQK:f32",
-      "q f64 *,*,1,3; k f64 *,*,1,3; v f64 *,*,1,3; o f64 *,*,1,3>; lse f64 *,1,*>; bias f32 *,1,*,*" },
+      "q f64 *,*,1,3; k f64 *,*,1,3; v f64 *,*,1,3; o f64 *,*,1,3>; lse f64 *,1,*>; bias f32 "
+      "*,1,*,*" },
     { BASE "lse tensor=u:i32[d,4] tensor=t:u8[sq] score={s + u[0][1] + t[i]}",
-      "q f32 2,128,8,64; k f32 2,128,8,64; v f32 2,128,8,64; o f32 2,128,8,64>; lse f32 2,8,128>; t u8 128; u i32 64,4" },
-    { BASE "lens=packed hkv=2 lse", "q f32 *,8,64; k f32 *,2,64; v f32 *,2,64; o f32 *,8,64>; lse f32 8,*>" },
-    { BASE "page=16 hkv=2", "q f32 2,128,8,64; k f32 *,16,2,64; v f32 *,16,2,64; o f32 2,128,8,64>" },
-    { BASE "dir=bwd lse", "q f32 2,128,8,64; k f32 2,128,8,64; v f32 2,128,8,64; o f32 2,128,8,64; lse f32 2,8,128" },
+      "q f32 2,128,8,64; k f32 2,128,8,64; v f32 2,128,8,64; o f32 2,128,8,64>; lse f32 2,8,128>; "
+      "t u8 128; u i32 64,4" },
+    { BASE "lens=packed hkv=2 lse",
+      "q f32 *,8,64; k f32 *,2,64; v f32 *,2,64; o f32 *,8,64>; lse f32 8,*>" },
+    { BASE "page=16 hkv=2",
+      "q f32 2,128,8,64; k f32 *,16,2,64; v f32 *,16,2,64; o f32 2,128,8,64>" },
+    { BASE "dir=bwd lse",
+      "q f32 2,128,8,64; k f32 2,128,8,64; v f32 2,128,8,64; o f32 2,128,8,64; lse f32 2,8,128" },
 };
 
 START_TEST(tensors_of_a_run)
@@ -411,8 +458,10 @@ START_TEST(tensors_of_a_run)
     for (size_t k = 0; problem_tensor_at(p, k, &info); k++) {
         text_addf(&out, "%s%s %s ", k ? "; " : "", info.name, dtypes[info.type].name);
         for (int n = 0; n < info.rank; n++) {
-            if (info.shape[n] == problem_dynamic) text_addf(&out, "%s*", n ? "," : "");
-            else text_addf(&out, "%s%lld", n ? "," : "", (long long)info.shape[n]);
+            if (info.shape[n] == problem_dynamic)
+                text_addf(&out, "%s*", n ? "," : "");
+            else
+                text_addf(&out, "%s%lld", n ? "," : "", (long long)info.shape[n]);
         }
         if (info.output) text_add(&out, ">", 1);
     }
@@ -426,7 +475,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("problem");
-    TCase *good = tcase_create("canonical"), *wrong = tcase_create("refused"), *uses = tcase_create("uses");
+    TCase *good = tcase_create("canonical"), *wrong = tcase_create("refused"),
+          *uses = tcase_create("uses");
     tcase_add_loop_test(good, canonical, 0, COUNT(lines));
     tcase_add_loop_test(good, every_key_is_among_the_lines, 0, (int)problem_field_count);
     tcase_add_test(good, different_problems_hash_apart);

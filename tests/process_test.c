@@ -211,7 +211,8 @@ START_TEST(folder_without_a_place)
     setenv("TMPDIR", "/no/such/folder", 1);
     ck_assert_int_eq(folder_new(&folder, &memory_default, &error), FG_MACHINE);
     ck_assert_ptr_null(folder);
-    ck_assert_str_eq(error.text, "cannot make a folder under /no/such/folder: No such file or directory");
+    ck_assert_str_eq(error.text,
+                     "cannot make a folder under /no/such/folder: No such file or directory");
     setenv("TMPDIR", "relative", 1); /* would depend on where the host is */
     ck_assert_int_eq(folder_new(&folder, &memory_default, &error), FG_OK);
     ck_assert(strncmp(folder, "/tmp/", 5) == 0);
@@ -237,7 +238,8 @@ START_TEST(files_are_distrusted)
     ck_assert_int_eq(file_read(&data, &size, 4, &memory_default, path, NULL), FG_OK);
     ck_assert_int_eq((int)size, 4);
     ck_assert_mem_eq(data, "123\n", 4);
-    ck_assert_int_eq(file_write(path, "x", 1, NULL), FG_MACHINE); /* never over something that is there */
+    ck_assert_int_eq(file_write(path, "x", 1, NULL),
+                     FG_MACHINE); /* never over something that is there */
     memory_free(&memory_default, data, size);
     folder_remove(&memory_default, folder);
 }

@@ -7,7 +7,14 @@
 #include <string.h>
 
 static const recipe_facts facts = {
-    .b = 2, .hq = 32, .hkv = 8, .sq = 1000, .sk = 517, .d = 80, .dv = 64, .threads = 6,
+    .b = 2,
+    .hq = 32,
+    .hkv = 8,
+    .sq = 1000,
+    .sk = 517,
+    .d = 80,
+    .dv = 64,
+    .threads = 6,
 };
 
 static const struct {
@@ -44,8 +51,10 @@ START_TEST(computes)
     recipe r;
     fg_error error;
     int64_t value = -1;
-    ck_assert_msg(recipe_parse(&r, right[_i].text, &error) == FG_OK, "%s: %s", right[_i].text, error.text);
-    ck_assert_msg(recipe_eval(&r, &facts, &value, &error) == FG_OK, "%s: %s", right[_i].text, error.text);
+    ck_assert_msg(recipe_parse(&r, right[_i].text, &error) == FG_OK, "%s: %s", right[_i].text,
+                  error.text);
+    ck_assert_msg(recipe_eval(&r, &facts, &value, &error) == FG_OK, "%s: %s", right[_i].text,
+                  error.text);
     ck_assert_msg(value == right[_i].value, "%s is %lld", right[_i].text, (long long)value);
 }
 END_TEST
@@ -80,7 +89,8 @@ START_TEST(refuses)
     fg_error error;
     ck_assert_int_eq(recipe_parse(&r, wrong[_i].text, &error), FG_REQUEST);
     ck_assert_msg(error.position == wrong[_i].position, "%s: %s", wrong[_i].text, error.text);
-    ck_assert_msg(strstr(error.text, wrong[_i].culprit) != NULL, "%s: %s", wrong[_i].text, error.text);
+    ck_assert_msg(strstr(error.text, wrong[_i].culprit) != NULL, "%s: %s", wrong[_i].text,
+                  error.text);
 }
 END_TEST
 
@@ -107,7 +117,8 @@ START_TEST(overflow_is_an_error)
 END_TEST
 
 /* `head` count times, then `body`, then `tail` count times */
-static fg_status parse_repeated(recipe *r, const char *head, const char *body, const char *tail, int count, fg_error *error)
+static fg_status parse_repeated(recipe *r, const char *head, const char *body, const char *tail,
+                                int count, fg_error *error)
 {
     static char line[1 << 20];
     char *at = line;
@@ -125,6 +136,8 @@ START_TEST(bounded)
     ck_assert_int_eq(parse_repeated(&r, "1+", "1", "", 31, &error), FG_OK); /* 63 steps */
     ck_assert_int_eq(recipe_eval(&r, &facts, &value, &error), FG_OK);
     ck_assert_int_eq(value, 32);
+    ck_assert_int_eq(parse_repeated(&r, "1+", "-1", "", 31, &error), FG_OK);
+    ck_assert_int_eq(r.count, recipe_max_steps);
     ck_assert_int_eq(parse_repeated(&r, "1+", "1", "", 32, &error), FG_REQUEST);
     ck_assert_ptr_nonnull(strstr(error.text, "too many steps"));
     ck_assert_int_eq(parse_repeated(&r, "1+(", "1", ")", 15, &error), FG_OK); /* 16 values */
@@ -164,7 +177,8 @@ static int64_t draw(char **at, int depth)
     }
     *at = stpcpy(*at, ")");
     int64_t floored = joint == 3 || joint == 4 ? x / y - (x % y != 0 && (x < 0) != (y < 0)) : 0;
-    const int64_t values[] = { x + y, x - y, x * y, floored, x - floored * y, x < y ? x : y, x > y ? x : y };
+    const int64_t values[] = { x + y,           x - y,         x * y,        floored,
+                               x - floored * y, x < y ? x : y, x > y ? x : y };
     return values[joint];
 }
 
@@ -179,7 +193,8 @@ START_TEST(agrees_with_direct_evaluation)
         fg_error error;
         ck_assert_msg(recipe_parse(&r, line, &error) == FG_OK, "%s: %s", line, error.text);
         ck_assert_msg(recipe_eval(&r, &facts, &value, &error) == FG_OK, "%s: %s", line, error.text);
-        ck_assert_msg(value == expected, "%s is %lld and not %lld", line, (long long)value, (long long)expected);
+        ck_assert_msg(value == expected, "%s is %lld and not %lld", line, (long long)value,
+                      (long long)expected);
         steps += r.count;
     }
     ck_assert_int_gt(steps, 50000); /* they were not all leaves */
@@ -189,7 +204,8 @@ END_TEST
 /* Whatever stands in a stored recipe: a value or an error. */
 START_TEST(stored_garbage)
 {
-    static const recipe none = { 0 }, many = { .count = recipe_max_steps + 1 }, negative = { .count = -1 };
+    static const recipe none = { 0 }, many = { .count = recipe_max_steps + 1 },
+                        negative = { .count = -1 };
     fg_error error;
     int64_t value;
     ck_assert_int_eq(recipe_eval(&none, &facts, &value, &error), FG_REQUEST);

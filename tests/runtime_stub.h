@@ -52,7 +52,7 @@ static fg_status stub_make(made **out, const maker_request *r, fg_error *error)
     return status;
 }
 
-static const maker stub_maker = { stub_make, NULL };
+static const maker stub_maker = { .make = stub_make };
 
 static inline void stub_add_slot(made_slot_kind kind, const char *name, int dim)
 {

@@ -12,7 +12,9 @@ const dtype_facts dtypes[dtype_count] = {
 dtype dtype_find(const char *name, size_t length)
 {
     dtype t = 0;
-    while (t < dtype_count && !(strlen(dtypes[t].name) == length && memcmp(dtypes[t].name, name, length) == 0)) t++;
+    while (t < dtype_count &&
+           !(strlen(dtypes[t].name) == length && memcmp(dtypes[t].name, name, length) == 0))
+        t++;
     return t;
 }
 
@@ -39,7 +41,8 @@ static double small_magnitude(dtype type, uint32_t code)
 {
     int fraction_bits = dtypes[type].mantissa - 1, exponent = (int)(code >> fraction_bits);
     uint32_t hidden = 1u << fraction_bits, fraction = code & (hidden - 1);
-    if (code > largest_finite(type)) return has_infinity(type) && fraction == 0 ? HUGE_VAL : (double)NAN;
+    if (code > largest_finite(type))
+        return has_infinity(type) && fraction == 0 ? HUGE_VAL : (double)NAN;
     int scale = (exponent ? exponent : 1) - exponent_bias(type) - fraction_bits;
     return ldexp(exponent ? fraction + hidden : fraction, scale);
 }
@@ -55,7 +58,8 @@ static double small_value(dtype type, uint32_t code)
 static uint64_t shift_even(uint64_t value, int shift)
 {
     if (shift >= 63) return 0;
-    uint64_t half = UINT64_C(1) << (shift - 1), whole = value >> shift, rest = value & (2 * half - 1);
+    uint64_t half = UINT64_C(1) << (shift - 1), whole = value >> shift,
+             rest = value & (2 * half - 1);
     return whole + (rest > half || (rest == half && (whole & 1)));
 }
 
@@ -63,13 +67,16 @@ static uint32_t small_code(dtype type, double value)
 {
     int fraction_bits = dtypes[type].mantissa - 1;
     uint32_t sign = signbit(value) ? 1u << (dtypes[type].bits - 1) : 0, top = largest_finite(type);
-    if (isnan(value)) return sign | (top + 1 + (has_infinity(type) ? 1u << (fraction_bits - 1) : 0));
+    if (isnan(value))
+        return sign | (top + 1 + (has_infinity(type) ? 1u << (fraction_bits - 1) : 0));
     uint64_t bits, hidden = UINT64_C(1) << 52;
     memcpy(&bits, &value, sizeof bits);
     int exponent = (int)(bits >> 52 & 2047) - 1023 + exponent_bias(type); /* as `type` biases it */
-    int below = exponent < 1 ? 1 - exponent : 0;                          /* subnormal by so many places */
+    int below = exponent < 1 ? 1 - exponent : 0; /* subnormal by so many places */
     uint64_t code = shift_even((bits & (hidden - 1)) | hidden, 52 - fraction_bits + below);
-    if (!below) code += (uint64_t)(exponent - 1) << fraction_bits; /* the hidden bit adds the one left out */
+    if (!below)
+        code += (uint64_t)(exponent - 1)
+                << fraction_bits; /* the hidden bit adds the one left out */
     if (code > top) code = has_infinity(type) ? top + 1 : top;
     return sign | (uint32_t)code;
 }
@@ -132,5 +139,6 @@ double dtype_tiny(dtype type)
 {
     if (dtypes[type].mantissa == 0) return 1;
     int smallest_normal = 1 - exponent_bias(type);
-    return ldexp(1, dtypes[type].bits >= 32 ? smallest_normal : smallest_normal - (dtypes[type].mantissa - 1));
+    return ldexp(1, dtypes[type].bits >= 32 ? smallest_normal
+                                            : smallest_normal - (dtypes[type].mantissa - 1));
 }

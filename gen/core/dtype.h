@@ -7,9 +7,15 @@
 #include <stdbool.h>
 
 /* X(name, DLPack code, bits, mantissa bits with the hidden one; 0 for integers) */
+/* clang-format off */
 #define DTYPES(X)                                                                                  \
-    X(f32, 2, 32, 24) X(f16, 2, 16, 11) X(bf16, 4, 16, 8) X(f64, 2, 64, 53) X(e4m3, 10, 8, 4)      \
-    X(i32, 0, 32, 0) X(u8, 1, 8, 0)
+    X(f32, 2, 32, 24)                                                                              \
+    X(f16, 2, 16, 11)                                                                              \
+    X(bf16, 4, 16, 8)                                                                              \
+    X(f64, 2, 64, 53)                                                                              \
+    X(e4m3, 10, 8, 4)                                                                              \
+    X(i32, 0, 32, 0)                                                                               \
+    X(u8, 1, 8, 0)
 
 typedef enum dtype {
 #define DTYPE_ENUM(name, code, bits, mantissa) DTYPE_##name,
@@ -17,6 +23,7 @@ typedef enum dtype {
 #undef DTYPE_ENUM
     dtype_count
 } dtype;
+/* clang-format on */
 
 typedef struct dtype_facts {
     const char *name;

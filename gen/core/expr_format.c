@@ -202,6 +202,10 @@ static void print_node(formatter *f, const expr_node *n)
     } else if (s->sign && n->arity == 1) {
         add(f, s->sign);
         print_operand(f, n, 0, UNARY);
+    } else if ((n->op == EXPR_lt || n->op == EXPR_le) && node(f, n->operand[0])->op == EXPR_constant) {
+        print_operand(f, n, 1, COMPARE + 1); /* i > 3 reads better than 3 < i */
+        add(f, n->op == EXPR_lt ? " > " : " >= ");
+        print_operand(f, n, 0, COMPARE + 1);
     } else if (s->sign) {
         print_operand(f, n, 0, s->precedence + (s->precedence == COMPARE));
         add(f, s->sign);

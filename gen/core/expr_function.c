@@ -162,16 +162,13 @@ static expr choose(parser *p, expr condition, expr yes, expr no, size_t at)
     return parser_made(p, expr_make(p->pool, EXPR_where, (expr[]){ condition, yes, no }), at);
 }
 
-/* `first`, and where that has not returned, `then`. */
-static bool follow(parser *p, outcome *first, const outcome *then, size_t at)
+/* `first`, which may return, and where it has not, `rest`. */
+static bool follow(parser *p, outcome *first, const outcome *rest, size_t at)
 {
-    bool both = first->when && then->when;
-    first->value = choose(p, first->when, first->value, then->value, at);
-    if (both)
-        first->when = parser_made(p, expr_make(p->pool, EXPR_or, (expr[]){ first->when, then->when }), at);
-    else if (then->when)
-        first->when = then->when;
-    first->always |= then->always;
+    first->value = choose(p, first->when, first->value, rest->value, at);
+    if (rest->when)
+        first->when = parser_made(p, expr_make(p->pool, EXPR_or, (expr[]){ first->when, rest->when }), at);
+    first->always = rest->always;
     return p->status == FG_OK;
 }
 
@@ -275,19 +272,26 @@ static bool parse_statement(parser *p, outcome *out)
     return kind == TOKEN_if ? parse_if(p, out) : parse_return(p, out);
 }
 
+/* What follows a statement that may have returned is its `else`, a level deeper. */
 static bool parse_statements(parser *p, outcome *out)
 {
-    while (p->status == FG_OK && !ends_block(p)) {
-        size_t at = p->token.at;
-        outcome one = { 0 };
-        if (parser_at(p, TOKEN_semicolon)) {
+    outcome rest = { 0 };
+    size_t at = p->token.at;
+    while (p->status == FG_OK && !ends_block(p) && !out->when) {
+        at = p->token.at;
+        if (parser_at(p, TOKEN_semicolon))
             parser_next(p);
-            continue;
-        }
-        if (out->always) return parser_refuse(p, at, "this is never reached: every path has returned before");
-        if (!parse_statement(p, &one) || !follow(p, out, &one, at)) return false;
+        else if (!parse_statement(p, out))
+            return false;
     }
-    return p->status == FG_OK;
+    while (parser_at(p, TOKEN_semicolon)) parser_next(p);
+    if (p->status != FG_OK || ends_block(p)) return p->status == FG_OK;
+    if (out->always)
+        return parser_refuse(p, p->token.at, "this is never reached: every path has returned before");
+    if (!parser_enter(p)) return false;
+    bool ok = parse_statements(p, &rest);
+    parser_leave(p);
+    return ok && follow(p, out, &rest, at);
 }
 
 /* Up to what ends it, which stays. Its locals end with it. */
@@ -374,8 +378,17 @@ static fg_status check_canonical(parser *p, expr e)
     return status;
 }
 
+/* What functions need whatever they compute, so that canonical text makes no more nodes than its source did. */
+static void make_common(expr_pool *pool)
+{
+    for (int k = 0; k < positions; k++) expr_variable(pool, expr_find(pool, positional[k]));
+    expr_bool(pool, true);
+    expr_bool(pool, false);
+}
+
 fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *source, size_t length, fg_error *error)
 {
+    make_common(pool);
     parser p = { .pool = pool, .kind = kind, .lexer = { source, length, 0 }, .error = error, .start = pool->count };
     *out = 0;
     if (length > expr_max_text)

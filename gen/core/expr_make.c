@@ -154,35 +154,47 @@ static bool both_constant(const expr_pool *pool, const expr *x)
     return is_constant(pool, x[0]) && is_constant(pool, x[1]);
 }
 
+static bool is_negative(const expr_node *n)
+{
+    return n->op == EXPR_constant && n->type == EXPR_FLOAT && n->value.f < 0;
+}
+
+/* Whether the opposite of a float reads better. */
+static bool is_opposite(const expr_pool *pool, expr e)
+{
+    const expr_node *n = node(pool, e);
+    return n->op == EXPR_neg || is_negative(n) || (n->op == EXPR_mul && is_negative(node(pool, n->operand[0])));
+}
+
 static expr rule_neg(expr_pool *pool, expr_op op, const expr *x)
 {
     const expr_node *n = node(pool, x[0]);
     if (n->type == EXPR_INT) return expr_sum(pool, op, x);
     if (n->op == EXPR_constant) return expr_float(pool, -n->value.f);
     if (n->op == EXPR_neg) return n->operand[0];
+    if (n->op == EXPR_mul && is_constant(pool, n->operand[0]))
+        return make2(pool, EXPR_mul, make1(pool, op, n->operand[0]), n->operand[1]);
     return keep(pool, op, x);
 }
 
 static expr rule_add(expr_pool *pool, expr_op op, const expr *x)
 {
-    expr left = inside(pool, EXPR_neg, x[0]), right = inside(pool, EXPR_neg, x[1]);
     if (node(pool, x[0])->type == EXPR_INT) return expr_sum(pool, op, x);
     if (both_constant(pool, x)) return fold_float(pool, op, x);
     if (is_float(pool, x[0], -0.0)) return x[1]; /* 0 + x is not x: -0 */
     if (is_float(pool, x[1], -0.0)) return x[0];
-    if (right) return make2(pool, EXPR_sub, x[0], right);
-    if (left) return make2(pool, EXPR_sub, x[1], left);
+    for (int k = 1; k >= 0; k--)
+        if (is_opposite(pool, x[k])) return make2(pool, EXPR_sub, x[1 - k], make1(pool, EXPR_neg, x[k]));
     return keep_sorted(pool, op, x, true);
 }
 
 static expr rule_sub(expr_pool *pool, expr_op op, const expr *x)
 {
-    expr right = inside(pool, EXPR_neg, x[1]);
     if (node(pool, x[0])->type == EXPR_INT) return expr_sum(pool, op, x);
     if (both_constant(pool, x)) return fold_float(pool, op, x);
     if (is_float(pool, x[1], 0.0)) return x[0];
     if (is_float(pool, x[0], -0.0)) return make1(pool, EXPR_neg, x[1]);
-    if (right) return make2(pool, EXPR_add, x[0], right);
+    if (is_opposite(pool, x[1])) return make2(pool, EXPR_add, x[0], make1(pool, EXPR_neg, x[1]));
     return keep(pool, op, x);
 }
 
@@ -193,6 +205,8 @@ static expr rule_mul(expr_pool *pool, expr_op op, const expr *x)
     for (int k = 0; k < 2; k++) {
         if (is_float(pool, x[k], 1)) return x[1 - k];
         if (is_float(pool, x[k], -1)) return make1(pool, EXPR_neg, x[1 - k]);
+        expr a = inside(pool, EXPR_neg, x[k]);
+        if (a) return make1(pool, EXPR_neg, make2(pool, op, a, x[1 - k]));
     }
     return keep_sorted(pool, op, x, false);
 }
@@ -202,6 +216,9 @@ static expr rule_div(expr_pool *pool, expr_op op, const expr *x)
     if (both_constant(pool, x)) return fold_float(pool, op, x);
     if (is_float(pool, x[1], 1)) return x[0];
     if (is_float(pool, x[1], -1)) return make1(pool, EXPR_neg, x[0]);
+    expr above = inside(pool, EXPR_neg, x[0]), below = inside(pool, EXPR_neg, x[1]);
+    if (above) return make1(pool, EXPR_neg, make2(pool, op, above, x[1]));
+    if (below) return make1(pool, EXPR_neg, make2(pool, op, x[0], below));
     return keep(pool, op, x);
 }
 

@@ -38,7 +38,7 @@ static expr refuse_unknown(parser *p, const token *name)
     }
     return parser_refuse(p, name->at,
                          "`%.*s` is not known here: a %s may name %s%s"
-                         "abs, min, max, floor, exp, log, tanh, sqrt and where",
+                         "and the functions abs, min, max, floor, exp, log, tanh, sqrt, where",
                          name->length > 40 ? 40 : (int)name->length, word, expr_kind_names[p->kind],
                          p->function ? "its parameters and locals, " : "", known);
 }
@@ -94,25 +94,22 @@ static bool at_suffix(const parser *p)
 
 /* ---- Calls ---- */
 
-/* Argument number `count` (from 1) has come; `sides` are what the operation has so far. */
-static bool check_argument(parser *p, const expr_function *f, int count, const expr *sides, size_t at)
+/* Argument number `count` (from 1); the third of where is as the second. */
+static bool check_argument(parser *p, const expr_function *f, int count, expr e, expr second, size_t at)
 {
-    bool is_bool = parser_is_bool(p, sides[count > 3 ? 1 : count - 1]);
-    bool wants_bool = f->op == EXPR_where && (count == 1 || (count == 3 && parser_is_bool(p, sides[1])));
+    bool wants_bool = f->op == EXPR_where && (count == 1 || (count == 3 && parser_is_bool(p, second)));
     if (f->op == EXPR_where && count == 2) return true;
-    if (is_bool == wants_bool) return true;
-    parser_refuse(p, at, "argument %d of %s should be a %s, and this is a %s", count, f->name,
-                  wants_bool ? "truth value" : "number", is_bool ? "truth value" : "number");
-    return false;
+    if (parser_is_bool(p, e) == wants_bool) return true;
+    return parser_refuse(p, at, "argument %d of %s should be a %s, and this is a %s", count, f->name,
+                         wants_bool ? "truth value" : "number", parser_type_name(p, e));
 }
 
 static bool refuse_count(parser *p, const expr_function *f, size_t at)
 {
     static const char *const many[] = { "no", "1", "2", "3" };
     bool more = f->max_arguments > f->min_arguments;
-    parser_refuse(p, at, "%s takes %s argument%s%s", f->name, many[f->min_arguments], f->min_arguments > 1 ? "s" : "",
-                  more ? " or more" : "");
-    return false;
+    return parser_refuse(p, at, "%s takes %s argument%s%s", f->name, many[f->min_arguments],
+                         f->min_arguments > 1 ? "s" : "", more ? " or more" : "");
 }
 
 /* min and max of many fold from the left: sides[0] is the result so far. */
@@ -127,9 +124,8 @@ static expr parse_arguments(parser *p, const expr_function *f, size_t at)
         expr e = parse_expression(p);
         if (!e) return 0;
         if (count == f->max_arguments) return refuse_count(p, f, start);
-        int side = folds && count > 1 ? 1 : count;
-        sides[side] = e;
-        if (!check_argument(p, f, folds ? side + 1 : count + 1, sides, start)) return 0;
+        if (!check_argument(p, f, count + 1, e, sides[1], start)) return 0;
+        sides[folds && count > 1 ? 1 : count] = e;
         if (folds && count > 0) sides[0] = parser_made(p, expr_make(p->pool, f->op, sides), at);
         if (!sides[0]) return 0;
         count++;

@@ -66,6 +66,11 @@ typedef struct maker {
     /* A kernel that measures multiply-adds: entry fg_peak, one task a worker; runs `rounds` rounds
      * (an int slot) of `flops` each. */
     fg_status (*peak)(made **out, int64_t *flops, const maker_request *request, fg_error *error);
+    /* The legal configs that agree with the request's pinned axes, of the first schedule that takes the
+     * problem: how many there are, and number index % count in the order of the space, as "k=v ..." with
+     * all axes (the caller's, of the request's memory). FG_UNSUPPORTED where there is none. */
+    fg_status (*config_at)(char **config, int64_t *count, const maker_request *request, int64_t index,
+                           fg_error *error);
 } maker;
 
 /* NULL in the run-only library. */

@@ -29,7 +29,8 @@ quoted problem_quote(span s)
 {
     quoted q;
     size_t room = sizeof q.text - 4, length = s.length < room ? s.length : room;
-    for (size_t k = 0; k < length; k++) q.text[k] = s.at[k] >= ' ' && s.at[k] <= '~' ? s.at[k] : '?';
+    for (size_t k = 0; k < length; k++)
+        q.text[k] = s.at[k] >= ' ' && s.at[k] <= '~' ? s.at[k] : '?';
     strcpy(q.text + length, s.length > length ? "..." : "");
     return q;
 }
@@ -50,10 +51,11 @@ fg_status problem_refuse(const problem_reader *r, span where, const char *format
     return fail_at(r->error, FG_REQUEST, where.at ? where.at - r->line.at : -1, "%s", sentence);
 }
 
-fg_status problem_refuse_part(const problem_reader *r, const problem_entry *e, span part, const char *reason)
+fg_status problem_refuse_part(const problem_reader *r, const problem_entry *e, span part,
+                              const char *reason)
 {
-    return problem_refuse(r, part, "%s='%s': %s, as %s", e->field->key, problem_quote(part).text, reason,
-                          e->field->form);
+    return problem_refuse(r, part, "%s='%s': %s, as %s", e->field->key, problem_quote(part).text,
+                          reason, e->field->form);
 }
 
 const problem_entry *problem_entry_find(const problem_reader *r, const char *key)
@@ -69,7 +71,8 @@ const problem_entry *problem_entry_find(const problem_reader *r, const char *key
 static fg_status refuse_key(const problem_reader *r, span key)
 {
     char known[512] = "";
-    for (size_t k = 0; k < problem_field_count; k++) problem_add_word(known, sizeof known, problem_fields[k].key);
+    for (size_t k = 0; k < problem_field_count; k++)
+        problem_add_word(known, sizeof known, problem_fields[k].key);
     return problem_refuse(r, key, "unknown key '%s'; known are%s", problem_quote(key).text, known);
 }
 
@@ -114,7 +117,8 @@ static fg_status check_entry(const problem_reader *r, const problem_entry *e)
     if (r->entries == problem_max_entries) {
         return problem_refuse(r, e->key, "too many tensors: at most %d", problem_max_tensors);
     }
-    if (e->valued && valueless) return problem_refuse(r, e->key, "%s takes no value", e->field->key);
+    if (e->valued && valueless)
+        return problem_refuse(r, e->key, "%s takes no value", e->field->key);
     if (!e->valued && !valueless && !e->field->bare) {
         return problem_refuse(r, e->key, "%s needs a value, as %s", e->field->key, e->field->form);
     }
@@ -136,15 +140,16 @@ static fg_status take_entry(problem_reader *r, span *rest)
     if (s != FG_OK) return s;
     r->entry[r->entries++] = e;
     if (rest->length == 0 || is_space(*rest->at)) return FG_OK;
-    return problem_refuse(r, *rest, "'%s' stands right behind %s={...}: a space is needed", problem_quote(*rest).text,
-                          e.field->key);
+    return problem_refuse(r, *rest, "'%s' stands right behind %s={...}: a space is needed",
+                          problem_quote(*rest).text, e.field->key);
 }
 
 static fg_status split(problem_reader *r)
 {
     span rest = r->line;
     if (rest.length > problem_max_text) {
-        return fail(r->error, FG_REQUEST, "the problem's text is longer than %d bytes", problem_max_text);
+        return fail(r->error, FG_REQUEST, "the problem's text is longer than %d bytes",
+                    problem_max_text);
     }
     for (;;) {
         while (rest.length && is_space(*rest.at)) rest = (span){ rest.at + 1, rest.length - 1 };
@@ -164,7 +169,8 @@ static fg_status read_field(problem_reader *r, const problem_field *f)
         const problem_entry *e = &r->entry[k];
         if (e->field != f) continue;
         given = true;
-        if (f->backward && r->p->dir != DIR_bwd) return problem_refuse(r, e->key, "%s is for dir=bwd only", f->key);
+        if (f->backward && r->p->dir != DIR_bwd)
+            return problem_refuse(r, e->key, "%s is for dir=bwd only", f->key);
         fg_status s = kind->parse(r, e);
         if (s != FG_OK) return s;
     }
@@ -196,8 +202,11 @@ static fg_status write_canonical(problem *p, fg_error *error)
 {
     text out;
     text_init(&out, p->memory);
-    for (const problem_field *f = next_key(NULL); f; f = next_key(f)) problem_kinds[f->kind].print(p, f, &out);
-    if (!out.failed) p->text = memory_text(p->memory, out.data + 1, out.length - 1); /* each begins with a space */
+    for (const problem_field *f = next_key(NULL); f; f = next_key(f))
+        problem_kinds[f->kind].print(p, f, &out);
+    if (!out.failed)
+        p->text =
+            memory_text(p->memory, out.data + 1, out.length - 1); /* each begins with a space */
     if (p->text) {
         p->text_length = out.length - 1;
         p->hash = fnv1a(p->text, p->text_length);
@@ -220,7 +229,8 @@ static fg_status read_problem(problem_reader *r)
     return s == FG_OK ? write_canonical(r->p, r->error) : s;
 }
 
-fg_status problem_parse(problem **out, const memory *m, const char *line, size_t length, fg_error *error)
+fg_status problem_parse(problem **out, const memory *m, const char *line, size_t length,
+                        fg_error *error)
 {
     *out = NULL;
     problem *p = memory_new(m, 1, sizeof *p);
@@ -228,8 +238,10 @@ fg_status problem_parse(problem **out, const memory *m, const char *line, size_t
     p->memory = m;
     problem_reader r = { .p = p, .line = { line, length }, .error = error };
     fg_status s = read_problem(&r);
-    if (s != FG_OK) problem_free(p);
-    else *out = p;
+    if (s != FG_OK)
+        problem_free(p);
+    else
+        *out = p;
     return s;
 }
 

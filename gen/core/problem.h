@@ -11,7 +11,8 @@ enum {
     problem_dynamic = -1, /* a `*` dimension */
 };
 
-#define PROBLEM_MAX_LENGTH (INT64_C(1) << 28) /* of sq, sk; b, hq, hkv at most 2^20; d, dv at most 512 */
+#define PROBLEM_MAX_LENGTH                                                                         \
+    (INT64_C(1) << 28) /* of sq, sk; b, hq, hkv at most 2^20; d, dv at most 512 */
 
 typedef enum problem_dir { DIR_fwd, DIR_bwd } problem_dir;
 typedef enum problem_layout { LAYOUT_bshd, LAYOUT_bhsd } problem_layout;
@@ -50,7 +51,7 @@ typedef struct problem_grad {
 } problem_grad;
 
 typedef struct problem_function {
-    expr root; /* in problem.pool, or 0 */
+    expr root;  /* in problem.pool, or 0 */
     char *text; /* canonical, without braces, or NULL */
 } problem_function;
 
@@ -80,7 +81,8 @@ typedef struct problem {
     uint64_t hash; /* of the canonical line */
 } problem;
 
-fg_status problem_parse(problem **out, const memory *m, const char *text, size_t length, fg_error *error);
+fg_status problem_parse(problem **out, const memory *m, const char *text, size_t length,
+                        fg_error *error);
 void problem_free(problem *p);
 
 /* What a user's function may name, declared in `pool`: s (float), b h i j (int), then hq hkv sq sk d dv:
@@ -90,8 +92,19 @@ fg_status problem_declare(const problem *p, expr_pool *pool, fg_error *error);
 
 /* One field, for those who walk the table. A field stands behind those that its value depends on. */
 typedef enum problem_kind {
-    KIND_enum, KIND_dtype, KIND_dim, KIND_int, KIND_real, KIND_flag, KIND_number, KIND_window,
-    KIND_broadcast, KIND_tensors, KIND_grad, KIND_function, problem_kind_count
+    KIND_enum,
+    KIND_dtype,
+    KIND_dim,
+    KIND_int,
+    KIND_real,
+    KIND_flag,
+    KIND_number,
+    KIND_window,
+    KIND_broadcast,
+    KIND_tensors,
+    KIND_grad,
+    KIND_function,
+    problem_kind_count
 } problem_kind;
 
 typedef struct problem_field {
@@ -103,10 +116,10 @@ typedef struct problem_field {
     const char *like;         /* key of the field whose value is the default, or NULL */
     int64_t least, most;      /* KIND_dim, KIND_int */
     int64_t usual;            /* KIND_int: the default */
-    unsigned types;           /* KIND_dtype, KIND_broadcast, KIND_tensors: bit t for each dtype t allowed */
-    bool dynamic;             /* `*` is allowed */
-    bool bare;                /* KIND_enum: the key alone means value 1 */
-    bool backward;            /* for dir=bwd only */
+    unsigned types; /* KIND_dtype, KIND_broadcast, KIND_tensors: bit t for each dtype t allowed */
+    bool dynamic;   /* `*` is allowed */
+    bool bare;      /* KIND_enum: the key alone means value 1 */
+    bool backward;  /* for dir=bwd only */
 } problem_field;
 
 extern const problem_field problem_fields[];

@@ -47,7 +47,8 @@ static fg_status check_rules(const problem_reader *r)
     for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) {
         if (!rules[k].broken(r->p)) continue;
         span value = problem_entry_find(r, rules[k].key)->value; /* no default breaks a rule */
-        return problem_refuse(r, value, "%s=%s: %s", rules[k].key, problem_quote(value).text, rules[k].sentence);
+        return problem_refuse(r, value, "%s=%s: %s", rules[k].key, problem_quote(value).text,
+                              rules[k].sentence);
     }
     return FG_OK;
 }
@@ -60,9 +61,11 @@ static fg_status check_sizes(const problem_reader *r)
     for (size_t k = 0; problem_tensor_at(r->p, k, &info); k++) {
         int64_t elements = 1, most = INT64_C(1) << 56;
         for (int n = 0; n < info.rank; n++) {
-            int64_t extent = info.shape[n] > 1 ? info.shape[n] : 1; /* an empty one's strides count, too */
+            int64_t extent =
+                info.shape[n] > 1 ? info.shape[n] : 1; /* an empty one's strides count, too */
             if (__builtin_mul_overflow(elements, extent, &elements) || elements > most) {
-                return problem_refuse(r, nowhere, "the tensor %s has more than 2^56 elements", info.name);
+                return problem_refuse(r, nowhere, "the tensor %s has more than 2^56 elements",
+                                      info.name);
             }
         }
     }
@@ -96,7 +99,8 @@ static fg_status check_reads(const problem_reader *r)
     for (int k = 0; k < p->tensors; k++) {
         if (read[p->tensor[k].symbol]) continue;
         span where = problem_tensor_entry(r, p->tensor[k].name)->value;
-        return problem_refuse(r, where, "the tensor %s is declared, but neither score nor maskfn reads it",
+        return problem_refuse(r, where,
+                              "the tensor %s is declared, but neither score nor maskfn reads it",
                               p->tensor[k].name);
     }
     return FG_OK;

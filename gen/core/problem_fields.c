@@ -17,7 +17,10 @@ enum {
 };
 
 /* F(key, kind, what is right, the rest of the row) */
-#define F(key, kind, right, ...) { #key, KIND_##kind, offsetof(problem, key), .form = right, __VA_ARGS__ }
+/* clang-format off */
+#define F(key, kind, right, ...) \
+    { #key, KIND_##kind, offsetof(problem, key), .form = right, __VA_ARGS__ }
+/* clang-format on */
 
 const problem_field problem_fields[] = {
     F(dir, enum, "dir=fwd", .names = dir_names),

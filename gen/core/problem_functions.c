@@ -27,7 +27,8 @@ static bool declare_names(const problem *p, expr_pool *pool)
     for (size_t k = 0; done && k < sizeof indices / sizeof *indices; k++) {
         done = expr_declare(pool, indices[k], EXPR_INT) >= 0;
     }
-    for (size_t k = 0; done && k < sizeof dims / sizeof *dims; k++) done = declare_dim(p, pool, dims[k]);
+    for (size_t k = 0; done && k < sizeof dims / sizeof *dims; k++)
+        done = declare_dim(p, pool, dims[k]);
     /* `b` is the index: where it is `*`, extents need another name */
     if (done && p->b == problem_dynamic) done = expr_declare(pool, "b_size", EXPR_INT) >= 0;
     return done;
@@ -36,7 +37,8 @@ static bool declare_names(const problem *p, expr_pool *pool)
 static expr extent_node(const problem_tensor *t, int dim, expr_pool *pool)
 {
     if (t->extent[dim] != problem_dynamic) return expr_int(pool, (int32_t)t->extent[dim]);
-    return expr_variable(pool, expr_find(pool, strcmp(t->dim[dim], "b") == 0 ? "b_size" : t->dim[dim]));
+    return expr_variable(pool,
+                         expr_find(pool, strcmp(t->dim[dim], "b") == 0 ? "b_size" : t->dim[dim]));
 }
 
 /* FG_REQUEST: the name has a meaning in the language. */
@@ -53,7 +55,8 @@ static fg_status declare_tensor(const problem_tensor *t, expr_pool *pool)
 fg_status problem_declare(const problem *p, expr_pool *pool, fg_error *error)
 {
     bool done = declare_names(p, pool);
-    for (int k = 0; done && k < p->tensors; k++) done = declare_tensor(&p->tensor[k], pool) == FG_OK;
+    for (int k = 0; done && k < p->tensors; k++)
+        done = declare_tensor(&p->tensor[k], pool) == FG_OK;
     return done ? FG_OK : fail_memory(error);
 }
 
@@ -69,7 +72,8 @@ fg_status problem_open_pool(problem_reader *r)
         if (s == FG_REQUEST) {
             const problem_entry *e = problem_tensor_entry(r, t->name);
             span name = { e->value.at, strlen(t->name) };
-            return problem_refuse_part(r, e, name, "this name is a word of functions; another is needed");
+            return problem_refuse_part(r, e, name,
+                                       "this name is a word of functions; another is needed");
         }
         t->symbol = expr_find(p->pool, t->name);
     }
@@ -101,7 +105,8 @@ static fg_status keep_text(problem_reader *r, const problem_entry *e, problem_fu
     text_free(&out);
     if (!function->text) return fail_memory(r->error);
     if (length <= expr_max_text) return FG_OK;
-    return problem_refuse(r, e->key, "%s grows beyond %d bytes when written out", e->field->key, expr_max_text);
+    return problem_refuse(r, e->key, "%s grows beyond %d bytes when written out", e->field->key,
+                          expr_max_text);
 }
 
 fg_status problem_parse_function(problem_reader *r, const problem_entry *e)
@@ -109,10 +114,12 @@ fg_status problem_parse_function(problem_reader *r, const problem_entry *e)
     problem_function *function = problem_at(r->p, e->field);
     expr_kind kind = kind_of(e->field);
     fg_error inner;
-    fg_status s = expr_parse(&function->root, r->p->pool, kind, e->value.at, e->value.length, &inner);
+    fg_status s =
+        expr_parse(&function->root, r->p->pool, kind, e->value.at, e->value.length, &inner);
+    if (s == FG_MEMORY) return fail_memory(r->error);
     if (s != FG_OK) {
         int64_t at = e->value.at - r->line.at + (inner.position > 0 ? inner.position : 0);
-        return fail_at(r->error, s, s == FG_REQUEST ? at : -1, "%s: %s", e->field->key, inner.text);
+        return fail_at(r->error, s, at, "%s: %s", e->field->key, inner.text);
     }
     if (!changes_nothing(r->p, kind, function->root)) return keep_text(r, e, function);
     function->root = 0;

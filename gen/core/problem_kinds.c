@@ -34,8 +34,10 @@ static fg_status parse_enum(problem_reader *r, const problem_entry *e)
 static void print_enum(const problem *p, const problem_field *f, text *out)
 {
     int value = *(const int *)problem_at(p, f);
-    if (value == 1 && f->bare) text_addf(out, " %s", f->key);
-    else if (value != 0) text_addf(out, " %s=%s", f->key, f->names[value]);
+    if (value == 1 && f->bare)
+        text_addf(out, " %s", f->key);
+    else if (value != 0)
+        text_addf(out, " %s=%s", f->key, f->names[value]);
 }
 
 fg_status problem_parse_type(problem_reader *r, const problem_entry *e, span name, dtype *out)
@@ -80,10 +82,11 @@ static fg_status parse_int(problem_reader *r, const problem_entry *e)
 {
     const problem_field *f = e->field;
     int64_t *value = problem_at(r->p, f);
-    if (number_int(e->value.at, e->value.length, value) && *value >= f->least && *value <= f->most) return FG_OK;
+    if (number_int(e->value.at, e->value.length, value) && *value >= f->least && *value <= f->most)
+        return FG_OK;
     char reason[96];
-    snprintf(reason, sizeof reason, "a whole number from %lld to %lld%s is needed", (long long)f->least,
-             (long long)f->most, f->dynamic ? " or *" : "");
+    snprintf(reason, sizeof reason, "a whole number from %lld to %lld%s is needed",
+             (long long)f->least, (long long)f->most, f->dynamic ? " or *" : "");
     return problem_refuse_part(r, e, e->value, reason);
 }
 
@@ -102,7 +105,8 @@ static fg_status default_dim(problem_reader *r, const problem_field *f)
     int64_t value = *(const int64_t *)problem_at(r->p, like);
     *(int64_t *)problem_at(r->p, f) = value;
     if (value != problem_dynamic) return FG_OK;
-    return problem_refuse(r, nowhere, "%s is missing: it defaults to %s only where that is a number", f->key,
+    return problem_refuse(r, nowhere,
+                          "%s is missing: it defaults to %s only where that is a number", f->key,
                           like->key);
 }
 
@@ -110,8 +114,10 @@ static void print_dim(const problem *p, const problem_field *f, text *out)
 {
     const problem_field *like = model(f);
     int64_t value = *(const int64_t *)problem_at(p, f);
-    if (value == problem_dynamic) text_addf(out, " %s=*", f->key);
-    else if (!like || value != *(const int64_t *)problem_at(p, like)) text_addf(out, " %s=%lld", f->key, (long long)value);
+    if (value == problem_dynamic)
+        text_addf(out, " %s=*", f->key);
+    else if (!like || value != *(const int64_t *)problem_at(p, like))
+        text_addf(out, " %s=%lld", f->key, (long long)value);
 }
 
 static fg_status default_int(problem_reader *r, const problem_field *f)
@@ -195,7 +201,8 @@ static void print_flag(const problem *p, const problem_field *f, text *out)
 static fg_status parse_side(problem_reader *r, const problem_entry *e, span side, int64_t *out)
 {
     if (number_int(side.at, side.length, out) && *out >= -1 && *out <= INT32_MAX) return FG_OK;
-    return problem_refuse_part(r, e, side, "two whole numbers, -1 (unbounded) to 2147483647, are needed");
+    return problem_refuse_part(r, e, side,
+                               "two whole numbers, -1 (unbounded) to 2147483647, are needed");
 }
 
 static fg_status parse_window(problem_reader *r, const problem_entry *e)
@@ -211,7 +218,8 @@ static fg_status parse_window(problem_reader *r, const problem_entry *e)
 static void print_window(const problem *p, const problem_field *f, text *out)
 {
     const problem_window *w = problem_at(p, f);
-    if (w->present) text_addf(out, " %s=%lld,%lld", f->key, (long long)w->left, (long long)w->right);
+    if (w->present)
+        text_addf(out, " %s=%lld,%lld", f->key, (long long)w->left, (long long)w->right);
 }
 
 static const char broadcast_letters[] = "BHQK";
@@ -226,7 +234,9 @@ static fg_status parse_broadcast(problem_reader *r, const problem_entry *e)
         broadcast->full[k] = dims.at[k] == broadcast_letters[k];
         right = broadcast->full[k] || dims.at[k] == '1';
     }
-    if (!right) return problem_refuse_part(r, e, dims, "BHQK is needed, with 1 for each dimension that broadcasts");
+    if (!right)
+        return problem_refuse_part(r, e, dims,
+                                   "BHQK is needed, with 1 for each dimension that broadcasts");
     broadcast->present = true;
     broadcast->type = default_type(r->p, e->field);
     return typed ? problem_parse_type(r, e, type, &broadcast->type) : FG_OK;

@@ -13,7 +13,8 @@ static bool is_letter(char c)
 static bool is_name(span s)
 {
     bool right = s.length > 0 && s.length < sizeof((problem_tensor *)0)->name && is_letter(*s.at);
-    for (size_t k = 0; right && k < s.length; k++) right = is_letter(s.at[k]) || (s.at[k] >= '0' && s.at[k] <= '9');
+    for (size_t k = 0; right && k < s.length; k++)
+        right = is_letter(s.at[k]) || (s.at[k] >= '0' && s.at[k] <= '9');
     return right;
 }
 
@@ -21,8 +22,12 @@ static bool is_name(span s)
 static bool is_taken(span s)
 {
 #define TENSOR_NAME(name) #name,
-    static const char *const taken[] = { FG_TENSORS(TENSOR_NAME) "sinks", "scale", "softcap", "window_left",
-                                         "window_right", "dropout" };
+    static const char *const taken[] = { FG_TENSORS(TENSOR_NAME) "sinks",
+                                         "scale",
+                                         "softcap",
+                                         "window_left",
+                                         "window_right",
+                                         "dropout" };
 #undef TENSOR_NAME
     for (size_t k = 0; k < sizeof taken / sizeof *taken; k++) {
         if (span_is(s, taken[k])) return true;
@@ -30,12 +35,16 @@ static bool is_taken(span s)
     return false;
 }
 
-static fg_status parse_tensor_name(problem_reader *r, const problem_entry *e, span name, problem_tensor *t)
+static fg_status parse_tensor_name(problem_reader *r, const problem_entry *e, span name,
+                                   problem_tensor *t)
 {
     if (!is_name(name)) {
-        return problem_refuse_part(r, e, name, "a name of letters, digits and _, at most 31 bytes, is needed");
+        return problem_refuse_part(r, e, name,
+                                   "a name of letters, digits and _, at most 31 bytes, is needed");
     }
-    if (is_taken(name)) return problem_refuse_part(r, e, name, "this name has a meaning already; another is needed");
+    if (is_taken(name))
+        return problem_refuse_part(r, e, name,
+                                   "this name has a meaning already; another is needed");
     memcpy(t->name, name.at, name.length);
     return FG_OK;
 }
@@ -51,11 +60,14 @@ static fg_status parse_extent(problem_reader *r, const problem_entry *e, span s,
         return FG_OK;
     }
     t->rank++;
-    if (number_int(s.at, s.length, extent) && *extent >= 1 && *extent <= PROBLEM_MAX_LENGTH) return FG_OK;
-    return problem_refuse_part(r, e, s, "one of b hq hkv sq sk d dv or a number from 1 to 268435456 is needed");
+    if (number_int(s.at, s.length, extent) && *extent >= 1 && *extent <= PROBLEM_MAX_LENGTH)
+        return FG_OK;
+    return problem_refuse_part(
+        r, e, s, "one of b hq hkv sq sk d dv or a number from 1 to 268435456 is needed");
 }
 
-static fg_status parse_shape(problem_reader *r, const problem_entry *e, span rest, problem_tensor *t)
+static fg_status parse_shape(problem_reader *r, const problem_entry *e, span rest,
+                             problem_tensor *t)
 {
     span shape, dim;
     if (!span_cut(&shape, &rest, ']') || rest.length) {
@@ -71,13 +83,15 @@ static fg_status parse_shape(problem_reader *r, const problem_entry *e, span res
 }
 
 /* Puts it where the order of names wants it. */
-static fg_status insert(problem_reader *r, const problem_entry *e, span name, const problem_tensor *t)
+static fg_status insert(problem_reader *r, const problem_entry *e, span name,
+                        const problem_tensor *t)
 {
     problem *p = r->p;
     int at = 0;
     while (at < p->tensors && strcmp(p->tensor[at].name, t->name) < 0) at++;
     if (at < p->tensors && strcmp(p->tensor[at].name, t->name) == 0) {
-        return problem_refuse_part(r, e, name, "this tensor is declared twice; another name is needed");
+        return problem_refuse_part(r, e, name,
+                                   "this tensor is declared twice; another name is needed");
     }
     if (p->tensors == problem_max_tensors) {
         return problem_refuse(r, e->key, "too many tensors: at most %d", problem_max_tensors);
@@ -106,7 +120,8 @@ const problem_entry *problem_tensor_entry(const problem_reader *r, const char *n
 {
     for (int k = 0; k < r->entries; k++) {
         span value = r->entry[k].value, declared;
-        if (r->entry[k].field->kind == KIND_tensors && span_cut(&declared, &value, ':') && span_is(declared, name)) {
+        if (r->entry[k].field->kind == KIND_tensors && span_cut(&declared, &value, ':') &&
+            span_is(declared, name)) {
             return &r->entry[k];
         }
     }
@@ -119,8 +134,10 @@ void problem_print_tensors(const problem *p, const problem_field *f, text *out)
         text_addf(out, " %s=%s:%s", f->key, t->name, dtypes[t->type].name);
         for (int k = 0; k < t->rank; k++) {
             text_add(out, k ? "," : "[", 1);
-            if (*t->dim[k]) text_addf(out, "%s", t->dim[k]);
-            else text_addf(out, "%lld", (long long)t->extent[k]);
+            if (*t->dim[k])
+                text_addf(out, "%s", t->dim[k]);
+            else
+                text_addf(out, "%lld", (long long)t->extent[k]);
         }
         text_add(out, "]", 1);
     }
@@ -137,7 +154,8 @@ static bool *wish(problem *p, span name)
     if (span_is(name, "v")) return &grad->v;
     if (span_is(name, "bias") && p->bias.present) return &grad->bias;
     for (int k = 0; k < p->tensors; k++) {
-        if (span_is(name, p->tensor[k].name) && dtypes[p->tensor[k].type].mantissa) return &grad->tensor[k];
+        if (span_is(name, p->tensor[k].name) && dtypes[p->tensor[k].type].mantissa)
+            return &grad->tensor[k];
     }
     return NULL;
 }
@@ -149,8 +167,11 @@ fg_status problem_parse_grad(problem_reader *r, const problem_entry *e)
     do {
         more = span_cut(&name, &rest, ',');
         bool *wished = wish(r->p, name);
-        if (!wished) return problem_refuse_part(r, e, name, "q, k, v, bias or a tensor of floats in the problem is needed");
-        if (*wished) return problem_refuse_part(r, e, name, "this stands in the list twice; once is right");
+        if (!wished)
+            return problem_refuse_part(
+                r, e, name, "q, k, v, bias or a tensor of floats in the problem is needed");
+        if (*wished)
+            return problem_refuse_part(r, e, name, "this stands in the list twice; once is right");
         *wished = true;
     } while (more);
     return FG_OK;

@@ -37,7 +37,8 @@ const problem_entry *problem_tensor_entry(const problem_reader *r, const char *n
 fg_status problem_refuse(const problem_reader *r, span where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same about a part of an entry: KEY='part': REASON, as FORM. */
-fg_status problem_refuse_part(const problem_reader *r, const problem_entry *e, span part, const char *reason);
+fg_status problem_refuse_part(const problem_reader *r, const problem_entry *e, span part,
+                              const char *reason);
 
 /* A piece of the line as a sentence can hold it: short, and printable. */
 typedef struct quoted {

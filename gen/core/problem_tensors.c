@@ -8,21 +8,28 @@ static void set_shape(problem_tensor_info *info, int rank, const int64_t *shape)
 }
 
 /* q, k, v, o: heads of vectors for each position; packed: all sequences' positions in one row. */
-static void set_heads(const problem *p, problem_tensor_info *info, int64_t length, int64_t heads, int64_t width)
+static void set_heads(const problem *p, problem_tensor_info *info, int64_t length, int64_t heads,
+                      int64_t width)
 {
-    if (p->lens == LENS_packed) set_shape(info, 3, (int64_t[]){ problem_dynamic, heads, width });
-    else if (p->layout == LAYOUT_bshd) set_shape(info, 4, (int64_t[]){ p->b, length, heads, width });
-    else set_shape(info, 4, (int64_t[]){ p->b, heads, length, width });
+    if (p->lens == LENS_packed)
+        set_shape(info, 3, (int64_t[]){ problem_dynamic, heads, width });
+    else if (p->layout == LAYOUT_bshd)
+        set_shape(info, 4, (int64_t[]){ p->b, length, heads, width });
+    else
+        set_shape(info, 4, (int64_t[]){ p->b, heads, length, width });
 }
 
 static void set_keys(const problem *p, problem_tensor_info *info, int64_t width)
 {
     info->type = p->kvdtype;
-    if (p->page) set_shape(info, 4, (int64_t[]){ problem_dynamic, p->page, p->hkv, width });
-    else set_heads(p, info, p->sk, p->hkv, width);
+    if (p->page)
+        set_shape(info, 4, (int64_t[]){ problem_dynamic, p->page, p->hkv, width });
+    else
+        set_heads(p, info, p->sk, p->hkv, width);
 }
 
-static void set_scores(const problem *p, problem_tensor_info *info, const problem_broadcast *broadcast)
+static void set_scores(const problem *p, problem_tensor_info *info,
+                       const problem_broadcast *broadcast)
 {
     const int64_t full[] = { p->b, p->hq, p->sq, p->sk };
     info->type = broadcast->type;
@@ -63,8 +70,10 @@ static bool describe_lse(const problem *p, problem_tensor_info *info)
 {
     info->type = p->dtype == DTYPE_f64 ? DTYPE_f64 : DTYPE_f32;
     info->output = p->dir == DIR_fwd;
-    if (p->lens == LENS_packed) set_shape(info, 2, (int64_t[]){ p->hq, problem_dynamic });
-    else set_shape(info, 3, (int64_t[]){ p->b, p->hq, p->sq });
+    if (p->lens == LENS_packed)
+        set_shape(info, 2, (int64_t[]){ p->hq, problem_dynamic });
+    else
+        set_shape(info, 3, (int64_t[]){ p->b, p->hq, p->sq });
     return p->lse;
 }
 

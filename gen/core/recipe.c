@@ -54,7 +54,17 @@ static bool apply_max(int64_t a, int64_t b, int64_t *out)
 }
 
 typedef enum recipe_op {
-    OP_number, OP_name, OP_neg, OP_min, OP_max, OP_add, OP_sub, OP_mul, OP_div, OP_mod, op_count
+    OP_number,
+    OP_name,
+    OP_neg,
+    OP_min,
+    OP_max,
+    OP_add,
+    OP_sub,
+    OP_mul,
+    OP_div,
+    OP_mod,
+    op_count
 } recipe_op;
 
 static const struct {
@@ -62,16 +72,11 @@ static const struct {
     int operands, binding; /* of an infix operator: `*` binds tighter than `+` */
     bool (*apply)(int64_t a, int64_t b, int64_t *out);
 } ops[op_count] = {
-    [OP_number] = { "", 0, 0, NULL },
-    [OP_name] = { "", 0, 0, NULL },
-    [OP_neg] = { "-", 1, 0, apply_neg },
-    [OP_min] = { "min", 2, 0, apply_min },
-    [OP_max] = { "max", 2, 0, apply_max },
-    [OP_add] = { "+", 2, 1, apply_add },
-    [OP_sub] = { "-", 2, 1, apply_sub },
-    [OP_mul] = { "*", 2, 2, apply_mul },
-    [OP_div] = { "//", 2, 2, apply_div },
-    [OP_mod] = { "%", 2, 2, apply_mod },
+    [OP_number] = { "", 0, 0, NULL },      [OP_name] = { "", 0, 0, NULL },
+    [OP_neg] = { "-", 1, 0, apply_neg },   [OP_min] = { "min", 2, 0, apply_min },
+    [OP_max] = { "max", 2, 0, apply_max }, [OP_add] = { "+", 2, 1, apply_add },
+    [OP_sub] = { "-", 2, 1, apply_sub },   [OP_mul] = { "*", 2, 2, apply_mul },
+    [OP_div] = { "//", 2, 2, apply_div },  [OP_mod] = { "%", 2, 2, apply_mod },
 };
 
 static const struct {
@@ -99,8 +104,8 @@ static fg_status read_sum(reader *r, int binding);
 
 static fg_status refuse(const reader *r, const char *sentence)
 {
-    return fail_at(r->error, FG_REQUEST, r->at - r->text, "recipe '%.200s', at byte %d: %s", r->text,
-                   (int)(r->at - r->text), sentence);
+    return fail_at(r->error, FG_REQUEST, r->at - r->text, "recipe '%.200s', at byte %d: %s",
+                   r->text, (int)(r->at - r->text), sentence);
 }
 
 static void skip_space(reader *r)
@@ -249,9 +254,13 @@ static bool well_formed(const struct recipe_step *step, int height)
 /* Replaces a step's operands, at the stack's top, by its result; false on overflow. */
 static bool evaluate(const struct recipe_step *step, const recipe_facts *facts, int64_t *operand)
 {
-    if (step->op == OP_number) *operand = step->value;
-    else if (step->op == OP_name) *operand = fact(facts, step->value);
-    else return ops[step->op].apply(operand[0], ops[step->op].operands == 2 ? operand[1] : 0, operand);
+    if (step->op == OP_number)
+        *operand = step->value;
+    else if (step->op == OP_name)
+        *operand = fact(facts, step->value);
+    else
+        return ops[step->op].apply(operand[0], ops[step->op].operands == 2 ? operand[1] : 0,
+                                   operand);
     return true;
 }
 
@@ -259,18 +268,21 @@ fg_status recipe_eval(const recipe *r, const recipe_facts *facts, int64_t *out, 
 {
     int64_t stack[recipe_max_stack];
     int height = 0;
-    if (r->count < 1 || r->count > recipe_max_steps) return fail(error, FG_REQUEST, "a recipe of %d steps", r->count);
+    if (r->count < 1 || r->count > recipe_max_steps)
+        return fail(error, FG_REQUEST, "a recipe of %d steps", r->count);
     for (int k = 0; k < r->count; k++) {
         const struct recipe_step *step = &r->step[k];
-        if (!well_formed(step, height)) return fail(error, FG_REQUEST, "a recipe's step %d is malformed", k);
+        if (!well_formed(step, height))
+            return fail(error, FG_REQUEST, "a recipe's step %d is malformed", k);
         height -= ops[step->op].operands;
         if (!evaluate(step, facts, &stack[height])) {
-            return fail(error, FG_REQUEST, "a recipe's step %d ('%s') overflows or divides by zero", k,
-                        ops[step->op].spelling);
+            return fail(error, FG_REQUEST, "a recipe's step %d ('%s') overflows or divides by zero",
+                        k, ops[step->op].spelling);
         }
         height++;
     }
-    if (height != 1) return fail(error, FG_REQUEST, "a recipe leaves %d values instead of one", height);
+    if (height != 1)
+        return fail(error, FG_REQUEST, "a recipe leaves %d values instead of one", height);
     *out = stack[0];
     return FG_OK;
 }

@@ -79,6 +79,9 @@ static void add_shortest(text *t, double x, bool single)
         double back = strtod(digits, NULL);
         if (isnan(x) || back == x || (single && (float)back == (float)x)) break;
     }
+    const char *e = strchr(digits, 'e');
+    int exponent = e ? atoi(e + 1) : -1;
+    if (exponent >= 0 && exponent < 6) snprintf(digits, sizeof digits, "%.*g", exponent + 1, x); /* 20, not 2e+01 */
     uselocale(host);
     text_add(t, digits, strlen(digits));
 }

@@ -53,17 +53,21 @@ static inline f16 store_f16(float x)
 /* n elements of a row of K or V. */
 static inline void load_row(float *restrict to, const ${kv} *from, int n)
 {
+    typedef vf row __attribute__((aligned(4)));
     int c = 0;
 %   if kv == "f32" then
-    typedef vf row __attribute__((aligned(${math.min(p.align, 4)})));
-    for (; c + LANES <= n; c += LANES) *(vf *)(to + c) = *(const row *)(from + c);
+    typedef vf elements __attribute__((aligned(${math.min(p.align, 4)})));
+    for (; c + LANES <= n; c += LANES) *(row *)(to + c) = *(const elements *)(from + c);
 %   elseif kv == "bf16" then
-    typedef unsigned short row __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)}), may_alias));
+    typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)}), may_alias));
     for (; c + LANES <= n; c += LANES)
-        *(vu *)(to + c) = __builtin_convertvector(*(const row *)(from + c), vu) << 16;
+        *(row *)(to + c) = (vf)(__builtin_convertvector(*(const elements *)(from + c), vu) << 16);
 %   elseif target.half then
-    for (; c + LANES <= n; c += LANES)
-        __asm__("vcvtph2ps %1, %0" : "=v"(*(vf *)(to + c)) : "m"(*(const f16 (*)[LANES])(from + c)));
+    for (; c + LANES <= n; c += LANES) {
+        vf x;
+        __asm__("vcvtph2ps %1, %0" : "=v"(x) : "m"(*(const f16 (*)[LANES])(from + c)));
+        *(row *)(to + c) = x;
+    }
 %   end
     for (; c < n; c++) to[c] = load_${kv}(from[c]);
 }

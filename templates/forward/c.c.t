@@ -18,8 +18,9 @@
 %   return ("%s += %s * %s"):format(sum, x, y)
 % end
 % local has_score = variant.score.name ~= "s"
-% local code = variant:code { lanes = "i" }
+% local code = variant:code()
 % local bounds = variant:tiles()
+% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = { select_f = true, max_vf = true, exp2_vf = true, ["store_" .. p.odtype] = true }
 % local staging = dot and { "dot_vf" } or { "load_row", "load_" .. p.dtype, "load_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
@@ -228,12 +229,12 @@ static void finish(const struct block *x, ${p.odtype} *o, i64 stride${p.lse and 
                     for (int r = 0; r < n; r++) {
                         const int j = j0 + r;
 %   for _, t in temporaries("column") do
-                        const ${t.ctype} ${t.name} = ${t.text};
+                        ${declare(t)} = ${t.text};
 %   end
                         for (int v = 0; v < VECTORS; v++) {
                             const vf s = t->s[r][v];
 %   for _, t in temporaries("element") do
-                            const ${t.ctype} ${t.name} = ${t.text};
+                            ${declare(t)} = ${t.text};
 %   end
 %   if masked then
                             t->s[r][v] = select_f(${code.value.keep}, ${code.value.score}, splat_f(-INF));
@@ -253,17 +254,14 @@ struct range {
 % end
 void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 {
-% for _, read in ipairs(variant.reads) do
-    const ${read.type} *${read.name} = a->${read.name};
-%   for k = 1, #read.dims do
-    const i64 ${read.name}_${k - 1} = a->${read.name}_${k - 1};
-%   end
-% end
+% for _, slot in ipairs(slots) do if slot.read then
+    ${slot.ctype}${slot.field} = a->${slot.field};
+% end end
 % for _, param in ipairs(variant.params) do
     const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a->${param.name};
 % end
 % for _, temporary in ipairs(code.launch) do
-    const ${temporary.ctype} ${temporary.name} = ${temporary.text};
+    ${declare(temporary)} = ${temporary.text};
 % end
     for (i64 task = first; task < last; task++) {
         const int tile = (int)(${reversed});
@@ -274,7 +272,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         const ${p.kvdtype} *k = a->k + b * a->k_b + ${group == 1 and "h" or "h / " .. group} * a->k_h;
         const ${p.kvdtype} *value = a->v + b * a->v_b + ${group == 1 and "h" or "h / " .. group} * a->v_h;
 % for _, temporary in ipairs(code.head) do
-        const ${temporary.ctype} ${temporary.name} = ${temporary.text};
+        ${declare(temporary)} = ${temporary.text};
 % end
         for (int x = 0; x < blocks; x++)
             stage_q(&t->block[x], q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK${dot and "" or ", (float)a->scale"});

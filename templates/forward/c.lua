@@ -31,7 +31,7 @@ local axes = {
   { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
     about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
-  { name = "blocks", values = { 1, 2, 3, 4 }, about = "register blocks of query rows in a task" },
+  { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
   { name = "mk", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "keys in a register block of S" },
   { name = "mv", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "value columns in a register block of O" },
   { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
@@ -68,10 +68,10 @@ local constraints = {
   { name = "a block of value columns is not mostly padding",
     holds = function(cfg, p) return cfg.mv <= 2 or cfg.mv < 2 * p.dv end },
   {
-    name = "a task is not mostly padding",
+    name = "a task has rows for each of its blocks",
     holds = function(cfg, p, dev)
-      local rows = cfg.vectors * cfg.blocks * lanes(dev)
-      return cfg.vectors * cfg.blocks == 1 or rows < 2 * math.max(p.sq, 1)
+      local block = cfg.vectors * lanes(dev)
+      return (cfg.vectors == 1 or block < 2 * p.sq) and (cfg.blocks == 1 or block * (cfg.blocks - 1) < p.sq)
     end,
   },
   { name = "a tile is not mostly padding",
@@ -80,21 +80,32 @@ local constraints = {
     holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 4 << 20) end },
 }
 
--- Cycles a (row vector, key) pair, roughly: multiply-adds at the rate that loads allow, softmax, the
--- staging of K and V shared by the rows of a task, and what padding wastes.
+-- Cycles a vector of query rows and a key, roughly: multiply-adds at the rate that loads and loop ends
+-- allow, softmax, the staging of K and V shared by the rows of a task, and what padding and idle threads waste.
 local function prior(cfg, p, dev)
-  local rows = cfg.vectors * cfg.blocks * lanes(dev)
-  local function block(m, n) return n * math.max(0.5, (m + cfg.vectors) / (2 * m * cfg.vectors)) end
+  local vectors = cfg.vectors * cfg.blocks
+  local block = cfg.vectors * lanes(dev)
   local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
-  local products = (block(cfg.mk, p.d) + block(cfg.mv, columns) * (1 + 2 / cfg.keys)) / (1 + cfg.dot)
-  local staging = (p.d + columns) / (cfg.vectors * cfg.blocks * lanes(dev))
-  local bytes = scratch(cfg, p, dev)
-  local spill = bytes > dev.l1_bytes and 0.04 * (p.d + p.dv) * math.min(1, bytes / (4 * dev.l1_bytes)) or 0
-  local padded = ceildiv(math.max(p.sq, 1), rows) * rows / math.max(p.sq, 1)
-  local tasks = (p.b * p.hq) * ceildiv(math.max(p.sq, 1), rows)
-  local idle = ceildiv(tasks, dev.threads) * dev.threads / math.max(tasks, 1)
-  return (products + 10 + staging + spill) * padded * idle
+  local function products(m, n)
+    local tile = m * cfg.vectors
+    return n * math.max(0.5, (m + cfg.vectors) / (2 * tile)) * (1 + 1.5 / tile) / (1 + cfg.dot)
+  end
+  local softmax = 10 + (columns + 16) * 1.5 / cfg.keys
+  local staging = 0.85 * (p.d + columns) / vectors
+  local spilled = math.max(0, cfg.keys * cfg.vectors * lanes(dev) * 4 / dev.l1_bytes - 0.6) * 0.1 * columns
+  local rows = math.max(p.sq, 1)
+  local padded = ceildiv(rows, block) * block / rows
+  local tasks = math.max(1, p.b * p.hq * ceildiv(rows, block * cfg.blocks))
+  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks
+  return (products(cfg.mk, p.d) + products(cfg.mv, columns) + softmax + staging + spilled) * padded * idle
 end
+
+-- Names in C: a user's tensor may be called like anything.
+local own = { bias = true, mask = true, slopes = true }
+local hooks = {
+  lanes = "i",
+  tensor = function(name) return own[name] and name or "tensor_" .. name end,
+}
 
 -- One table makes the kernel's argument struct and what the runtime fills it with.
 local function slots(p, cfg, variant)
@@ -116,9 +127,10 @@ local function slots(p, cfg, variant)
     end
   end
   for _, read in ipairs(variant.reads) do
-    add { kind = "pointer", name = read.name, field = read.name, ctype = "const " .. read.type .. " *" }
+    local field = hooks.tensor(read.name)
+    add { kind = "pointer", name = read.name, field = field, ctype = "const " .. read.type .. " *", read = true }
     for k, dim in ipairs(read.dims) do
-      add { kind = "stride", name = read.name, dim = dim, field = read.name .. "_" .. k - 1, ctype = "i64 " }
+      add { kind = "stride", name = read.name, dim = dim, field = field .. "_" .. k - 1, ctype = "const i64 ", read = true }
     end
   end
   add { kind = "real", name = "scale", field = "scale", ctype = "double " }
@@ -145,5 +157,6 @@ return {
   constraints = constraints,
   prior = prior,
   slots = slots,
+  hooks = hooks,
   steps = steps,
 }
