@@ -15,7 +15,8 @@
 
 static fg_status fail_file(fg_error *error, const char *path)
 {
-    return fail(error, FG_REQUEST, "cannot read '%s' of the templates directory: %s", path, strerror(errno));
+    return fail(error, FG_REQUEST, "cannot read '%s' of the templates directory: %s", path,
+                strerror(errno));
 }
 
 fg_status files_open(files *f, const memory *m, const char *directory, fg_error *error)
@@ -24,7 +25,8 @@ fg_status files_open(files *f, const memory *m, const char *directory, fg_error 
     *f = (files){ .directory = directory };
     arena_init(&f->arena, m);
     if (directory && (stat(directory, &facts) != 0 || !S_ISDIR(facts.st_mode)))
-        return fail(error, FG_REQUEST, "the templates directory '%s' is no directory that can be read", directory);
+        return fail(error, FG_REQUEST,
+                    "the templates directory '%s' is no directory that can be read", directory);
     return FG_OK;
 }
 
@@ -36,21 +38,24 @@ void files_close(files *f)
 /* Words of letters, digits, '_', '-' and '.' between slashes; none starts with '.', so none is "..". */
 static bool name_is_plain(const char *name)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
-    return name[0] != '/' && name[0] != '.' && !strstr(name, "/.") && !strstr(name, "//")
-        && strspn(name, plain) == strlen(name);
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+    return name[0] != '/' && name[0] != '.' && !strstr(name, "/.") && !strstr(name, "//") &&
+           strspn(name, plain) == strlen(name);
 }
 
 /* The path of `name` in the overriding directory. */
 static fg_status join(char path[PATH_MAX], const files *f, const char *name, fg_error *error)
 {
-    if (!name_is_plain(name)) return fail(error, FG_INTERNAL, "'%s' cannot be the name of a template", name);
+    if (!name_is_plain(name))
+        return fail(error, FG_INTERNAL, "'%s' cannot be the name of a template", name);
     int length = snprintf(path, PATH_MAX, "%s/%s", f->directory, name);
     if (length < PATH_MAX) return FG_OK;
     return fail(error, FG_REQUEST, "the path of '%s' in the templates directory is too long", name);
 }
 
-static fg_status read_bytes(files *f, int file, size_t size, const char **bytes, const char *path, fg_error *error)
+static fg_status read_bytes(files *f, int file, size_t size, const char **bytes, const char *path,
+                            fg_error *error)
 {
     char *buffer = arena_new(&f->arena, size + 1);
     if (!buffer) return fail_memory(error);
@@ -65,7 +70,8 @@ static fg_status read_bytes(files *f, int file, size_t size, const char **bytes,
     return FG_OK;
 }
 
-static fg_status read_file(files *f, const char *path, const char **bytes, size_t *size, fg_error *error)
+static fg_status read_file(files *f, const char *path, const char **bytes, size_t *size,
+                           fg_error *error)
 {
     struct stat facts;
     fg_status s = FG_OK;
@@ -74,7 +80,8 @@ static fg_status read_file(files *f, const char *path, const char **bytes, size_
     if (fstat(file, &facts) != 0)
         s = fail_file(error, path);
     else if (!S_ISREG(facts.st_mode) || facts.st_size > files_max_size)
-        s = fail(error, FG_REQUEST, "'%s' is no ordinary file of at most %d bytes", path, files_max_size);
+        s = fail(error, FG_REQUEST, "'%s' is no ordinary file of at most %d bytes", path,
+                 files_max_size);
     else
         s = read_bytes(f, file, *size = (size_t)facts.st_size, bytes, path, error);
     close(file);
@@ -100,7 +107,8 @@ fg_status files_read(files *f, const char *name, const char **bytes, size_t *siz
 }
 
 /* Into its place in the list, once. */
-static fg_status insert(files *f, files_name **first, const char *folder, const char *name, fg_error *error)
+static fg_status insert(files *f, files_name **first, const char *folder, const char *name,
+                        fg_error *error)
 {
     size_t head = strlen(folder), tail = strlen(name) + 1;
     files_name *entry = arena_new(&f->arena, sizeof *entry);

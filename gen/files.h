@@ -8,8 +8,9 @@
 enum { files_max_size = 1 << 20 };
 
 typedef struct files {
-    const char *directory; /* that overrides, holding "templates/..." and perhaps "gen/...", or NULL */
-    arena arena;           /* of what was read and listed: freed by files_close */
+    const char
+        *directory; /* that overrides, holding "templates/..." and perhaps "gen/...", or NULL */
+    arena arena;    /* of what was read and listed: freed by files_close */
 } files;
 
 typedef struct files_name {

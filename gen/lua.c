@@ -67,7 +67,8 @@ static bool find_line(lua_State *L, const char *name, lua_Debug *where)
 {
     for (int level = 1; lua_getstack(L, level, where); level++) {
         lua_getinfo(L, "Sl", where);
-        if (where->currentline > 0 && strncmp(where->source + 1, name, strlen(name)) == 0) return true;
+        if (where->currentline > 0 && strncmp(where->source + 1, name, strlen(name)) == 0)
+            return true;
     }
     return false;
 }
@@ -79,7 +80,8 @@ static int explain(lua_State *L)
     if (lua_islightuserdata(L, 1)) return 1;
     if (!lua_isstring(L, 1)) {
         const char *name = find_line(L, "", &where) ? where.source + 1 : "?";
-        lua_pushfstring(L, "%s:%d: an error that is a %s", name, where.currentline, luaL_typename(L, 1));
+        lua_pushfstring(L, "%s:%d: an error that is a %s", name, where.currentline,
+                        luaL_typename(L, 1));
         return 1;
     }
     const char *sentence = lua_tostring(L, 1);
@@ -91,7 +93,8 @@ static int explain(lua_State *L)
 static fg_status forward(lua_host *h, int outcome, fg_error *error)
 {
     if (outcome == LUA_ERRMEM && h->exceeded)
-        return fail(error, FG_INTERNAL, "the templates need more than %d MiB", lua_host_max_bytes >> 20);
+        return fail(error, FG_INTERNAL, "the templates need more than %d MiB",
+                    lua_host_max_bytes >> 20);
     if (outcome == LUA_ERRMEM) return fail_memory(error);
     if (lua_islightuserdata(h->L, -1)) return fail(error, h->failure.status, "%s", h->failure.text);
     return fail(error, FG_INTERNAL, "%s", lua_tostring(h->L, -1));
@@ -146,14 +149,16 @@ static fg_status open_state(lua_host *h, const problem *p, fg_error *error)
     return lua_host_run(h, open_libraries, (void *)p, error);
 }
 
-fg_status lua_host_new(lua_host **out, const memory *m, const char *templates, const problem *p, fg_error *error)
+fg_status lua_host_new(lua_host **out, const memory *m, const char *templates, const problem *p,
+                       fg_error *error)
 {
     fg_status s;
     *out = NULL;
     lua_host *h = memory_new(m, 1, sizeof *h);
     if (!h) return fail_memory(error);
     h->memory = m;
-    h->outer = uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0)); /* glibc's own object: never freed */
+    h->outer =
+        uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0)); /* glibc's own object: never freed */
     if ((s = files_open(&h->files, m, templates, error)) != FG_OK) goto out;
     if ((s = open_state(h, p, error)) != FG_OK) goto out;
     *out = h;

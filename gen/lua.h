@@ -18,8 +18,8 @@ typedef struct lua_host lua_host;
 
 /* `problem` may be NULL: then there is no library `expr`. `templates` is the overriding directory or NULL.
  * Until lua_host_free the calling thread's locale is C's. */
-fg_status lua_host_new(lua_host **out, const memory *m, const char *templates, const problem *problem,
-                       fg_error *error);
+fg_status lua_host_new(lua_host **out, const memory *m, const char *templates,
+                       const problem *problem, fg_error *error);
 void lua_host_free(lua_host *host);
 
 /* Calls body(L) protected, with `data` as light userdata at index 1. */

@@ -46,7 +46,8 @@ static int primitive_fail(lua_State *L)
 
 static double check_finite(lua_State *L, double x)
 {
-    if (!isfinite(x)) luaL_error(L, "%s is not finite and has no literal", isnan(x) ? "NaN" : "infinity");
+    if (!isfinite(x))
+        luaL_error(L, "%s is not finite and has no literal", isnan(x) ? "NaN" : "infinity");
     return x;
 }
 

@@ -12,7 +12,7 @@ enum { max_config = 4096 }; /* bytes */
 typedef struct job {
     const maker_request *request;
     made *made;
-    int64_t *flops; /* of a peak kernel, or NULL */
+    int64_t *flops;        /* of a peak kernel, or NULL */
     int64_t index, *count; /* of a config */
     char *config;
 } job;
@@ -87,7 +87,8 @@ static void check_tensor(lua_State *L, const problem *p, const made_slot *slot)
         if (strcmp(info.name, slot->name) != 0) continue;
         if (slot->kind == SLOT_pointer || (slot->dim >= 0 && slot->dim < info.rank)) return;
     }
-    snprintf(what, sizeof what, "slots read a tensor or dimension that there is not: %s, %d", slot->name, slot->dim);
+    snprintf(what, sizeof what, "slots read a tensor or dimension that there is not: %s, %d",
+             slot->name, slot->dim);
     fail_result(L, what);
 }
 
@@ -109,7 +110,8 @@ static void read_slot(lua_State *L, job *j, int index)
     else
         read_name(L, "name", slot->name);
     slot->dim = slot->kind == SLOT_stride ? read_dim(L) : 0;
-    if (slot->kind == SLOT_pointer || slot->kind == SLOT_stride) check_tensor(L, j->request->problem, slot);
+    if (slot->kind == SLOT_pointer || slot->kind == SLOT_stride)
+        check_tensor(L, j->request->problem, slot);
 }
 
 static void read_step(lua_State *L, job *j, int index)
@@ -275,14 +277,15 @@ static fg_status maker_make(made **out, const maker_request *request, fg_error *
     return run(out, &j, request->problem, make_kernel, error);
 }
 
-static fg_status maker_peak(made **out, int64_t *flops, const maker_request *request, fg_error *error)
+static fg_status maker_peak(made **out, int64_t *flops, const maker_request *request,
+                            fg_error *error)
 {
     job j = { .request = request, .flops = flops };
     return run(out, &j, NULL, make_peak, error);
 }
 
-static fg_status maker_config_at(char **config, int64_t *count, const maker_request *request, int64_t index,
-                                 fg_error *error)
+static fg_status maker_config_at(char **config, int64_t *count, const maker_request *request,
+                                 int64_t index, fg_error *error)
 {
     job j = { .request = request, .index = index, .count = count };
     *count = 0;

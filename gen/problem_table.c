@@ -170,11 +170,20 @@ static void push_function(lua_State *L, const problem *p, const problem_field *f
 
 void lua_push_problem(lua_State *L, const problem *p)
 {
-    static void (*const push[problem_kind_count])(lua_State *, const problem *, const problem_field *) = {
-        [KIND_enum] = push_enum,           [KIND_dtype] = push_dtype,     [KIND_dim] = push_dim,
-        [KIND_int] = push_int,             [KIND_real] = push_real,       [KIND_flag] = push_flag,
-        [KIND_number] = push_number,       [KIND_window] = push_window,   [KIND_broadcast] = push_broadcast,
-        [KIND_tensors] = push_tensors,     [KIND_grad] = push_grad,       [KIND_function] = push_function,
+    static void (*const push[problem_kind_count])(lua_State *, const problem *,
+                                                  const problem_field *) = {
+        [KIND_enum] = push_enum,
+        [KIND_dtype] = push_dtype,
+        [KIND_dim] = push_dim,
+        [KIND_int] = push_int,
+        [KIND_real] = push_real,
+        [KIND_flag] = push_flag,
+        [KIND_number] = push_number,
+        [KIND_window] = push_window,
+        [KIND_broadcast] = push_broadcast,
+        [KIND_tensors] = push_tensors,
+        [KIND_grad] = push_grad,
+        [KIND_function] = push_function,
     };
     lua_newtable(L);
     lua_newtable(L);

@@ -77,7 +77,7 @@ static const row masks[] = {
     { "not (j <= i)", "i < j" },
     { "not (s0 == i) and not not true", NULL }, /* below: unknown */
     { "not (1.5 * i < j)", "not (1.5 * i < j)" },
-    { "not (i / 2 == j)", "i / 2.0 ~= j" },
+    { "not (i / 2 == j)", "j ~= i / 2.0" },
     { "i < j and i < j", "i < j" },
     { "i < j and b == h and not (i < j)", "false" },
     { "i < j or j <= i", "true" },

@@ -65,7 +65,8 @@ typedef struct counter {
     bool persists;  /* so do all later ones */
 } counter;
 
-__attribute__((unused)) static void *counter_allocate(void *user, void *block, size_t old_size, size_t new_size)
+__attribute__((unused)) static void *counter_allocate(void *user, void *block, size_t old_size,
+                                                      size_t new_size)
 {
     counter *c = user;
     if (new_size == 0) {
@@ -91,7 +92,8 @@ typedef struct lua_snippet {
 static int run_snippet(lua_State *L)
 {
     lua_snippet *s = lua_touserdata(L, 1);
-    if (luaL_loadbufferx(L, s->code, strlen(s->code), "=snippet", "t") != LUA_OK) return lua_error(L);
+    if (luaL_loadbufferx(L, s->code, strlen(s->code), "=snippet", "t") != LUA_OK)
+        return lua_error(L);
     if (s->problem)
         lua_push_problem(L, s->problem);
     else
@@ -129,7 +131,8 @@ __attribute__((unused)) static void lua_fails(const char *code, fg_status status
     fg_error error = { 0 };
     s = (lua_snippet){ .code = code };
     fg_status got = lua_try(&s, &memory_default, &error);
-    ck_assert_msg(got == status, "status %d, not %d: %s\n%s", (int)got, (int)status, error.text, code);
+    ck_assert_msg(got == status, "status %d, not %d: %s\n%s", (int)got, (int)status, error.text,
+                  code);
     ck_assert_msg(strstr(error.text, part) != NULL, "'%s' has no '%s'", error.text, part);
 }
 

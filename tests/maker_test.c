@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
-/* The maker: from a problem to a kernel's text, with schedules of our own and with the shipped ones. */
+/* The maker: from a problem to a kernel's text, with schedules of our own. */
 #include "gen/core/maker.h"
-#include "tests/comma_locale.h"
 #include "tests/lua_support.h"
 
 #include <sys/wait.h>
@@ -12,7 +11,8 @@ static problem *parse(const char *line)
 {
     problem *p;
     fg_error error = { 0 };
-    ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s", error.text);
+    ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s",
+                  error.text);
     return p;
 }
 
@@ -20,27 +20,32 @@ static problem *parse(const char *line)
 
 #define PROBLEM "dtype=f32 b=1 hq=2 sq=5 sk=7 d=8 lse"
 
-#define SCHEDULE(refuses, more)                                                                                \
-    "return {\n"                                                                                               \
-    "  template = 'templates/forward/a.c.t', target = 'test',\n"                                               \
-    "  refuses = function(p, dev) " refuses " end,\n"                                                          \
-    "  axes = { { name = 'rows', values = { 1, 2, 4 } }, { name = 'kind', values = { 'x', 'y' } } },\n"        \
-    "  constraints = { { name = 'rows fit', holds = function(cfg, p) return cfg.rows < p.sq - 1 end } },\n"    \
-    "  prior = function(cfg) return -cfg.rows end,\n"                                                          \
-    "  slots = function(p, cfg, variant) return { { kind = 'pointer', name = 'q' },\n"                         \
-    "    { kind = 'stride', name = 'lse', dim = 2 }, { kind = 'real', name = 'scale' },\n"                     \
-    "    { kind = 'int', name = 'window_left' }, { kind = 'recipe', recipe = 'sq * 3' } } end,\n"              \
-    "  steps = function(p, cfg, dev) return { { entry = 'go', tasks = 'b * hq', scratch = '64' } } end,\n"     \
-    more "}\n"
+#define SCHEDULE(refuses, more)                                                                    \
+    "return {\n"                                                                                   \
+    "  template = 'templates/forward/a.c.t', target = 'test',\n"                                   \
+    "  refuses = function(p, dev) " refuses " end,\n"                                              \
+    "  axes = { { name = 'rows', values = { 1, 2, 4 } }, { name = 'kind', values = { 'x', 'y' } "  \
+    "} },\n"                                                                                       \
+    "  constraints = { { name = 'rows fit', holds = function(cfg, p) return cfg.rows < p.sq - 1 "  \
+    "end } },\n"                                                                                   \
+    "  prior = function(cfg) return -cfg.rows end,\n"                                              \
+    "  slots = function(p, cfg, variant) return { { kind = 'pointer', name = 'q' },\n"             \
+    "    { kind = 'stride', name = 'lse', dim = 2 }, { kind = 'real', name = 'scale' },\n"         \
+    "    { kind = 'int', name = 'window_left' }, { kind = 'recipe', recipe = 'sq * 3' } } end,\n"  \
+    "  steps = function(p, cfg, dev) return { { entry = 'go', tasks = 'b * hq', scratch = '64' } " \
+    "} end,\n" more "}\n"
 
-#define TEMPLATE "%assert(p.d == 8, 'd is eight')\nint rows = ${cfg.rows}, slots = ${#slots}; // ${target.word}\n"
+#define TEMPLATE                                                                                   \
+    "%assert(p.d == 8, 'd is eight')\nint rows = ${cfg.rows}, slots = ${#slots}; // "              \
+    "${target.word}\n"
 
 static void write_schedule(const char *schedule, const char *template)
 {
     lua_folder_clear();
     lua_file("templates/forward/a.lua", schedule);
     lua_file("templates/forward/a.c.t", template);
-    lua_file("templates/target/test.lua", "return { new = function(isa) return { word = 'for ' .. isa } end }");
+    lua_file("templates/target/test.lua",
+             "return { new = function(isa) return { word = 'for ' .. isa } end }");
     lua_file("gen/variant.lua", "return { new = function() return {} end }");
 }
 
@@ -129,7 +134,8 @@ START_TEST(test_pinned)
     made_free(m);
     make_fails("cols=1", FG_REQUEST, "axis 'cols', which is none of kind, rows");
     make_fails("rows=3", FG_REQUEST, "axis 'rows' the value '3', which is none of 1, 2, 4");
-    make_fails("rows=4", FG_REQUEST, "no config of schedule a agrees with 'rows=4': 'rows fit' excludes 2 of 2");
+    make_fails("rows=4", FG_REQUEST,
+               "no config of schedule a agrees with 'rows=4': 'rows fit' excludes 2 of 2");
 
     char *config = malloc(5001);
     memset(config, ' ', 5000);
@@ -142,10 +148,12 @@ END_TEST
 START_TEST(test_unsupported)
 {
     write_schedule(SCHEDULE("return 'it takes no d=' .. p.d", ""), TEMPLATE);
-    lua_file("templates/forward/b.lua", SCHEDULE("", "constraints = { { name = 'never', holds = function() end } },"));
+    lua_file("templates/forward/b.lua",
+             SCHEDULE("", "constraints = { { name = 'never', holds = function() end } },"));
     lua_file("templates/forward/c.lua", SCHEDULE("return 'it never does'", ""));
     make_fails(NULL, FG_UNSUPPORTED,
-               "no schedule takes this problem (a: it takes no d=8; b: 'never' excludes 6 of 6; c: it never does");
+               "no schedule takes this problem (a: it takes no d=8; b: 'never' excludes 6 of 6; c: "
+               "it never does");
     lua_file("templates/forward/c.lua", "return 1 +");
     make_fails(NULL, FG_INTERNAL, "templates/forward/c.lua:1: unexpected symbol near <eof>");
     lua_file("templates/forward/b.lua", SCHEDULE("", "")); /* c is not asked any more */
@@ -160,35 +168,48 @@ START_TEST(test_broken)
     static const struct {
         const char *schedule, *template, *part;
     } cases[] = {
-        { SCHEDULE("", ""), "a\n${nothing}\n", "templates/forward/a.c.t:2: undefined name 'nothing'" },
-        { SCHEDULE("", ""), "a\n\n${p.dd}\n", "templates/forward/a.c.t:3: the problem has no 'dd'" },
-        { SCHEDULE("", ""), "${cfg.cols}\n", "templates/forward/a.c.t:1: the config has no axis 'cols'" },
+        { SCHEDULE("", ""), "a\n${nothing}\n",
+          "templates/forward/a.c.t:2: undefined name 'nothing'" },
+        { SCHEDULE("", ""), "a\n\n${p.dd}\n",
+          "templates/forward/a.c.t:3: the problem has no 'dd'" },
+        { SCHEDULE("", ""), "${cfg.cols}\n",
+          "templates/forward/a.c.t:1: the config has no axis 'cols'" },
         { SCHEDULE("", ""), "${dev.gpu}\n", "templates/forward/a.c.t:1: the device has no 'gpu'" },
         { SCHEDULE("", ""), "${p.scale}\n", "templates/forward/a.c.t:1: ${p.scale} is a float" },
-        { SCHEDULE("", ""), "%assert(p.d == 9, 'd is nine')\n", "templates/forward/a.c.t:1: d is nine" },
-        { SCHEDULE("", ""), "a\n%include 'templates/none.t'\n", "a.c.t:2: there is no template 'templates/none.t'" },
+        { SCHEDULE("", ""), "%assert(p.d == 9, 'd is nine')\n",
+          "templates/forward/a.c.t:1: d is nine" },
+        { SCHEDULE("", ""), "a\n%include 'templates/none.t'\n",
+          "a.c.t:2: there is no template 'templates/none.t'" },
         { SCHEDULE("", ""), "${'\\0'}\n", "the schedule's text has a zero byte" },
         { SCHEDULE("error('thrown')", ""), "", "templates/forward/a.lua:3: thrown" },
         { SCHEDULE("return p.x", ""), "", "templates/forward/a.lua:3: the problem has no 'x'" },
-        { SCHEDULE("return ({}).x.y", ""), "", "templates/forward/a.lua:3: attempt to index a nil value" },
+        { SCHEDULE("return ({}).x.y", ""), "",
+          "templates/forward/a.lua:3: attempt to index a nil value" },
         { "return {", "", "templates/forward/a.lua:1: " },
         { "return { template = 1 }", "", "gen/make.lua:" },
-        { SCHEDULE("", "template = 'templates/none.t',"), "", "there is no template 'templates/none.t'" },
+        { SCHEDULE("", "template = 'templates/none.t',"), "",
+          "there is no template 'templates/none.t'" },
         { SCHEDULE("", "target = 'none',"), "", "no module 'templates.target.none'" },
         { SCHEDULE("", "slots = function() return {} end,"), "", "slots are no list of 1 to 96" },
         { SCHEDULE("", "slots = function() return { 1 } end,"), "", "slots and steps are tables" },
-        { SCHEDULE("", "slots = function() return { { kind = 'z' } } end,"), "", "slots have a kind that is none of" },
-        { SCHEDULE("", "slots = function() return { { kind = 'pointer', name = 'bias' } } end,"), "",
-          "slots read a tensor or dimension that there is not: bias" },
-        { SCHEDULE("", "slots = function() return { { kind = 'stride', name = 'lse', dim = 3 } } end,"), "",
-          "slots read a tensor or dimension that there is not: lse" },
-        { SCHEDULE("", "slots = function() return { { kind = 'real', name = ('x'):rep(32) } } end,"), "",
-          "names have at most 31 bytes" },
-        { SCHEDULE("", "slots = function() return { { kind = 'real' } } end,"), "", "field 'name' is no string" },
-        { SCHEDULE("", "slots = function() return { { kind = 'recipe', recipe = '1 +' } } end,"), "",
-          "recipe '1 +' is wrong" },
-        { SCHEDULE("", "steps = function() return { { entry = 'x', tasks = 'zz', scratch = '0' } } end,"), "",
-          "recipe 'zz' is wrong" },
+        { SCHEDULE("", "slots = function() return { { kind = 'z' } } end,"), "",
+          "slots have a kind that is none of" },
+        { SCHEDULE("", "slots = function() return { { kind = 'pointer', name = 'bias' } } end,"),
+          "", "slots read a tensor or dimension that there is not: bias" },
+        { SCHEDULE("",
+                   "slots = function() return { { kind = 'stride', name = 'lse', dim = 3 } } end,"),
+          "", "slots read a tensor or dimension that there is not: lse" },
+        { SCHEDULE("",
+                   "slots = function() return { { kind = 'real', name = ('x'):rep(32) } } end,"),
+          "", "names have at most 31 bytes" },
+        { SCHEDULE("", "slots = function() return { { kind = 'real' } } end,"), "",
+          "field 'name' is no string" },
+        { SCHEDULE("", "slots = function() return { { kind = 'recipe', recipe = '1 +' } } end,"),
+          "", "recipe '1 +' is wrong" },
+        { SCHEDULE(
+              "",
+              "steps = function() return { { entry = 'x', tasks = 'zz', scratch = '0' } } end,"),
+          "", "recipe 'zz' is wrong" },
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         write_schedule(cases[k].schedule, cases[k].template);
@@ -217,8 +238,9 @@ START_TEST(test_peak)
     ck_assert_int_eq(evaluate(&m->step[0].tasks), 2);
     ck_assert_int_eq(evaluate(&m->step[0].scratch), 128);
     made_free(m);
-    lua_file("templates/common/peak.lua", "return { template = 'templates/common/p.t',\n"
-                                          "  flops = function() return 0.5 end, scratch = function() return 0 end }");
+    lua_file("templates/common/peak.lua",
+             "return { template = 'templates/common/p.t',\n"
+             "  flops = function() return 0.5 end, scratch = function() return 0 end }");
     ck_assert_int_eq(maker_installed->peak(&m, &flops, &request, &error), FG_INTERNAL);
     ck_assert_ptr_nonnull(strstr(error.text, "flops of a round are no positive integer"));
 }
@@ -226,7 +248,8 @@ END_TEST
 
 START_TEST(test_config_at)
 {
-    static const char *const expected[] = { "kind=x rows=1", "kind=y rows=1", "kind=x rows=2", "kind=y rows=2" };
+    static const char *const expected[] = { "kind=x rows=1", "kind=y rows=1", "kind=x rows=2",
+                                            "kind=y rows=2" };
     fg_error error = { 0 };
     char *config;
     int64_t count;
@@ -262,10 +285,12 @@ static void fail_each(bool persists, const char *expected, size_t calls)
         fg_error error = { 0 };
         c = (counter){ .fail_at = k, .persists = persists };
         fg_status status = try_make(&out, &m, NULL, &error);
-        if (status == FG_OK) /* Lua survives a failure where it finds garbage, or only wanted to shrink */
+        if (status ==
+            FG_OK) /* Lua survives a failure where it finds garbage, or only wanted to shrink */
             ck_assert_str_eq(out->text, expected);
         else
-            ck_assert_msg(status == FG_MEMORY, "allocation %zu: status %d: %s", k, (int)status, error.text);
+            ck_assert_msg(status == FG_MEMORY, "allocation %zu: status %d: %s", k, (int)status,
+                          error.text);
         ck_assert(status != FG_OK || !persists || k > calls / 2);
         made_free(out);
         ck_assert_uint_eq(c.live, 0);
@@ -316,14 +341,17 @@ static void split_by_shell(const char *command, int length, char *words, size_t 
 
 START_TEST(test_command)
 {
-    static const char *const compilers[] = { "gcc", "/opt/my tools/cc", "it's $HOME `x`;\"\\", "*/ /* */", "a\nb*/",
-                                             "-", "" };
+    static const char *const compilers[] = { "gcc",      "/opt/my tools/cc", "it's $HOME `x`;\"\\",
+                                             "*/ /* */", "a\nb*/",           "-",
+                                             "" };
     char code[512], words[256], expected[256];
     for (size_t k = 0; k < sizeof compilers / sizeof *compilers; k++) {
         char quoted[256] = "";
-        for (const char *c = compilers[k]; *c; c++) sprintf(quoted + strlen(quoted), "\\x%02x", (unsigned)*c);
+        for (const char *c = compilers[k]; *c; c++)
+            sprintf(quoted + strlen(quoted), "\\x%02x", (unsigned)*c);
         snprintf(code, sizeof code,
-                 "return require('gen.make').command { compiler = '%s', flags = ' -O2   -fPIC ' }", quoted);
+                 "return require('gen.make').command { compiler = '%s', flags = ' -O2   -fPIC ' }",
+                 quoted);
         const char *line = lua_do(code);
         const char *end = line + strlen(line) - 3;
         ck_assert_int_eq(strncmp(line, "/* ", 3), 0);
@@ -331,119 +359,18 @@ START_TEST(test_command)
         ck_assert_ptr_null(strstr(line + 1, "/*"));
         ck_assert_ptr_eq(strchr(line, '\n'), end + 2);
         split_by_shell(line + 3, (int)(end - line) - 3, words, sizeof words);
-        snprintf(expected, sizeof expected, "%s|-O2|-fPIC|-shared|-o|kernel.so|kernel.c|", compilers[k]);
+        snprintf(expected, sizeof expected, "%s|-O2|-fPIC|-shared|-o|kernel.so|kernel.c|",
+                 compilers[k]);
         ck_assert_str_eq(words, expected);
     }
-}
-END_TEST
-
-/* ---- The problem's table ---- */
-
-static void check_table(const char *line, const char *code)
-{
-    static lua_snippet s;
-    fg_error error = { 0 };
-    problem *p = parse(line);
-    s = (lua_snippet){ .code = code, .problem = p };
-    fg_status status = lua_try(&s, &memory_default, &error);
-    ck_assert_msg(status == FG_OK, "%s: %s", line, error.text);
-    problem_free(p);
-}
-
-START_TEST(test_table)
-{
-    check_table("dtype=bf16 b=2 hq=8 hkv=2 sq=* sk=9 d=64",
-                "local p = ... assert(p.dir == 'fwd' and p.dtype == 'bf16' and p.odtype == 'bf16')"
-                "assert(p.b == 2 and p.hkv == 2 and p.sk == 9 and p.dv == 64 and math.type(p.dv) == 'integer')"
-                "assert(p.sq == nil and p.dynamic.sq == true and p.dynamic.sk == nil)"
-                "assert(p.layout == 'bshd' and p.align == 16 and p.scale == 0.125 and p.page == 0)"
-                "assert(p.causal == false and p.window == false and p.softcap == false and p.lens == false)"
-                "assert(p.alibi == false and p.bias == false and p.mask == false and p.grad == false)"
-                "assert(#p.tensors == 0 and p.score == false and p.maskfn == false and p.lse == false)"
-                "assert(p.text:find('d=64', 1, true))");
-    check_table("dtype=f32 b=1 hq=4 sq=3 d=8 causal=top-left window=5,-1 softcap=2.5 alibi bias=1H1K:f16 mask=B11K "
-                "tensor=t:f32[hq,3] tensor=a:u8[sk] score={s + t[h][0]} maskfn={a[j] > 0} lse",
-                "local p = ... assert(p.causal == 'top-left' and p.window.left == 5 and p.window.right == -1)"
-                "assert(p.softcap == 2.5 and p.alibi == true and p.score == true and p.maskfn and p.lse)"
-                "local f = p.bias.full assert(p.bias.type == 'f16' and not f[1] and f[2] and not f[3] and f[4])"
-                "assert(p.mask.type == 'u8' and p.mask.full[1] and #p.mask.full == 4)"
-                "local a, t = p.tensors[1], p.tensors[2]"
-                "assert(#p.tensors == 2 and a.name == 'a' and a.type == 'u8' and a.rank == 1)"
-                "assert(a.extent[1] == 3 and a.dim[1] == 'sk' and t.name == 't' and t.type == 'f32')"
-                "assert(t.rank == 2 and t.extent[1] == 4 and t.extent[2] == 3 and t.dim[2] == false)");
-    check_table("dtype=f32 b=1 hq=4 sq=3 sk=* d=8 tensor=a:i32[sk] maskfn={a[j] > i}",
-                "local p = ... local a = p.tensors[1] assert(a.extent[1] == false and a.dim[1] == 'sk')");
-    check_table("dir=bwd dtype=f32 b=1 hq=4 sq=3 d=8 tensor=t:f32[hq] score={s * t[h]} grad=q,t",
-                "local p = ... assert(p.dir == 'bwd' and p.grad.q and p.grad.t and p.grad.k == nil)");
-}
-END_TEST
-
-/* ---- The shipped schedules ---- */
-
-static const char *const shipped[] = {
-    "dtype=f32 b=1 hq=8 sq=1024 d=64 causal",
-    "dtype=bf16 b=2 hq=8 hkv=2 sq=333 sk=517 d=80 causal bias=1HQK softcap=20 window=128,0 lse",
-    "dtype=f16 b=2 hq=6 sq=64 d=33 dv=17 alibi mask=B11K layout=bhsd",
-    "dtype=f32 b=2 hq=4 sq=7 sk=9 d=5 tensor=t:f32[hq] score={s - t[h] * abs(i + sk - sq - j)} maskfn={j % 3 ~= i % 2}",
-};
-
-/* The texts of all shipped problems, one behind the other. */
-static char *make_shipped(const char *override)
-{
-    text all;
-    text_init(&all, &memory_default);
-    for (size_t k = 0; k < sizeof shipped / sizeof *shipped; k++) {
-        made *m;
-        fg_error error = { 0 };
-        problem *p = parse(shipped[k]);
-        maker_request request = { &memory_default, p, &device, NULL, override, true };
-        ck_assert_msg(maker_installed->make(&m, &request, &error) == FG_OK, "%s: %s", shipped[k], error.text);
-        text_add(&all, m->text, m->text_length);
-        text_addf(&all, "%s\n", m->config);
-        made_free(m);
-        problem_free(p);
-    }
-    char *result = strdup(all.data);
-    text_free(&all);
-    return result;
-}
-
-/* The same text whatever surrounds it: another process's memory, environment, folder, locale. */
-START_TEST(test_same_text)
-{
-    char *first = make_shipped(NULL);
-    setenv("LUA_PATH", "/nowhere/?.lua", 1);
-    setenv("LUA_INIT", "error('LUA_INIT ran')", 1);
-    setenv("LUA_PATH_5_4", "/nowhere/?.lua", 1);
-    setenv("LUA_INIT_5_4", "error('LUA_INIT ran')", 1);
-    comma_locale_enter();
-    ck_assert_int_eq(chdir("/"), 0);
-    for (int k = 0; k < 8; k++) { /* Lua's hashes differ with addresses and the clock */
-        void *hole = malloc(1000 + 4096 * (size_t)k);
-        char *again = make_shipped(NULL);
-        ck_assert_str_eq(again, first);
-        free(again);
-        free(hole);
-    }
-    free(first);
-}
-END_TEST
-
-/* A directory with a part of the templates overrides that part. */
-START_TEST(test_override)
-{
-    char *first = make_shipped(NULL), *again = make_shipped(FLASHGEN_SOURCE_DIR);
-    ck_assert_str_eq(again, first);
-    free(again);
-    free(first);
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {
-        test_made,   test_lines,   test_pinned, test_unsupported, test_broken, test_peak, test_config_at, test_memory,
-        test_command, test_table, test_same_text, test_override, NULL,
+        test_made, test_lines,     test_pinned, test_unsupported, test_broken,
+        test_peak, test_config_at, test_memory, test_command,     NULL,
     };
     if (!lua_folder_make()) return 1;
     int failed = support_run("maker", tests);

@@ -2,35 +2,40 @@
 /* gen/space.lua: the space of a schedule's configs. */
 #include "tests/lua_support.h"
 
-#define SPACE                                                                                                  \
-    "local space = require 'gen.space'\n"                                                                      \
-    "local p, dev = { d = 3 }, { l1_bytes = 6 }\n"                                                             \
-    "local s = space.new({\n"                                                                                  \
-    "  { name = 'rows', values = { 4, 1, 2 } },\n"                                                             \
-    "  { name = 'kind', values = { 'near', 'far' } },\n"                                                       \
-    "  { name = 'keys', values = function(p, dev) return { p.d, dev.l1_bytes } end },\n"                       \
-    "}, {\n"                                                                                                   \
-    "  { name = 'rows fit', holds = function(cfg, p, dev) return cfg.rows * p.d <= dev.l1_bytes end },\n"      \
-    "  { name = 'far is wide', holds = function(cfg) return cfg.kind ~= 'far' or cfg.keys == 6 end },\n"       \
-    "}, p, dev)\n"                                                                                             \
+#define SPACE                                                                                      \
+    "local space = require 'gen.space'\n"                                                          \
+    "local p, dev = { d = 3 }, { l1_bytes = 6 }\n"                                                 \
+    "local s = space.new({\n"                                                                      \
+    "  { name = 'rows', values = { 4, 1, 2 } },\n"                                                 \
+    "  { name = 'kind', values = { 'near', 'far' } },\n"                                           \
+    "  { name = 'keys', values = function(p, dev) return { p.d, dev.l1_bytes } end },\n"           \
+    "}, {\n"                                                                                       \
+    "  { name = 'rows fit', holds = function(cfg, p, dev) return cfg.rows * p.d <= dev.l1_bytes "  \
+    "end },\n"                                                                                     \
+    "  { name = 'far is wide', holds = function(cfg) return cfg.kind ~= 'far' or cfg.keys == 6 "   \
+    "end },\n"                                                                                     \
+    "}, p, dev)\n"                                                                                 \
     "local function cost(cfg) return -cfg.rows end\n"
 
 START_TEST(test_points)
 {
-    ck_assert_str_eq(lua_do(SPACE "local all = {} for cfg in s:points() do all[#all + 1] = s:format(cfg) end "
-                                  "return table.concat(all, '; ')"),
-                     "keys=3 kind=near rows=1; keys=6 kind=near rows=1; keys=6 kind=far rows=1; "
-                     "keys=3 kind=near rows=2; keys=6 kind=near rows=2; keys=6 kind=far rows=2");
+    ck_assert_str_eq(
+        lua_do(SPACE "local all = {} for cfg in s:points() do all[#all + 1] = s:format(cfg) end "
+                     "return table.concat(all, '; ')"),
+        "keys=3 kind=near rows=1; keys=6 kind=near rows=1; keys=6 kind=far rows=1; "
+        "keys=3 kind=near rows=2; keys=6 kind=near rows=2; keys=6 kind=far rows=2");
 }
 END_TEST
 
 START_TEST(test_best)
 {
     ck_assert_str_eq(lua_do(SPACE "return s:format(s:best(cost))"), "keys=3 kind=near rows=2");
-    ck_assert_str_eq(lua_do(SPACE "return s:format(s:best(cost, s:parse 'kind=far'))"), "keys=6 kind=far rows=2");
+    ck_assert_str_eq(lua_do(SPACE "return s:format(s:best(cost, s:parse 'kind=far'))"),
+                     "keys=6 kind=far rows=2");
     ck_assert_str_eq(lua_do(SPACE "return s:format(s:best(cost, s:parse ' rows=1  keys=6 '))"),
                      "keys=6 kind=near rows=1");
-    ck_assert_str_eq(lua_do(SPACE "return s:format(s:best(function() return 0 end))"), "keys=3 kind=near rows=1");
+    ck_assert_str_eq(lua_do(SPACE "return s:format(s:best(function() return 0 end))"),
+                     "keys=3 kind=near rows=1");
     ck_assert_str_eq(lua_do("local s = require('gen.space').new({}, {}, {}, {}) "
                             "return '<' .. s:format(s:best(function() return 0 end)) .. '>'"),
                      "<>");
@@ -39,29 +44,37 @@ END_TEST
 
 START_TEST(test_nothing_legal)
 {
-    ck_assert_str_eq(lua_do(SPACE "local cfg, why = s:best(cost, s:parse 'rows=4') return tostring(cfg) .. ' ' .. why"),
-                     "nil 'rows fit' excludes 4 of 4");
-    ck_assert_str_eq(lua_do(SPACE "local _, why = s:best(cost, s:parse 'kind=far keys=3') return why"),
-                     "'rows fit' excludes 1 of 3, 'far is wide' excludes 2 of 3");
+    ck_assert_str_eq(
+        lua_do(
+            SPACE
+            "local cfg, why = s:best(cost, s:parse 'rows=4') return tostring(cfg) .. ' ' .. why"),
+        "nil 'rows fit' excludes 4 of 4");
+    ck_assert_str_eq(
+        lua_do(SPACE "local _, why = s:best(cost, s:parse 'kind=far keys=3') return why"),
+        "'rows fit' excludes 1 of 3, 'far is wide' excludes 2 of 3");
 }
 END_TEST
 
 START_TEST(test_explain)
 {
-    ck_assert_str_eq(lua_do(SPACE "local e = s:explain() local a, b = e.removed[1], e.removed[2] "
-                                  "return ('%d %d %s %d %s %d'):format(e.total, e.legal, a.name, a.count, b.name, "
-                                  "b.count)"),
-                     "12 6 rows fit 4 far is wide 2");
+    ck_assert_str_eq(
+        lua_do(SPACE
+               "local e = s:explain() local a, b = e.removed[1], e.removed[2] "
+               "return ('%d %d %s %d %s %d'):format(e.total, e.legal, a.name, a.count, b.name, "
+               "b.count)"),
+        "12 6 rows fit 4 far is wide 2");
 }
 END_TEST
 
 START_TEST(test_parse)
 {
-    ck_assert_str_eq(lua_do(SPACE "local c = s:parse 'kind=far rows=4' "
-                                  "return math.type(c.rows) .. c.rows .. c.kind .. tostring(c.keys)"),
+    ck_assert_str_eq(lua_do(SPACE
+                            "local c = s:parse 'kind=far rows=4' "
+                            "return math.type(c.rows) .. c.rows .. c.kind .. tostring(c.keys)"),
                      "integer4farnil");
     lua_fails(SPACE "s:parse 'bn=4'", FG_REQUEST, "axis 'bn', which is none of keys, kind, rows");
-    lua_fails(SPACE "s:parse 'rows=3'", FG_REQUEST, "gives axis 'rows' the value '3', which is none of 4, 1, 2");
+    lua_fails(SPACE "s:parse 'rows=3'", FG_REQUEST,
+              "gives axis 'rows' the value '3', which is none of 4, 1, 2");
     lua_fails(SPACE "s:parse 'rows=1 rows=1'", FG_REQUEST, "gives axis 'rows' twice");
     lua_fails(SPACE "s:parse 'rows'", FG_REQUEST, "has 'rows' where it needs axis=value");
     lua_fails(SPACE "s:parse '=4'", FG_REQUEST, "has '=4' where it needs axis=value");
@@ -74,20 +87,23 @@ START_TEST(test_wrong_spaces)
 {
 #define NEW(axes, constraints) "require('gen.space').new({ " axes " }, { " constraints " }, {}, {})"
     lua_fails(NEW("{ name = 'a', values = {} }", ""), FG_INTERNAL, "axis 'a' has no values");
-    lua_fails(NEW("{ name = 'a', values = { 1, 1 } }", ""), FG_INTERNAL, "axis 'a' has the value '1' twice");
-    lua_fails(NEW("{ name = 'a', values = { 0.5 } }", ""), FG_INTERNAL, "axis 'a' has a value that is no integer or");
-    lua_fails(NEW("{ name = 'a', values = { 'x y' } }", ""), FG_INTERNAL, "axis 'a' has a value that is no integer or");
-    lua_fails(NEW("{ name = 'a', values = { 1 } }, { name = 'a', values = { 1 } }", ""), FG_INTERNAL,
-              "axis 'a' comes twice");
-    lua_fails(NEW("", "{ name = 'c', holds = function(cfg) return cfg.b end }") ":explain()", FG_INTERNAL,
-              "snippet:1: the config has no axis 'b'");
-    lua_fails(NEW("{ name = 'a', values = { 1 } }", "{ name = 'c', holds = function(cfg) cfg.a = 2 end }")
-              ":explain()",
+    lua_fails(NEW("{ name = 'a', values = { 1, 1 } }", ""), FG_INTERNAL,
+              "axis 'a' has the value '1' twice");
+    lua_fails(NEW("{ name = 'a', values = { 0.5 } }", ""), FG_INTERNAL,
+              "axis 'a' has a value that is no integer or");
+    lua_fails(NEW("{ name = 'a', values = { 'x y' } }", ""), FG_INTERNAL,
+              "axis 'a' has a value that is no integer or");
+    lua_fails(NEW("{ name = 'a', values = { 1 } }, { name = 'a', values = { 1 } }", ""),
+              FG_INTERNAL, "axis 'a' comes twice");
+    lua_fails(NEW("", "{ name = 'c', holds = function(cfg) return cfg.b end }") ":explain()",
+              FG_INTERNAL, "snippet:1: the config has no axis 'b'");
+    lua_fails(NEW("{ name = 'a', values = { 1 } }",
+                  "{ name = 'c', holds = function(cfg) cfg.a = 2 end }") ":explain()",
               FG_INTERNAL, "snippet:1: a config is for reading");
-    lua_fails(NEW("{ name = 'a', values = { 1 } }", "") ":best(function() return 0 / 0 end)", FG_INTERNAL,
-              "the prior of a=1 is no number");
-    lua_fails(NEW("{ name = 'a', values = { 1 } }", "") ":best(function(cfg) return cfg.z end)", FG_INTERNAL,
-              "snippet:1: the config has no axis 'z'");
+    lua_fails(NEW("{ name = 'a', values = { 1 } }", "") ":best(function() return 0 / 0 end)",
+              FG_INTERNAL, "the prior of a=1 is no number");
+    lua_fails(NEW("{ name = 'a', values = { 1 } }", "") ":best(function(cfg) return cfg.z end)",
+              FG_INTERNAL, "snippet:1: the config has no axis 'z'");
 }
 END_TEST
 
@@ -96,7 +112,8 @@ END_TEST
 static const char drawn[] =
     "local space = require 'gen.space'\n"
     "local state = 1\n"
-    "local function draw(n) state = (state * 1103515245 + 12345) % (1 << 31) return (state >> 16) % n end\n"
+    "local function draw(n) state = (state * 1103515245 + 12345) % (1 << 31) return (state >> 16) "
+    "% n end\n"
     "local function drawn_axes()\n"
     "  local axes = {}\n"
     "  for k = 1, draw(5) do\n"
@@ -146,7 +163,8 @@ static const char drawn[] =
     "      if not c.holds(cfg) then removed[k] = (removed[k] or 0) + 1 return end\n"
     "    end\n"
     "    all[#all + 1] = s:format(cfg)\n"
-    "    if not best or prior(cfg) < best.cost then best = { cost = prior(cfg), text = s:format(cfg) } end\n"
+    "    if not best or prior(cfg) < best.cost then best = { cost = prior(cfg), text = "
+    "s:format(cfg) } end\n"
     "  end, {}, 1)\n"
     "  local k = 0\n"
     "  for cfg in s:points() do\n"
@@ -156,12 +174,14 @@ static const char drawn[] =
     "  assert(k == #all, 'another number of points')\n"
     "  local index = draw(100)\n"
     "  local found, legal = s:at({}, index)\n"
-    "  assert(#all == 0 and not found or legal == #all and s:format(found) == all[index % #all + 1], 'at')\n"
+    "  assert(#all == 0 and not found or legal == #all and s:format(found) == all[index % #all + "
+    "1], 'at')\n"
     "  local cfg = s:best(prior)\n"
     "  assert((cfg and s:format(cfg)) == (best and best.text), 'another best')\n"
     "  local e = s:explain()\n"
     "  assert(e.total == total and e.legal == #all, 'another total')\n"
-    "  for k in ipairs(constraints) do assert(e.removed[k].count == (removed[k] or 0), 'another count') end\n"
+    "  for k in ipairs(constraints) do assert(e.removed[k].count == (removed[k] or 0), 'another "
+    "count') end\n"
     "  legal_ones = legal_ones + #all\n"
     "end\n"
     "return legal_ones";
@@ -194,8 +214,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        test_points, test_best, test_nothing_legal, test_explain, test_parse,
-        test_wrong_spaces, test_drawn, test_skips, NULL,
+        test_points,       test_best,  test_nothing_legal, test_explain, test_parse,
+        test_wrong_spaces, test_drawn, test_skips,         NULL,
     };
     if (!lua_folder_make()) return 1;
     int failed = support_run("space", tests);

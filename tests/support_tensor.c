@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { untouched = 0xa5 };
+enum { untouched = 0x7f }; /* huge numbers */
 
 static int64_t element_size(const test_tensor *t)
 {
@@ -145,15 +145,15 @@ static void set_args(test_tensors *t, int extras)
     t->args.tensor_count = (size_t)extras;
 }
 
-void test_tensors_make(test_tensors *out, fg_problem *problem, rng *layouts)
+void test_tensors_make(test_tensors *out, fg_problem *handle, rng *layouts)
 {
     problem_tensor_info info;
-    *out = (test_tensors){ .problem = problem };
-    while (problem_tensor_at(problem->problem, (size_t)out->count, &info)) {
+    *out = (test_tensors){ .problem = handle };
+    while (problem_tensor_at(handle->problem, (size_t)out->count, &info)) {
         ck_assert_int_lt(out->count, test_tensors_max);
-        make_one(&out->tensor[out->count++], problem->problem, &info, layouts);
+        make_one(&out->tensor[out->count++], handle->problem, &info, layouts);
     }
-    set_args(out, problem->problem->tensors);
+    set_args(out, handle->problem->tensors);
 }
 
 void test_tensors_free(test_tensors *t)

@@ -32,7 +32,7 @@ typedef struct test_tensors {
 
 /* Layouts are drawn from `layouts` (orders of dimensions, padding, signs, pointers aligned to what the
  * problem promises and no better), or compact where it is NULL. Outputs hold a pattern, inputs NaN. */
-void test_tensors_make(test_tensors *out, fg_problem *problem, rng *layouts);
+void test_tensors_make(test_tensors *out, fg_problem *handle, rng *layouts);
 void test_tensors_free(test_tensors *t);
 test_tensor *test_tensors_find(test_tensors *t, const char *name); /* or NULL */
 

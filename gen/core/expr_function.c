@@ -378,12 +378,13 @@ static fg_status check_canonical(parser *p, expr e)
     return status;
 }
 
-/* What functions need whatever they compute, so that canonical text makes no more nodes than its source did. */
+/* What canonical text may spell that its source did not (parameters, `1.0 *`, 1.0 / 0.0), so that it makes no
+ * more nodes. */
 static void make_common(expr_pool *pool)
 {
     for (int k = 0; k < positions; k++) expr_variable(pool, expr_find(pool, positional[k]));
-    expr_bool(pool, true);
-    expr_bool(pool, false);
+    for (int k = 0; k <= 1; k++) expr_bool(pool, k);
+    for (int k = -1; k <= 1; k++) expr_float(pool, k);
 }
 
 fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *source, size_t length, fg_error *error)

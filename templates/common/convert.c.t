@@ -1,10 +1,6 @@
 % -- Elements of tensors to float and back. Comes in: p, target, need (helper names, as load_bf16).
-% local kv = p.kvdtype
-% if need.load_f32 then
-static inline float load_f32(f32 x) { return x; }
-% end
-% if need.store_f32 then
-static inline f32 store_f32(float x) { return x; }
+% for _, kind in ipairs { "f32", "bf16", "f16" } do
+%   if kind ~= "f32" and (need["gather_" .. kind] or need["load_row_" .. kind]) then need["widen_" .. kind] = true end
 % end
 % if need.load_bf16 then
 static inline float load_bf16(bf16 x)
@@ -13,14 +9,8 @@ static inline float load_bf16(bf16 x)
     return bits.f;
 }
 % end
-% if need.store_bf16 then
-/* To nearest, ties to even; a NaN stays one. */
-static inline bf16 store_bf16(float x)
-{
-    union { float f; unsigned u; } bits = { x };
-    if (x != x) return (bf16)(bits.u >> 16 | 0x40);
-    return (bf16)((bits.u + 0x7fff + (bits.u >> 16 & 1)) >> 16);
-}
+% if need.widen_bf16 then
+static inline vf widen_bf16(vi x) { return (vf)(x << 16); }
 % end
 % if need.load_f16 then
 static inline float load_f16(f16 x)
@@ -30,6 +20,25 @@ static inline float load_f16(f16 x)
     if ((x & 0x7c00) == 0x7c00) bits.u |= 0x7f800000;
     bits.u |= (unsigned)(x & 0x8000) << 16;
     return bits.f;
+}
+% end
+% if need.widen_f16 then
+static inline vf widen_f16(vi x)
+{
+    const vf y = (vf)((x & 0x7fff) << 13) * 0x1p112f; /* moves the exponent's bias; subnormals become normal */
+    return (vf)((vi)y | (((x & 0x7c00) == 0x7c00) & 0x7f800000) | (x & 0x8000) << 16);
+}
+% end
+% if need.store_f32 then
+static inline f32 store_f32(float x) { return x; }
+% end
+% if need.store_bf16 then
+/* To nearest, ties to even; a NaN stays one. */
+static inline bf16 store_bf16(float x)
+{
+    union { float f; unsigned u; } bits = { x };
+    if (x != x) return (bf16)(bits.u >> 16 | 0x40);
+    return (bf16)((bits.u + 0x7fff + (bits.u >> 16 & 1)) >> 16);
 }
 % end
 % if need.store_f16 then
@@ -48,42 +57,38 @@ static inline f16 store_f16(float x)
     return (f16)(sign | (bits.u - 0x38000000 + 0xfff + (bits.u >> 13 & 1)) >> 13);
 }
 % end
-% if need.load_row then
+% for _, kind in ipairs { "f32", "bf16", "f16" } do if need["load_row_" .. kind] then
+%   local size = kind == "f32" and 4 or 2
 
-/* n elements of a row of K or V. */
-static inline void load_row(float *restrict to, const ${kv} *from, int n)
+/* n elements of a row. */
+static inline void load_row_${kind}(float *restrict to, const ${kind} *from, int n)
 {
     typedef vf row __attribute__((aligned(4)));
-    int c = 0;
-%   if kv == "f32" then
+%   if kind == "f32" then
     typedef vf elements __attribute__((aligned(${math.min(p.align, 4)})));
-    for (; c + LANES <= n; c += LANES) *(row *)(to + c) = *(const elements *)(from + c);
-%   elseif kv == "bf16" then
+%   else
     typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)}), may_alias));
-    for (; c + LANES <= n; c += LANES)
-        *(row *)(to + c) = (vf)(__builtin_convertvector(*(const elements *)(from + c), vu) << 16);
-%   elseif target.half then
-    for (; c + LANES <= n; c += LANES) {
-        vf x;
-        __asm__("vcvtph2ps %1, %0" : "=v"(x) : "m"(*(const f16 (*)[LANES])(from + c)));
-        *(row *)(to + c) = x;
-    }
 %   end
-    for (; c < n; c++) to[c] = load_${kv}(from[c]);
+    int c = 0;
+    for (; c + LANES <= n; c += LANES)
+%   if kind == "f32" then
+        *(row *)(to + c) = *(const elements *)(from + c);
+    for (; c < n; c++) to[c] = from[c];
+%   else
+        *(row *)(to + c) = widen_${kind}(__builtin_convertvector(*(const elements *)(from + c), vi));
+    for (; c < n; c++) to[c] = widen_${kind}(splat_i(from[c]))[0];
+%   end
 }
-% end
-% for _, kind in ipairs { "f32", "bf16", "f16", "i32", "u8" } do
-%   local name = "gather_" .. kind
-%   if need[name] then
-%     local vector = (kind == "i32" or kind == "u8") and "vi" or "vf"
-%     local load = vector == "vf" and "load_" .. kind or ""
+% end end
+% for _, kind in ipairs { "f32", "bf16", "f16", "i32", "u8" } do if need["gather_" .. kind] then
+%   local vector = kind == "f32" and "vf" or "vi"
+%   local widened = kind == "bf16" or kind == "f16"
 
 /* An element a lane, `stride` elements apart by its index. */
-static inline ${vector} ${name}(const ${kind} *from, i64 stride, vi index)
+static inline ${widened and "vf" or vector} gather_${kind}(const ${kind} *from, i64 stride, vi index)
 {
     ${vector} x;
-    for (int l = 0; l < LANES; l++) x[l] = ${load}(from[index[l] * stride]);
-    return x;
+    for (int l = 0; l < LANES; l++) x[l] = from[index[l] * stride];
+    return ${widened and ("widen_%s(x)"):format(kind) or "x"};
 }
-%   end
-% end
+% end end

@@ -22,7 +22,7 @@
 % local bounds = variant:tiles()
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = { select_f = true, max_vf = true, exp2_vf = true, ["store_" .. p.odtype] = true }
-% local staging = dot and { "dot_vf" } or { "load_row", "load_" .. p.dtype, "load_" .. p.kvdtype }
+% local staging = dot and { "dot_vf" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
 % if code.value.keep or has_score then need.min_vi = true end
 % if p.lse then need.log_vf = true end
@@ -105,23 +105,23 @@ static void stage_q(struct block *restrict to, const bf16 *from, i64 stride, int
 static void stage_k(float (*restrict to)[DEPTH], const ${p.kvdtype} *from, i64 stride, int n)
 {
     for (int r = 0; r < (n + MK - 1) / MK * MK; r++)
-        load_row(to[r], from + (r < n ? r : n - 1) * stride, D);
+        load_row_${p.kvdtype}(to[r], from + (r < n ? r : n - 1) * stride, D);
 }
 
 static void stage_v(float (*restrict to)[COLUMNS], const ${p.kvdtype} *from, i64 stride, int n)
 {
     for (int r = 0; r < n; r++) {
-        load_row(to[r], from + r * stride, DV);
+        load_row_${p.kvdtype}(to[r], from + r * stride, DV);
         for (int c = DV; c < COLUMNS; c++) to[r][c] = 0;
     }
 }
 
 static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 stride, int n, float scale)
 {
-    float *q = (float *)to->q;
+    float *q = (float *)to->q, row[D];
     for (int r = 0; r < BLOCK; r++) {
-        const ${p.dtype} *row = from + (r < n ? r : n - 1) * stride;
-        for (int c = 0; c < D; c++) q[c * BLOCK + r] = load_${p.dtype}(row[c]) * scale;
+        load_row_${p.dtype}(row, from + (r < n ? r : n - 1) * stride, D);
+        for (int c = 0; c < D; c++) q[c * BLOCK + r] = row[c] * scale;
     }
 % end
     for (int v = 0; v < VECTORS; v++) {

@@ -6,7 +6,9 @@ local function ceildiv(a, b) return -(-a // b) end
 
 local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
 
-local function lanes(dev) return require("templates.target.c").new(dev.isa).lanes end
+local targets = require "templates.target.c"
+local function lanes(dev) return targets.new(dev.isa).lanes end
+local function registers(dev) return targets.new(dev.isa).registers end
 
 local function refuses(p)
   if p.dir ~= "fwd" then return "it computes forward only" end
@@ -23,8 +25,7 @@ local function refuses(p)
 end
 
 local function dots(p, dev)
-  local target = require("templates.target.c").new(dev.isa)
-  return target.dot and p.dtype == "bf16" and p.kvdtype == "bf16"
+  return targets.new(dev.isa).dot and p.dtype == "bf16" and p.kvdtype == "bf16"
 end
 
 local axes = {
@@ -32,12 +33,10 @@ local axes = {
     about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
   { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
-  { name = "mk", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "keys in a register block of S" },
-  { name = "mv", values = { 2, 3, 4, 6, 7, 8, 12, 14, 24 }, about = "value columns in a register block of O" },
+  { name = "mk", values = { 2, 4, 6, 8, 12, 24 }, about = "keys in a register block of S" },
+  { name = "mv", values = { 2, 4, 6, 8, 12, 24 }, about = "value columns in a register block of O" },
   { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
 }
-
-local function registers(dev) return require("templates.target.c").new(dev.isa).registers end
 
 -- Bytes of a worker's scratch, as the template lays it out.
 local function scratch(cfg, p, dev)

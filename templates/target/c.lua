@@ -4,19 +4,18 @@
 
 local isa = {
   portable = { bytes = 16, registers = 16 },
-  avx2 = { bytes = 32, registers = 16, max = "vmaxps", min = "vminps", half = true },
-  avx512 = { bytes = 64, registers = 32, max = "vmaxps", min = "vminps", half = true },
-  avx512bf16 = { bytes = 64, registers = 32, max = "vmaxps", min = "vminps", half = true, dot = true },
+  avx2 = { bytes = 32, registers = 16, max = "vmaxps", min = "vminps" },
+  avx512 = { bytes = 64, registers = 32, max = "vmaxps", min = "vminps" },
+  avx512bf16 = { bytes = 64, registers = 32, max = "vmaxps", min = "vminps", dot = true },
 }
+
+for name, facts in pairs(isa) do
+  facts.name, facts.lanes = name, facts.bytes // 4
+  for _, key in ipairs { "max", "min", "dot" } do facts[key] = facts[key] or false end
+end
 
 local target = {}
 
-function target.new(name)
-  local facts = isa[name] or error("no instruction set is called " .. name)
-  local result = { name = name, lanes = facts.bytes // 4 }
-  for key, value in pairs(facts) do result[key] = value end
-  for _, key in ipairs { "max", "min", "half", "dot" } do result[key] = facts[key] or false end
-  return result
-end
+function target.new(name) return isa[name] or error("no instruction set is called " .. name) end
 
 return target

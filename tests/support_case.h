@@ -1,0 +1,44 @@
+/* A problem line drawn from all that a forward problem may be, with an instruction set and what to pin of
+ * the config: a pure function of (seed, index). */
+#ifndef TESTS_SUPPORT_CASE_H
+#define TESTS_SUPPORT_CASE_H
+
+#include "gen/core/text.h"
+#include "tests/support_random.h"
+
+/* X(name, group): what a case may have; of a group it has one or none. */
+#define CASE_FEATURES(X)                                                                           \
+    X(f32, dtype) X(bf16, dtype) X(f16, dtype) X(kvdtype, kvdtype) X(odtype, odtype)               \
+    X(b, b) X(mha, heads) X(gqa, heads) X(mqa, heads) X(dv, dv) X(deep, deep)                      \
+    X(empty, length) X(single, length) X(bhsd, layout)                                             \
+    X(align16, align) X(align8, align) X(align4, align) X(align2, align) X(align1, align)          \
+    X(causal, causal) X(top_left, causal) X(window, window) X(softcap, softcap) X(alibi, alibi)    \
+    X(bias, bias) X(mask, mask) X(score, score) X(maskfn, maskfn) X(tensor, tensor)                \
+    X(scale, scale) X(lse, lse) X(onehot, data)                                                    \
+    X(portable, isa) X(avx2, isa) X(avx512, isa) X(avx512bf16, isa)
+
+typedef enum case_feature {
+#define CASE_ENUM(name, group) CASE_##name,
+    CASE_FEATURES(CASE_ENUM)
+#undef CASE_ENUM
+    case_features
+} case_feature;
+
+extern const char *const case_names[case_features], *const case_groups[case_features];
+
+typedef struct drawn_case {
+    rng r;
+    uint64_t features; /* a bit each */
+    text line;
+    const char *isa;
+    char pins[96];        /* axes of the config, or "" */
+    uint64_t config;      /* number of the point, modulo how many there are */
+    uint64_t layouts, data; /* seeds */
+    int64_t b, hq, hkv, sq, sk, d, dv;
+} drawn_case;
+
+void case_draw(drawn_case *c, uint64_t seed, int64_t index, int lanes_of_isa[4]);
+void case_free(drawn_case *c);
+bool case_has(const drawn_case *c, case_feature feature);
+
+#endif
