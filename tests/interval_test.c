@@ -4,6 +4,8 @@
 #include "tests/support.h"
 
 #include <lauxlib.h>
+#include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,7 +221,8 @@ static void check_tile(trial *t, const rectangle *r)
 {
     const double first = text_of(t, FIRST, 0), last = text_of(t, LAST, 1e12);
     const double full_first = text_of(t, FULL_FIRST, 0), full_last = text_of(t, FULL_LAST, 1e12);
-    bool skipped = (double)r->j1 < first || (double)r->j0 >= last || text_of(t, EMPTY, 0) != 0;
+    const double from = fmax(first, (double)r->j0), to = fmin(last, (double)r->j1 + 1);
+    bool skipped = from >= to || text_of(t, EMPTY, 0) != 0;
     bool unmasked = t->always || ((double)r->j0 >= full_first && (double)r->j1 < full_last && text_of(t, FULL, 1) != 0);
     int visible = 0, pairs = 0;
     for (int64_t i = r->i0; i <= r->i1; i++) {

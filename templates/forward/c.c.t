@@ -20,6 +20,12 @@
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code()
 % local bounds = variant:tiles()
+% -- Whether one of these bounds names `word`.
+% local function names(word, ...)
+%   for _, bound in ipairs { ... } do
+%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
+%   end
+% end
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = { select_f = true, max_vf = true, exp2_vf = true, ["store_" .. p.odtype] = true }
 % local staging = dot and { "dot_vf" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
@@ -38,17 +44,25 @@ enum {
     B = ${p.b}, HQ = ${p.hq}, SQ = ${p.sq}, SK = ${p.sk}, D = ${p.d}, DV = ${p.dv},
     VECTORS = ${V}, /* of query rows in a register block */
     MK = ${MK}, MV = ${MV}, /* keys and value columns in a register block */
-    BLOCK = ${BLOCK}, BLOCKS = ${cfg.blocks}, ROWS = ${ROWS},
-    KEYS = ${cfg.keys}, STAGED = ${STAGED}, /* a tile; padded to register blocks */
-    DEPTH = ${ceildiv(p.d, step)},${dot and " /* pairs of columns of Q and K */" or ""}
-    COLUMNS = ${COLUMNS}, /* DV, padded to register blocks */
-    SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys before a tile's first visible one go in such groups */
+    BLOCK = ${BLOCK}, BLOCKS = ${cfg.blocks}, ROWS = ${ROWS}, /* query rows: of a register block; of a task */
+    KEYS = ${cfg.keys}, STAGED = ${STAGED}, /* of a tile; padded to register blocks */
+    DEPTH = ${ceildiv(p.d, step)}, COLUMNS = ${COLUMNS}, /* of a row of K${dot and " in pairs" or ""}, and of V padded to register blocks */
+    SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys at a tile's start are left out in such groups */
     TILES = ${ceildiv(p.sq, ROWS)},
 };
 
+% -- The argument struct: a tensor's pointer, and on the next line its strides.
 struct args {
-% for _, slot in ipairs(slots) do
+% for k, slot in ipairs(slots) do
+%   if slot.kind ~= "stride" then
     ${slot.ctype}${slot.field};
+%   elseif slots[k - 1].kind ~= "stride" then
+%     local strides = {}
+%     while slots[k + #strides] and slots[k + #strides].kind == "stride" do
+%       strides[#strides + 1] = slots[k + #strides].field
+%     end
+    i64 ${table.concat(strides, ", ")};
+%   end
 % end
 };
 
@@ -196,9 +210,9 @@ static void finish(const struct block *x, ${p.odtype} *o, i64 stride${p.lse and 
 {
     vf share[VECTORS];
     for (int v = 0; v < VECTORS; v++) share[v] = select_f(x->sum[v] == 0, splat_f(0), 1 / x->sum[v]);
-    for (int r = 0; r < n; r++) {
-        for (int c = 0; c < DV; c++) o[r * stride + c] = store_${p.odtype}(((const float *)x->o)[c * BLOCK + r] * ((const float *)share)[r]);
-    }
+    const float *from = (const float *)x->o, *factor = (const float *)share;
+    for (int r = 0; r < n; r++)
+        for (int c = 0; c < DV; c++) o[r * stride + c] = store_${p.odtype}(from[c * BLOCK + r] * factor[r]);
 % if p.lse then
     vf logs[VECTORS];
     for (int v = 0; v < VECTORS; v++) logs[v] = select_f(x->sum[v] == 0, splat_f(-INF), x->top[v] + log_vf(x->sum[v]));
@@ -250,12 +264,11 @@ static void finish(const struct block *x, ${p.odtype} *o, i64 stride${p.lse and 
 struct range {
     int first, last, full_first, full_last;
 };
-
 % end
 void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 {
 % for _, slot in ipairs(slots) do if slot.read then
-    ${slot.ctype}${slot.field} = a->${slot.field};
+    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a->${slot.field};
 % end end
 % for _, param in ipairs(variant.params) do
     const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a->${param.name};
@@ -266,7 +279,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
     for (i64 task = first; task < last; task++) {
         const int tile = (int)(${reversed});
         const int h = (int)(task / TILES % HQ), b = (int)(task / TILES / HQ);
-        const int row = tile * ROWS, rows = SQ - row < ROWS ? SQ - row : ROWS;
+        const int row = tile * ROWS, rows = min_i(ROWS, SQ - row);
         const int blocks = (rows + BLOCK - 1) / BLOCK;
         const ${p.dtype} *q = a->q + b * a->q_b + h * a->q_h + row * a->q_s;
         const ${p.kvdtype} *k = a->k + b * a->k_b + ${group == 1 and "h" or "h / " .. group} * a->k_h;
@@ -283,8 +296,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         struct range range[BLOCKS]; /* of the keys that some row of a block sees, and that all do */
         int from = SK, to = 0;
         for (int x = 0; x < blocks; x++) {
-            const int i0 = row + x * BLOCK, i1 = min_i(i0 + BLOCK, SQ) - 1;
-            (void)i1;
+            const int i0 = row + x * BLOCK${names("i1", "first", "last", "full_first", "full_last") and ", i1 = min_i(i0 + BLOCK, SQ) - 1" or ""};
             range[x] = (struct range){
                 .first = ${bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"},
                 .last = ${bounds.last and ("min_i(SK, %s)"):format(bounds.last) or "SK"},
@@ -314,8 +326,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 const int i0 = row + x * BLOCK, j0 = tile_first + skip;
 % end
 % if not bounds.always then
-                const int i1 = min_i(i0 + BLOCK, SQ) - 1, j1 = j0 + n - 1;
-                (void)i1;
+                const int j1 = j0 + n - 1${names("i1", "empty", "full") and ", i1 = min_i(i0 + BLOCK, SQ) - 1" or ""};
 %   if bounds.empty then
                 if (${bounds.empty}) continue;
 %   end

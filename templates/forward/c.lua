@@ -116,20 +116,20 @@ local function slots(p, cfg, variant)
     local const = name == "o" and "" or "const "
     add { kind = "pointer", name = name, field = name, ctype = const .. types[name] .. " *" }
     for _, dim in ipairs { "b", "h", "s" } do
-      add { kind = "stride", name = name, dim = dims[dim], field = name .. "_" .. dim, ctype = "i64 " }
+      add { kind = "stride", name = name, dim = dims[dim], field = name .. "_" .. dim }
     end
   end
   if p.lse then
     add { kind = "pointer", name = "lse", field = "lse", ctype = "f32 *" }
     for dim, letter in ipairs { "b", "h", "s" } do
-      add { kind = "stride", name = "lse", dim = dim - 1, field = "lse_" .. letter, ctype = "i64 " }
+      add { kind = "stride", name = "lse", dim = dim - 1, field = "lse_" .. letter }
     end
   end
   for _, read in ipairs(variant.reads) do
     local field = hooks.tensor(read.name)
     add { kind = "pointer", name = read.name, field = field, ctype = "const " .. read.type .. " *", read = true }
     for k, dim in ipairs(read.dims) do
-      add { kind = "stride", name = read.name, dim = dim, field = field .. "_" .. k - 1, ctype = "const i64 ", read = true }
+      add { kind = "stride", name = read.name, dim = dim, field = field .. "_" .. k - 1, read = true }
     end
   end
   add { kind = "real", name = "scale", field = "scale", ctype = "double " }
