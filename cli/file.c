@@ -29,7 +29,7 @@ static fg_status read_all(int fd, char **out, size_t *size, const char *path, fg
     }
 }
 
-fg_status file_read(char **out, size_t *size, const char *path, fg_error *error)
+fg_status file_load(char **out, size_t *size, const char *path, fg_error *error)
 {
     *out = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC);

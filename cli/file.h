@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /* The file's bytes and a 0 behind them, for the caller to free. */
-fg_status file_read(char **out, size_t *size, const char *path, fg_error *error);
+fg_status file_load(char **out, size_t *size, const char *path, fg_error *error);
 
 /* A file being written: into a temporary beside the target, which it replaces when all is done. A target
  * that is no regular file (a device, a pipe) is written straight. */

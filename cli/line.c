@@ -77,7 +77,7 @@ static fg_status expand_file(char **line, slice value, fg_error *error)
 {
     char *path = strndup(value.at + 1, value.length - 1), *text = NULL, *braced = NULL;
     size_t size = 0;
-    fg_status s = path ? file_read(&text, &size, path, error) : fault_memory(error);
+    fg_status s = path ? file_load(&text, &size, path, error) : fault_memory(error);
     if (s == FG_OK && memchr(text, 0, size))
         s = fault(error, FG_REQUEST, "%s holds a byte 0: it is no function's text", path);
     if (s == FG_OK && strpbrk(text, "{}"))
@@ -118,17 +118,17 @@ fg_status line_add(char **line, const char *key, int64_t value, fg_error *error)
 
 /* In layout bshd. */
 static const struct {
-    const char *name;
+    const char *name, *key; /* key: what declares it, where not every problem has it */
     line_axes axes;
 } known_axes[] = {
-    { "q", { 4, { LINE_b, LINE_sq, LINE_hq, LINE_d } } },
-    { "k", { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_d } } },
-    { "v", { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_dv } } },
-    { "o", { 4, { LINE_b, LINE_sq, LINE_hq, LINE_dv } } },
-    { "lse", { 3, { LINE_b, LINE_hq, LINE_sq } } },
-    { "bias", { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
-    { "mask", { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
-    { "slopes", { 1, { LINE_hq } } },
+    { "q", NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_d } } },
+    { "k", NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_d } } },
+    { "v", NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_dv } } },
+    { "o", NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_dv } } },
+    { "lse", "lse", { 3, { LINE_b, LINE_hq, LINE_sq } } },
+    { "bias", "bias", { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
+    { "mask", "mask", { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
+    { "slopes", "alibi", { 1, { LINE_hq } } },
 };
 
 static void drop_broadcast(slice declared, line_axes *out)
@@ -184,9 +184,11 @@ bool line_axes_of(const char *line, const char *name, line_axes *out)
     for (size_t k = 0; k < sizeof known_axes / sizeof *known_axes; k++) {
         if (strcmp(known_axes[k].name, name) != 0) continue;
         *out = known_axes[k].axes;
+        const char *key = known_axes[k].key;
+        if (key && !line_find(line, key).at) return false;
         bool follows_layout = strlen(name) == 1;
         if (follows_layout && slice_is(line_find(line, "layout"), "bhsd")) swap_middle(out);
-        if (!follows_layout && line_find(line, name).at) drop_broadcast(line_find(line, name), out);
+        if (!follows_layout && out->rank == 4) drop_broadcast(line_find(line, name), out);
         return true;
     }
     return declared(line, name, out);

@@ -50,7 +50,7 @@ fg_status list_read(list *l, const char *path, fg_error *error)
 {
     char *text, *rest, *name = NULL;
     size_t size;
-    fg_status s = file_read(&text, &size, path, error);
+    fg_status s = file_load(&text, &size, path, error);
     if (s == FG_OK && memchr(text, 0, size))
         s = fault(error, FG_REQUEST, "%s is no text: it holds a byte 0", path);
     rest = text;

@@ -22,7 +22,7 @@ fg_status tensor_files_add(tensor_files *files, const char *option, const char *
     tensor_file *f = &files->item[files->count++];
     *f = (tensor_file){ .option = option, .path = path };
     snprintf(f->name, sizeof f->name, "%s", name);
-    fg_status s = file_read(&f->bytes, &size, path, error);
+    fg_status s = file_load(&f->bytes, &size, path, error);
     return s == FG_OK ? npy_parse(&f->header, f->bytes, size, path, error) : s;
 }
 

@@ -166,12 +166,13 @@ function tile:bounds(n)
   local known = self.known_bounds[n.id]
   if known then return known[1], known[2] end
   if self:spent() then return self.least, self.most end
+  local least, most = self.ranges:of(n)
   local lo, hi
   if ends[n.op] then lo, hi = ends[n.op](self, n) end
-  if not lo then
-    local least, most = self.ranges:of(n)
-    lo, hi = self.pool:int(least), self.pool:int(most)
-  end
+  if not lo then lo, hi = self.least, self.most end
+  local _, high = self.ranges:of(hi)
+  if self.ranges:of(lo) < least then lo = self:larger(lo, self.pool:int(least)) end
+  if high > most then hi = self:smaller(hi, self.pool:int(most)) end
   self.known_bounds[n.id] = { lo, hi }
   return lo, hi
 end

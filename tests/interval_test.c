@@ -95,7 +95,8 @@ static void add_int(source *s, int depth)
     static const char *const forms[] = {
         "(& + &)", "(& - &)", "(& + &)", "(& - &)", "(& * &)",    "(3 * &)",     "(-2 * &)",      "(& // 8)",
         "(& // -3)", "(& // &)", "(& % 5)", "(& % 16)", "(& % -4)", "(& % &)",   "abs(&)",        "abs(& - &)",
-        "min(&, &)", "max(&, &)", "where(?, &, &)", "(-&)", "floor(& / 4)", "floor(& * 0.3)", NULL
+        "min(&, &)", "max(&, &)", "where(?, &, &)", "(-&)", "floor(& / 4)", "floor(& * 0.3)",
+        "(& // (i + 3))", "(& % (j + 2))", "abs(doc[b][j])", NULL
     };
     if (depth <= 0 || draw(4) == 0)
         add_leaf(s);
@@ -182,7 +183,7 @@ static double read_element(void *user, int symbol, const int64_t *index)
     const char *name = expr_get_symbol(pool, symbol)->name;
     uint64_t x = (uint64_t)(index[0] * 7 + index[1] * 13 + name[0]) * UINT64_C(0x9e3779b97f4a7c15);
     if (strcmp(name, "kind") == 0) return (double)(x >> 61);
-    return strcmp(name, "len") == 0 && x >> 60 == 0 ? (double)INT32_MIN : (double)(x >> 58) - 8;
+    return x >> 60 == 0 ? (double)INT32_MIN : (double)(x >> 58) - 8;
 }
 
 static void set(const expr_pool *pool, expr_env *env, const char *name, int64_t value)

@@ -30,7 +30,8 @@ static made_file make_file(int version, const char *dict, size_t data)
     return f;
 }
 
-#define DICT(descr, order, shape) "{'descr': '" descr "', 'fortran_order': " order ", 'shape': " shape ", }\n"
+#define DICT(descr, order, shape)                                                                  \
+    "{'descr': '" descr "', 'fortran_order': " order ", 'shape': " shape ", }\n"
 
 START_TEST(headers_that_are_right)
 {
@@ -48,8 +49,18 @@ START_TEST(headers_that_are_right)
         { 1, DICT("|u1", "False", "()"), 1, "u8", 0, { 0 } },
         { 1, DICT("|b1", "False", "(5,)"), 5, "u8", 1, { 5 } },
         { 1, DICT("<i4", "False", "(0, 7)"), 0, "i32", 2, { 0, 7 } },
-        { 1, "{\"shape\":(2L , 1L),\"fortran_order\":False,\"descr\":\"<f4\"}", 8, "f32", 2, { 2, 1 } },
-        { 1, "  { 'shape' : ( 1 , ) , 'descr' : '<f4' , 'fortran_order' : False }  \n", 4, "f32", 1, { 1 } },
+        { 1,
+          "{\"shape\":(2L , 1L),\"fortran_order\":False,\"descr\":\"<f4\"}",
+          8,
+          "f32",
+          2,
+          { 2, 1 } },
+        { 1,
+          "  { 'shape' : ( 1 , ) , 'descr' : '<f4' , 'fortran_order' : False }  \n",
+          4,
+          "f32",
+          1,
+          { 1 } },
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         fg_error error;
@@ -76,7 +87,8 @@ START_TEST(headers_that_are_wrong)
         { DICT(">f4", "False", "(1,)"), 4, "big-endian" },
         { DICT("<i8", "False", "(1,)"), 8, "elements of type <i8" },
         { DICT("<c8", "False", "(1,)"), 8, "elements of type <c8" },
-        { "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4, "not the name of one element type" },
+        { "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4,
+          "not the name of one element type" },
         { DICT("<f4", "false", "(1,)"), 4, "neither True nor False" },
         { DICT("<f4", "False", "[1]"), 4, "not a tuple" },
         { DICT("<f4", "False", "(-1,)"), 4, "something else than lengths" },
@@ -124,7 +136,8 @@ START_TEST(cut_files_are_refused)
 {
     made_file f = make_file(1, DICT("<f4", "True", "(2, 3)"), 24);
     ck_assert_int_eq(read_all(f.bytes, f.size), FG_OK);
-    for (size_t size = 0; size < f.size; size++) ck_assert_int_eq(read_all(f.bytes, size), FG_REQUEST);
+    for (size_t size = 0; size < f.size; size++)
+        ck_assert_int_eq(read_all(f.bytes, size), FG_REQUEST);
     free(f.bytes);
 }
 END_TEST
@@ -168,7 +181,8 @@ START_TEST(written_headers_are_read)
         npy_header h;
         size_t size = npy_write_header(bytes, rank % 2, rank, shape);
         ck_assert_uint_eq(size % 64, 0);
-        size_t data = rank == 0 ? 4 : 0; /* a scalar has an element; [2^40] and [2^40, 1] are not here */
+        size_t data =
+            rank == 0 ? 4 : 0; /* a scalar has an element; [2^40] and [2^40, 1] are not here */
         fg_status s = npy_parse(&h, bytes, size + data, "x", &error);
         ck_assert_int_eq(s, rank == 1 || rank == 2 ? FG_REQUEST : FG_OK);
         if (s != FG_OK) continue;
@@ -186,7 +200,7 @@ static const struct {
     dtype type;
     DLDataType dl;
 } pairs[] = {
-    { DTYPE_f64, { 2, 64, 1 } }, { DTYPE_f32, { 2, 32, 1 } }, { DTYPE_f16, { 2, 16, 1 } },
+    { DTYPE_f64, { 2, 64, 1 } },  { DTYPE_f32, { 2, 32, 1 } }, { DTYPE_f16, { 2, 16, 1 } },
     { DTYPE_bf16, { 4, 16, 1 } }, { DTYPE_i32, { 0, 32, 1 } }, { DTYPE_u8, { 1, 8, 1 } },
 };
 
@@ -201,18 +215,48 @@ static void assert_same_store(int k, double value)
     if (isnan(value) && type->unit_roundoff > 0)
         ck_assert(isnan(type->load(own)));
     else
-        ck_assert_msg(memcmp(own, other, 8) == 0, "%s of %.17g is %.17g and %.17g", type->name, value,
-                      type->load(own), dtype_load(pairs[k].type, other));
+        ck_assert_msg(memcmp(own, other, 8) == 0, "%s of %.17g is %.17g and %.17g", type->name,
+                      value, type->load(own), dtype_load(pairs[k].type, other));
 }
 
 START_TEST(elements_are_rounded_to_nearest_even)
 {
     static const double known[] = {
-        0,        -0.0,      1 + 0x1p-11, 1 + 0x3p-11, 1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-8, 1 + 0x1p-8 + 0x1p-40,
-        65519.99, 65520,     -65520,      0x1p-25,     0x1p-25 + 0x1p-60,     0x1p-24,    0x1p-14 - 0x1p-25,
-        0x1p-134, 0x1p-133,  0x1p-149,    0x1p-151,    3.4e38,                3.5e38,     1e300,
-        1e-300,   5e-324,    HUGE_VAL,    -HUGE_VAL,   NAN,                   0.5,        1.5,
-        2.5,      255.5,     -0.5,        2147483647,  2147483648,            -2147483649.0, -7,
+        0,
+        -0.0,
+        1 + 0x1p-11,
+        1 + 0x3p-11,
+        1 + 0x1p-11 + 0x1p-40,
+        1 + 0x1p-8,
+        1 + 0x1p-8 + 0x1p-40,
+        65519.99,
+        65520,
+        -65520,
+        0x1p-25,
+        0x1p-25 + 0x1p-60,
+        0x1p-24,
+        0x1p-14 - 0x1p-25,
+        0x1p-134,
+        0x1p-133,
+        0x1p-149,
+        0x1p-151,
+        3.4e38,
+        3.5e38,
+        1e300,
+        1e-300,
+        5e-324,
+        HUGE_VAL,
+        -HUGE_VAL,
+        NAN,
+        0.5,
+        1.5,
+        2.5,
+        255.5,
+        -0.5,
+        2147483647,
+        2147483648,
+        -2147483649.0,
+        -7,
     };
     for (int k = 0; k < pair_count; k++)
         for (size_t n = 0; n < sizeof known / sizeof *known; n++) assert_same_store(k, known[n]);

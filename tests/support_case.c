@@ -170,7 +170,7 @@ static int64_t draw_side(drawn_case *c)
 {
     int64_t longest = most(1, most(c->sq, c->sk));
     int64_t sides[] = { -1, 0, rng_between(&c->r, 1, 20), rng_between(&c->r, 0, longest),
-                        rng_between(&c->r, 0, longest), rng_between(&c->r, 20, 90), INT64_C(1) << 40 };
+                        rng_between(&c->r, 0, longest), rng_between(&c->r, 20, 90), 2147483647 };
     return rng_pick(&c->r, sides);
 }
 
@@ -236,7 +236,7 @@ static void add_layout(drawn_case *c)
     set(c, CASE_align16 + (case_feature)align);
 }
 
-void case_draw(drawn_case *c, uint64_t seed, int64_t index, int lanes_of_isa[4])
+void case_draw(drawn_case *c, uint64_t seed, int64_t index, const int lanes_of_isa[4])
 {
     *c = (drawn_case){ .r = rng_new(seed, (uint64_t)index) };
     text_init(&c->line, &memory_default);

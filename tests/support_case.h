@@ -37,7 +37,7 @@ typedef struct drawn_case {
     int64_t b, hq, hkv, sq, sk, d, dv;
 } drawn_case;
 
-void case_draw(drawn_case *c, uint64_t seed, int64_t index, int lanes_of_isa[4]);
+void case_draw(drawn_case *c, uint64_t seed, int64_t index, const int lanes_of_isa[4]);
 void case_free(drawn_case *c);
 bool case_has(const drawn_case *c, case_feature feature);
 

@@ -2,7 +2,7 @@
  * FLASHGEN_TEST_SWEEP_ONLY=INDEX runs one of them again. */
 /* ctest: shards=2 labels=slow */
 #include "tests/support_case.h"
-#include "tests/support_tensor.h"
+#include "tests/support_trial.h"
 #include "tests/support.h"
 
 #include <math.h>
@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { seed = 20240801, isa_count = 4, most_reported = 12 };
-
-static const char *const isa_names[isa_count] = { "portable", "avx2", "avx512", "avx512bf16" };
+enum { seed = 20240801, most_reported = 12 };
 
 /* ---- Contexts, one an instruction set ---- */
 
@@ -20,18 +18,7 @@ static fg_context *contexts[isa_count]; /* NULL: not on this processor */
 
 static void open_contexts(void)
 {
-    for (int k = 0; k < isa_count; k++) {
-        fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
-        fg_error error;
-        o.threads = 2;
-        o.isa = isa_names[k];
-        o.compiler = FLASHGEN_KERNEL_COMPILER;
-        o.compiler_flags = FLASHGEN_KERNEL_FLAGS;
-        ck_assert_msg(fg_context_new(&contexts[k], &o, &error) == FG_OK, "%s", error.text);
-        if (strcmp(contexts[k]->device.isa->name, isa_names[k]) == 0) continue;
-        fg_context_free(contexts[k]);
-        contexts[k] = NULL;
-    }
+    for (int k = 0; k < isa_count; k++) contexts[k] = test_context(k, 2);
 }
 
 static void close_contexts(void)
@@ -56,11 +43,10 @@ static fg_context *context_for(const char *isa)
  * draw is replaced. */
 static fg_problem *draw(drawn_case *c, int64_t index)
 {
-    static int lanes[isa_count] = { 4, 8, 16, 16 };
     for (uint64_t attempt = 0;; attempt++) {
         fg_problem *handle;
         fg_error error;
-        case_draw(c, seed + attempt, index, lanes);
+        case_draw(c, seed + attempt, index, isa_lanes);
         fg_status s = fg_problem_parse(&handle, contexts[0], c->line.data, &error);
         if (s == FG_OK) return handle;
         ck_assert_msg(strstr(error.text, "neither score nor maskfn reads it"), "%lld: %s\n%s", (long long)index,
@@ -131,9 +117,9 @@ static int64_t axis(const char *config, const char *name)
 
 static bool spans_tiles(const drawn_case *c, const fg_context *context, const char *config)
 {
-    const char *isa = context->device.isa->name;
-    int64_t lanes = strcmp(isa, "portable") == 0 ? 4 : strcmp(isa, "avx2") == 0 ? 8 : 16;
-    int64_t rows = lanes * axis(config, "vectors") * axis(config, "blocks"), keys = axis(config, "keys");
+    int isa = 0;
+    while (strcmp(isa_names[isa], context->device.isa->name) != 0) isa++;
+    int64_t rows = isa_lanes[isa] * axis(config, "vectors") * axis(config, "blocks"), keys = axis(config, "keys");
     return c->sq > 2 * rows && c->sk > 2 * keys;
 }
 

@@ -67,7 +67,7 @@ static inline void load_row_${kind}(float *restrict to, const ${kind} *from, int
 %   if kind == "f32" then
     typedef vf elements __attribute__((aligned(${math.min(p.align, 4)})));
 %   else
-    typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)}), may_alias));
+    typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)})));
 %   end
     int c = 0;
     for (; c + LANES <= n; c += LANES)

@@ -60,6 +60,14 @@ static inline vf abs_vf(vf x) { return (vf)((vi)x & 0x7fffffff); }
 % if need.abs_vi then
 static inline vi abs_vi(vi x) { return (x ^ (x >> 31)) - (x >> 31); }
 % end
+% for name, sign in pairs { add = "+", sub = "-", mul = "*" } do
+%   if need[name .. "_i"] then
+static inline int ${name}_i(int a, int b) { return (int)((unsigned)a ${sign} (unsigned)b); } /* wraps */
+%   end
+%   if need[name .. "_vi"] then
+static inline vi ${name}_vi(vi a, vi b) { return (vi)((vu)a ${sign} (vu)b); } /* wraps */
+%   end
+% end
 % if need.abs_i then
 static inline int abs_i(int x) { return x < 0 ? -x : x; }
 % end

@@ -11,9 +11,9 @@ typedef unsigned char u8;
 % element("bf16", "unsigned short", 2)
 
 enum { LANES = ${target.lanes} };
-typedef float vf __attribute__((vector_size(${target.bytes}), may_alias));
-typedef int vi __attribute__((vector_size(${target.bytes}), may_alias));
-typedef unsigned vu __attribute__((vector_size(${target.bytes}), may_alias));
+typedef float vf __attribute__((vector_size(${target.bytes})));
+typedef int vi __attribute__((vector_size(${target.bytes})));
+typedef unsigned vu __attribute__((vector_size(${target.bytes})));
 
 #define INF __builtin_inff()
 #define LOG2E ${f32(1.4426950408889634)}
