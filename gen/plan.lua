@@ -118,10 +118,13 @@ function plan:items(n)
   return known
 end
 
+local most_int = 0x7fffffff
+
 -- Whether adding the items from left to right may leave 32 bits, where C knows no result.
 function plan:wraps(items)
   local sum = { constant = 0 }
   for _, item in ipairs(items) do
+    if math.abs(item.factor) > most_int or item.value and item.value > most_int then return true end
     if item.node then
       local product = { constant = 0, { factor = item.factor, term = item.node } }
       if not self.ranges:fits(product) then return true end

@@ -214,7 +214,9 @@ end
 function printer:wrapping_sum(n, items)
   local vector, type = self.plan:is_vector(n), "int"
   local function argument(x) return self:argument(x, vector) end
-  local function constant(value) return argument(self.ranges.pool:int(value)) end
+  local function constant(size) -- 2^31 is -2^31 here
+    return argument(self.ranges.pool:int(size < 0x80000000 and size or -0x80000000))
+  end
   local text
   for _, item in ipairs(items) do
     local size = math.abs(item.factor)
@@ -222,8 +224,7 @@ function printer:wrapping_sum(n, items)
     if not term then
       term, size = constant(item.value), 1
     elseif size ~= 1 then
-      local factor = size < 0x80000000 and size or -0x80000000
-      term = self:helper("mul", type, vector) .. "(" .. constant(factor) .. ", " .. term .. ")"
+      term = self:helper("mul", type, vector) .. "(" .. constant(size) .. ", " .. term .. ")"
     end
     local name = item.factor < 0 and "sub" or "add"
     if not text then
@@ -254,6 +255,8 @@ function printer:plain_sum(items)
       text, precedence = text .. (minus and " - " or " + ") .. enclose(term, own, add + 1), add
     elseif minus then
       text, precedence = "-" .. enclose(term, own, dialect.primary), dialect.operators.neg.precedence[1]
+    elseif #items > 1 then
+      text, precedence = enclose(term, own, add), add
     else
       text, precedence = term, own
     end

@@ -14,7 +14,8 @@
  * Errno and traps are nobody's. Kernels need no start files; a memcpy that the compiler makes up is the
  * host's. */
 #define FLAGS_kernel                                                                               \
-    "-O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv -fno-strict-aliasing"
+    "-O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv "  \
+    "-fno-strict-aliasing"
 #define FLAGS_bare "-nostdlib"
 
 static bool executable(const char *path)

@@ -20,7 +20,8 @@ static uint32_t draw(uint32_t below)
 
 /* As the language sees it, typed. An op is the character it starts with, or a letter of its own. */
 typedef struct tree {
-    char op; /* c constant, v variable, t doc reads, a f e T q L calls, + - * / I(//) % m M, < l = ~ n A O, ? where */
+    char
+        op; /* c constant, v variable, t doc reads, a f e T q L calls, + - * / I(//) % m M, < l = ~ n A O, ? where */
     expr_type type;
     double constant;
     int variable;
@@ -45,7 +46,9 @@ static tree *draw_leaf(expr_type type)
     static const double floats[] = { 0, 0.5, 1, 2, 0.1, 3, 1e-3, 1e10 };
     bool constant = type == EXPR_BOOL || draw(3) == 0;
     tree *t = new_tree(constant ? 'c' : 'v', type);
-    t->constant = type == EXPR_BOOL ? draw(2) : type == EXPR_INT ? constants[draw(8)] : floats[draw(8)];
+    t->constant = type == EXPR_BOOL  ? draw(2)
+                  : type == EXPR_INT ? constants[draw(8)]
+                                     : floats[draw(8)];
     t->variable = type == EXPR_FLOAT ? SYM_s : ints[draw(7)];
     return t;
 }
@@ -67,8 +70,13 @@ static tree *draw_bool(int depth)
 {
     static const char ops[] = "<l=~<l=~nAOAO?";
     tree *t = new_tree(ops[draw(14)], EXPR_BOOL);
-    if (strchr("<l=~", t->op)) return draw_operands(t, 2, (expr_type[]){ draw_number(), draw_number() }, depth);
-    return draw_operands(t, t->op == 'n' ? 1 : t->op == '?' ? 3 : 2, (expr_type[]){ 0, 0, 0 }, depth);
+    if (strchr("<l=~", t->op))
+        return draw_operands(t, 2, (expr_type[]){ draw_number(), draw_number() }, depth);
+    return draw_operands(t,
+                         t->op == 'n'   ? 1
+                         : t->op == '?' ? 3
+                                        : 2,
+                         (expr_type[]){ 0, 0, 0 }, depth);
 }
 
 static tree *draw_int(int depth)
@@ -98,7 +106,9 @@ static tree *draw_float(int depth)
 static tree *draw_tree(expr_type type, int depth)
 {
     if (depth <= 0 || draw(8) == 0) return draw_leaf(type);
-    return type == EXPR_BOOL ? draw_bool(depth) : type == EXPR_INT ? draw_int(depth) : draw_float(depth);
+    return type == EXPR_BOOL  ? draw_bool(depth)
+           : type == EXPR_INT ? draw_int(depth)
+                              : draw_float(depth);
 }
 
 /* ---- As text ---- */
@@ -107,7 +117,8 @@ static const char *const names[] = { "s", "b", "h", "i", "j", "sq", "sk", "n" };
 
 static void write_tree(const tree *t, text *out);
 
-static void write_list(const tree *t, const char *before, const char *between, const char *after, text *out)
+static void write_list(const tree *t, const char *before, const char *between, const char *after,
+                       text *out)
 {
     text_addf(out, "%s", before);
     for (int k = 0; k < 3 && t->kid[k]; k++) {
@@ -135,21 +146,23 @@ static void write_tree(const tree *t, text *out)
         char op;
         const char *before, *between, *after;
     } forms[] = {
-        { 'a', "abs(", "", ")" },     { 'f', "floor(", "", ")" },   { 'e', "exp(", "", ")" },
-        { 'T', "tanh(", "", ")" },    { 'q', "sqrt(", "", ")" },    { 'L', "log(", "", ")" },
-        { '+', "(", " + ", ")" },     { '-', "(", " - ", ")" },     { '*', "(", "*", ")" },
-        { '/', "(", "/", ")" },       { 'I', "(", "//", ")" },      { '%', "(", "%", ")" },
-        { 'm', "min(", ", ", ")" },   { 'M', "max(", ", ", ")" },   { '<', "(", " < ", ")" },
-        { 'l', "(", " <= ", ")" },    { '=', "(", " == ", ")" },    { '~', "(", " ~= ", ")" },
-        { 'n', "not (", "", ")" },    { 'A', "(", " and ", ")" },   { 'O', "(", " or ", ")" },
-        { '?', "where(", ", ", ")" }, { 'N', "(-", "", ")" },       { 't', NULL, "][", "]" },
+        { 'a', "abs(", "", ")" },     { 'f', "floor(", "", ")" }, { 'e', "exp(", "", ")" },
+        { 'T', "tanh(", "", ")" },    { 'q', "sqrt(", "", ")" },  { 'L', "log(", "", ")" },
+        { '+', "(", " + ", ")" },     { '-', "(", " - ", ")" },   { '*', "(", "*", ")" },
+        { '/', "(", "/", ")" },       { 'I', "(", "//", ")" },    { '%', "(", "%", ")" },
+        { 'm', "min(", ", ", ")" },   { 'M', "max(", ", ", ")" }, { '<', "(", " < ", ")" },
+        { 'l', "(", " <= ", ")" },    { '=', "(", " == ", ")" },  { '~', "(", " ~= ", ")" },
+        { 'n', "not (", "", ")" },    { 'A', "(", " and ", ")" }, { 'O', "(", " or ", ")" },
+        { '?', "where(", ", ", ")" }, { 'N', "(-", "", ")" },     { 't', NULL, "][", "]" },
     };
     if (t->op == 'c' || t->op == 'v') {
         write_leaf(t, out);
         return;
     }
     for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
-        const char *before = forms[k].before ? forms[k].before : t->type == EXPR_INT ? "doc[" : "t[";
+        const char *before = forms[k].before       ? forms[k].before
+                             : t->type == EXPR_INT ? "doc["
+                                                   : "t[";
         if (forms[k].op == t->op) write_list(t, before, forms[k].between, forms[k].after, out);
     }
 }
@@ -159,7 +172,8 @@ static void write_tree(const tree *t, text *out)
 static double read_tensor(void *user, int symbol, const int64_t *index)
 {
     (void)user;
-    ck_assert(index[0] >= 0 && index[0] < (symbol == SYM_t ? 8 : 3) && index[1] >= 0 && index[1] < 7);
+    ck_assert(index[0] >= 0 && index[0] < (symbol == SYM_t ? 8 : 3) && index[1] >= 0 &&
+              index[1] < 7);
     return symbol == SYM_t ? 0.75 * (double)index[0] - 2 : (double)(100 * index[0] - index[1]);
 }
 
@@ -176,49 +190,81 @@ static double wrap(double x) /* of a whole number below 2^63 */
 static double value_int(const tree *t, double a, double b)
 {
     switch (t->op) {
-    case '+': return wrap(a + b);
-    case '-': return wrap(a - b);
-    case '*': return (double)(int32_t)((uint32_t)(int32_t)a * (uint32_t)(int32_t)b);
-    case 'I': return b == 0 ? 0 : wrap(floor(a / b)); /* exact: both below 2^53 / 2^21 */
-    case '%': return b == 0 ? 0 : a - b * floor(a / b);
-    case 'a': return wrap(fabs(a));
-    case 'N': return wrap(-a);
-    case 'm': return fmin(a, b);
-    case 'M': return fmax(a, b);
-    case 'f': return isnan(a) ? 0 : fmax(INT32_MIN, fmin(INT32_MAX, floor(a)));
-    default: return read_tensor(NULL, SYM_doc, (int64_t[2]){ (int64_t)clamp(a, 2), (int64_t)clamp(b, 6) });
+    case '+':
+        return wrap(a + b);
+    case '-':
+        return wrap(a - b);
+    case '*':
+        return (double)(int32_t)((uint32_t)(int32_t)a * (uint32_t)(int32_t)b);
+    case 'I':
+        return b == 0 ? 0 : wrap(floor(a / b)); /* exact: both below 2^53 / 2^21 */
+    case '%':
+        return b == 0 ? 0 : a - b * floor(a / b);
+    case 'a':
+        return wrap(fabs(a));
+    case 'N':
+        return wrap(-a);
+    case 'm':
+        return fmin(a, b);
+    case 'M':
+        return fmax(a, b);
+    case 'f':
+        return isnan(a) ? 0 : fmax(INT32_MIN, fmin(INT32_MAX, floor(a)));
+    default:
+        return read_tensor(NULL, SYM_doc,
+                           (int64_t[2]){ (int64_t)clamp(a, 2), (int64_t)clamp(b, 6) });
     }
 }
 
 static double value_float(const tree *t, double a, double b)
 {
     switch (t->op) {
-    case '+': return a + b;
-    case '-': return a - b;
-    case '*': return a * b;
-    case '/': return a / b;
-    case 'N': return -a;
-    case 'a': return fabs(a);
-    case 'e': return exp(a);
-    case 'T': return tanh(a);
-    case 'q': return sqrt(a);
-    case 'L': return log(a);
-    case 'm': return b < a ? b : a;
-    case 'M': return a < b ? b : a;
-    default: return read_tensor(NULL, SYM_t, (int64_t[2]){ (int64_t)clamp(a, 7) });
+    case '+':
+        return a + b;
+    case '-':
+        return a - b;
+    case '*':
+        return a * b;
+    case '/':
+        return a / b;
+    case 'N':
+        return -a;
+    case 'a':
+        return fabs(a);
+    case 'e':
+        return exp(a);
+    case 'T':
+        return tanh(a);
+    case 'q':
+        return sqrt(a);
+    case 'L':
+        return log(a);
+    case 'm':
+        return b < a ? b : a;
+    case 'M':
+        return a < b ? b : a;
+    default:
+        return read_tensor(NULL, SYM_t, (int64_t[2]){ (int64_t)clamp(a, 7) });
     }
 }
 
 static double value_bool(const tree *t, double a, double b)
 {
     switch (t->op) {
-    case '<': return a < b;
-    case 'l': return a <= b;
-    case '=': return a == b;
-    case '~': return a != b;
-    case 'n': return a == 0;
-    case 'A': return a != 0 && b != 0;
-    default: return a != 0 || b != 0;
+    case '<':
+        return a < b;
+    case 'l':
+        return a <= b;
+    case '=':
+        return a == b;
+    case '~':
+        return a != b;
+    case 'n':
+        return a == 0;
+    case 'A':
+        return a != 0 && b != 0;
+    default:
+        return a != 0 || b != 0;
     }
 }
 
@@ -285,7 +331,8 @@ START_TEST(simplifying_keeps_values)
             expr_env env;
             draw_point(&env);
             double want = value(root, &env), got = evaluate(pool, e, &env).value;
-            ck_assert_msg(same(want, got), "%s: %.17g, not %.17g, at s = %g", source.data, got, want, env.variable[0]);
+            ck_assert_msg(same(want, got), "%s: %.17g, not %.17g, at s = %g", source.data, got,
+                          want, env.variable[0]);
         }
         text_free(&source);
         expr_pool_free(pool);
@@ -336,7 +383,8 @@ START_TEST(nodes_are_normal_forms)
         for (expr e = 1; e <= (expr)expr_node_count(pool); e++) {
             const expr_node *n = expr_get(pool, e);
             if (n->arity == 0 || n->op == EXPR_read) continue;
-            ck_assert_msg(expr_make(pool, (expr_op)n->op, n->operand) == e, "%s in %s", expr_op_names[n->op], source.data);
+            ck_assert_msg(expr_make(pool, (expr_op)n->op, n->operand) == e, "%s in %s",
+                          expr_op_names[n->op], source.data);
             for (int side = 0; side < n->arity; side++) ck_assert_uint_lt(n->operand[side], e);
         }
         text_free(&source);
@@ -396,10 +444,12 @@ START_TEST(slopes_agree_with_differences)
         double after = slope_at(pool, e, env, s + 3e-6);
         env.variable[SYM_s] = s;
         expr_result r = evaluate(pool, e, &env);
-        bool tame = fabs(before - after) < 1e-3 * fabs(before) && fabs(before) > 1e-2 && r.magnitude < 1e4 && before < 1e4;
+        bool tame = fabs(before - after) < 1e-3 * fabs(before) && fabs(before) > 1e-2 &&
+                    r.magnitude < 1e4 && before < 1e4;
         if (tame) {
             compared++;
-            ck_assert_msg(fabs(r.slope - before) < 2e-3 * fabs(before), "%s: %g, not %g", source.data, r.slope, before);
+            ck_assert_msg(fabs(r.slope - before) < 2e-3 * fabs(before), "%s: %g, not %g",
+                          source.data, r.slope, before);
         }
         text_free(&source);
         expr_pool_free(pool);
@@ -411,8 +461,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        simplifying_keeps_values, canonical_text_is_stable, nodes_are_normal_forms, constants_fold_as_floats,
-        slopes_agree_with_differences, NULL,
+        simplifying_keeps_values, canonical_text_is_stable,      nodes_are_normal_forms,
+        constants_fold_as_floats, slopes_agree_with_differences, NULL,
     };
     return support_run("expr_drawn", tests);
 }

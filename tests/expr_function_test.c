@@ -21,9 +21,9 @@ typedef struct term {
 typedef struct statement {
     char kind; /* l local, i if, r return */
     int slot;
-    term a, b;                       /* lk = a; if a < b; return a */
+    term a, b;                         /* lk = a; if a < b; return a */
     struct statement *yes, *no, *next; /* no: NULL or an else */
-    bool chained;                    /* else if, written elseif */
+    bool chained;                      /* else if, written elseif */
 } statement;
 
 static statement pool_of_statements[2000];
@@ -141,7 +141,8 @@ START_TEST(branches_choose_as_running_does)
             env.variable[SYM_j] = known[1];
             ck_assert(run(body, known, &want));
             double got = evaluate(pool, e, &env).value;
-            ck_assert_msg(got == want, "%s: %g, not %d, at i = %d, j = %d", source.data, got, want, known[0], known[1]);
+            ck_assert_msg(got == want, "%s: %g, not %d, at i = %d, j = %d", source.data, got, want,
+                          known[0], known[1]);
         }
         text_free(&source);
         expr_pool_free(pool);

@@ -48,8 +48,11 @@ START_TEST(depth_is_bounded)
     static const struct {
         const char *before, *part, *middle, *closing, *after;
     } nests[] = {
-        { "", "(", "s", ")", "" },     { "", "exp(", "s", ")", "" },   { "", "s-(", "s", ")", "" },
-        { "", "- ", "s", "", "" },     { "where(", "not (", "i<j", ")", ",1,0)" },
+        { "", "(", "s", ")", "" },
+        { "", "exp(", "s", ")", "" },
+        { "", "s-(", "s", ")", "" },
+        { "", "- ", "s", "", "" },
+        { "where(", "not (", "i<j", ")", ",1,0)" },
         { "t[", "doc[0][", "i", "]", "]" },
         { "function(s,b,h,i,j) ", "if i<j then ", "return s", " else return s*2 end", " end" },
         { "function(s,b,h,i,j) ", "if i==1 then return s else", "", "", "" },
@@ -63,10 +66,12 @@ START_TEST(depth_is_bounded)
             size_t length = t.length;
             fg_error error = { .text = "" };
             fg_status status = try_parse(t, &error);
-            if (count < 100 && *nests[k].middle) ck_assert_msg(status == FG_OK, "nest %zu: %s", k, error.text);
+            if (count < 100 && *nests[k].middle)
+                ck_assert_msg(status == FG_OK, "nest %zu: %s", k, error.text);
             if (count < 500 || length > expr_max_text) continue;
             ck_assert_int_eq(status, FG_REQUEST);
-            ck_assert_msg(strstr(error.text, "nested too deeply: at most 200 levels"), "nest %zu: %s", k, error.text);
+            ck_assert_msg(strstr(error.text, "nested too deeply: at most 200 levels"),
+                          "nest %zu: %s", k, error.text);
             ck_assert_int_gt(error.position, 100);
         }
     }
@@ -105,8 +110,6 @@ static text count_up(const char *before, const char *form, int count, const char
     return t;
 }
 
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-
 START_TEST(nodes_are_bounded)
 {
     fg_error error;
@@ -130,10 +133,12 @@ END_TEST
 START_TEST(canonical_length_is_bounded)
 {
     fg_error error;
-    const char *before = "function(s) local a=s ", *part = "local a=a*a+a ", *after = "return a end";
+    const char *before = "function(s) local a=s ", *part = "local a=a*a+a ",
+               *after = "return a end";
     ck_assert_int_eq(try_parse(repeat(before, part, 1500, after), &error), FG_OK);
     ck_assert_int_eq(try_parse(repeat(before, part, 2030, after), &error), FG_REQUEST);
-    ck_assert_ptr_nonnull(strstr(error.text, "the expression is too large: simplified, its text has"));
+    ck_assert_ptr_nonnull(
+        strstr(error.text, "the expression is too large: simplified, its text has"));
 }
 END_TEST
 
@@ -143,7 +148,8 @@ START_TEST(long_texts_cost_no_more_than_they_should)
     char sum[4096] = "function(s,b,h,i,j) local a = 0";
     /* Sums of many terms, which differ deep inside only. */
     for (int k = 0; k < 60; k++)
-        snprintf(sum + strlen(sum), sizeof sum - strlen(sum), "+floor(exp(exp(exp(exp(s*%d.5)))))", k);
+        snprintf(sum + strlen(sum), sizeof sum - strlen(sum), "+floor(exp(exp(exp(exp(s*%d.5)))))",
+                 k);
     strcat(sum, " return a");
     ck_assert_int_eq(try_parse(fill(sum, "-a+a", "+s end"), &error), FG_OK);
     ck_assert_int_eq(try_parse(fill("s", "+s", ""), &error), FG_REQUEST);
@@ -166,10 +172,13 @@ START_TEST(deep_graphs_come_back)
     ck_assert_int_eq(try_parse(t, &error), FG_OK);
     t = repeat("function(s,b,h,i,j) local x = s ", "local x = x * x - 0.5 ", 600, "return x end");
     ck_assert_int_eq(try_parse(t, &error), FG_OK);
-    t = repeat("function(s,b,h,i,j) local x = i ", "local x = x * x // 3 - (x + j) ", 60, "return x end");
+    t = repeat("function(s,b,h,i,j) local x = i ", "local x = x * x // 3 - (x + j) ", 60,
+               "return x end");
     ck_assert_int_eq(try_parse(t, &error), FG_OK);
-    ck_assert_int_eq(try_parse(count_up("s + 1.0 * (0", "+t[h]+floor(s*%d.5)", 0, ")"), &error), FG_OK);
-    ck_assert_int_eq(try_parse(count_up("s + 1.0 * (0", "+floor(s*%d.5)", 150, ")"), &error), FG_OK);
+    ck_assert_int_eq(try_parse(count_up("s + 1.0 * (0", "+t[h]+floor(s*%d.5)", 0, ")"), &error),
+                     FG_OK);
+    ck_assert_int_eq(try_parse(count_up("s + 1.0 * (0", "+floor(s*%d.5)", 150, ")"), &error),
+                     FG_OK);
     t = count_up("function(s) local x = 0", "+floor(s*%d.5)", 63, " local y = 0");
     for (int k = 100; k < 163; k++) text_addf(&t, "+floor(s*%d.5)", k);
     text_addf(&t, " return 2 * (x - y) - 3 * (y - x) + (x + y) end");
@@ -203,10 +212,14 @@ static void *rationed_allocate(void *user, void *block, size_t old_size, size_t 
 
 static const char long_source[] =
     "function(s, b, h, i, j) local r = i - j; local q = tanh(s / 20) * 20; "
-    "local l1 = 1 local l2 = 2 local l3 = 3 local l4 = 4 local l5 = 5 local l6 = 6 local l7 = 7 local l8 = 8 "
-    "local l9 = 9 local m1 = 1 local m2 = 2 local m3 = 3 local m4 = 4 local m5 = 5 local m6 = 6 local m7 = 7 "
-    "if r > 128 then return q - t[h] * r elseif doc[b][i] == doc[b][j] then return s * q + exp(r) end; "
-    "return min(s, r * r, q, abs(j - i + 5 * l1)) - floor(q) * (r // 3) % 7 + where(i < j and j < n, 1.5, 2.5) end";
+    "local l1 = 1 local l2 = 2 local l3 = 3 local l4 = 4 local l5 = 5 local l6 = 6 local l7 = 7 "
+    "local l8 = 8 "
+    "local l9 = 9 local m1 = 1 local m2 = 2 local m3 = 3 local m4 = 4 local m5 = 5 local m6 = 6 "
+    "local m7 = 7 "
+    "if r > 128 then return q - t[h] * r elseif doc[b][i] == doc[b][j] then return s * q + exp(r) "
+    "end; "
+    "return min(s, r * r, q, abs(j - i + 5 * l1)) - floor(q) * (r // 3) % 7 + where(i < j and j < "
+    "n, 1.5, 2.5) end";
 
 /* All of it; the first failure ends it. */
 static fg_status use_everything(const memory *m)
@@ -261,7 +274,8 @@ START_TEST(a_pool_recovers)
     r.forever = true;
     expr e;
     fg_error error;
-    ck_assert_int_eq(expr_parse(&e, pool, EXPR_SCORE, long_source, sizeof long_source - 1, &error), FG_MEMORY);
+    ck_assert_int_eq(expr_parse(&e, pool, EXPR_SCORE, long_source, sizeof long_source - 1, &error),
+                     FG_MEMORY);
     r.forever = false;
     e = parse(pool, EXPR_SCORE, long_source);
     text t = format(pool, EXPR_SCORE, e);
@@ -275,8 +289,14 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        depth_is_bounded, length_is_bounded, nodes_are_bounded, canonical_length_is_bounded,
-        long_texts_cost_no_more_than_they_should, deep_graphs_come_back, every_allocation_may_fail, a_pool_recovers,
+        depth_is_bounded,
+        length_is_bounded,
+        nodes_are_bounded,
+        canonical_length_is_bounded,
+        long_texts_cost_no_more_than_they_should,
+        deep_graphs_come_back,
+        every_allocation_may_fail,
+        a_pool_recovers,
         NULL,
     };
     return support_run("expr_limits", tests);

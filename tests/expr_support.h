@@ -40,7 +40,8 @@ __attribute__((unused)) static expr parse(expr_pool *pool, expr_kind kind, const
 {
     fg_error error = { .text = "" };
     expr e = 0;
-    ck_assert_msg(expr_parse(&e, pool, kind, source, strlen(source), &error) == FG_OK, "%s: %s", source, error.text);
+    ck_assert_msg(expr_parse(&e, pool, kind, source, strlen(source), &error) == FG_OK, "%s: %s",
+                  source, error.text);
     ck_assert_uint_ne(e, 0);
     return e;
 }
@@ -56,7 +57,8 @@ __attribute__((unused)) static text format(const expr_pool *pool, expr_kind kind
 }
 
 /* Evaluates once. */
-__attribute__((unused)) static expr_result evaluate(const expr_pool *pool, expr e, const expr_env *env)
+__attribute__((unused)) static expr_result evaluate(const expr_pool *pool, expr e,
+                                                    const expr_env *env)
 {
     expr_program program;
     expr_result result;

@@ -15,17 +15,21 @@ static const row scores[] = {
     { "s - t[h] * abs(i + sk - sq - j)", "s - t[h] * abs(i - j + 184)" },
     { "s + -t[h] * abs(j - i - sk + sq)", "s - t[h] * abs(i - j + 184)" },
     { "20 * tanh(s / 20)", "20.0 * tanh(s / 20.0)" },
-    { "function(s, b, h, i, j) local r = i - j; if r > 128 then return s - t[h] * r end; return s end",
+    { "function(s, b, h, i, j) local r = i - j; if r > 128 then return s - t[h] * r end; return s "
+      "end",
       "function(s, b, h, i, j) local x1 = i - j; return where(x1 > 128, s - t[h] * x1, s) end" },
     { "function(x, y, z, q, k) return x * q end", "s * i" },
     { "function() return n end", "n" },
-    { "function(s, b, h, i, j) if i > 0 then return s elseif j > 0 then return 2 else return 3 end end",
+    { "function(s, b, h, i, j) if i > 0 then return s elseif j > 0 then return 2 else return 3 end "
+      "end",
       "where(i > 0, s, where(j > 0, 2.0, 3.0))" },
     { "function(s, b, h, i, j) if i > 0 then return 1 end if j > 0 then return 2 end return 3 end",
       "where(i > 0, 1.0, where(j > 0, 2.0, 3.0))" },
-    { "function(s, b, h, i, j) if i > 0 then local s = 2 if j > 0 then return s end end return s end",
+    { "function(s, b, h, i, j) if i > 0 then local s = 2 if j > 0 then return s end end return s "
+      "end",
       "where(i > 0 and j > 0, 2.0, s)" },
-    { "function(s, b, h, i, j) if i > 0 then local q = s else return s end; return 2 end", "where(i <= 0, s, 2.0)" },
+    { "function(s, b, h, i, j) if i > 0 then local q = s else return s end; return 2 end",
+      "where(i <= 0, s, 2.0)" },
     /* ints */
     { "(i - j) + j", "i" },
     { "i - i", "0.0" },
@@ -66,7 +70,8 @@ static const row scores[] = {
     { "where(true, s, 1)", "s" },
     { "where(not (s < 1), 1, s)", "where(s < 1.0, s, 1.0)" },
     { "where(i < j, s, s)", "s" },
-    { "exp(s * i) * exp(s * i)", "function(s, b, h, i, j) local x1 = exp(s * i); return x1 * x1 end" },
+    { "exp(s * i) * exp(s * i)",
+      "function(s, b, h, i, j) local x1 = exp(s * i); return x1 * x1 end" },
     { "t[doc[b][i // 2] % 8]", "t[doc[b][i // 2] % 8]" },
     { "-- a comment\n s --[[ another ]] + --[==[ ]] ]==] 1", "s + 1.0" },
 };
@@ -86,10 +91,12 @@ static const row masks[] = {
     { "where(i < j, true, b == h)", "i < j or b == h" },
     { "where(i < j, b == h, true)", "j <= i or b == h" },
     { "where(i < j, b == h, n == 1)", "where(i < j, b == h, n == 1)" },
-    { "(i < j or b < h) and (n < 1 or (i == j and b == 1))", "(i < j or b < h) and (n < 1 or i == j and b == 1)" },
+    { "(i < j or b < h) and (n < 1 or (i == j and b == 1))",
+      "(i < j or b < h) and (n < 1 or i == j and b == 1)" },
     { "i < j and (b < h and n < 2)", "i < j and (b < h and n < 2)" },
     { "doc[b][j] == doc[b][i]", "doc[b][i] == doc[b][j]" },
-    { "function(b, h, i, j) if i < j then return false end return i - j < 128 end", "j <= i and i - j < 128" },
+    { "function(b, h, i, j) if i < j then return false end return i - j < 128 end",
+      "j <= i and i - j < 128" },
     { "function(b, h, q, k) return k <= q end", "j <= i" },
 };
 
@@ -175,7 +182,8 @@ static const struct wrong {
     { "i < j or s", 9, "`or` joins truth values, and its right side is a number" },
     { "not s", 0, "`not` takes a truth value" },
     { "-(i < j)", 0, "`-` takes a number" },
-    { "i < j < n", 0, "`<` takes numbers, and its left side is a truth value: join comparisons by and" },
+    { "i < j < n", 0,
+      "`<` takes numbers, and its left side is a truth value: join comparisons by and" },
     { "s + (i < j)", 4, "`+` takes numbers" },
     { "s // 2", 0, "`//` takes whole numbers, and its left side is a float" },
     { "i % 2.0", 4, "`%` takes whole numbers, and its right side is a float" },
@@ -216,7 +224,8 @@ static const struct wrong {
     { "function(s,) return s end", 11, "the name of a parameter" },
     { "function(s) return s", 20, "the `end` of the function" },
     { "function(s) return s end s", 25, "the end of the text" },
-    { "function(s) return i end", 19, "`i` is not known here: a score may name its parameters and locals, sq" },
+    { "function(s) return i end", 19,
+      "`i` is not known here: a score may name its parameters and locals, sq" },
     { "function(s) end", 12, "a path of the function ends here without a return" },
     { "function(s, b) if b > 1 then return s end end", 42, "without a return" },
     { "function(s) return s local x = 1 end", 21, "never reached" },
@@ -245,10 +254,11 @@ START_TEST(errors_name_the_culprit)
         const struct wrong *w = &wrongs[k];
         fg_error error = { .position = -7 };
         expr e = 1;
-        ck_assert_int_eq(expr_parse(&e, pool, EXPR_SCORE, w->source, strlen(w->source), &error), FG_REQUEST);
+        ck_assert_int_eq(expr_parse(&e, pool, EXPR_SCORE, w->source, strlen(w->source), &error),
+                         FG_REQUEST);
         ck_assert_uint_eq(e, 0);
-        ck_assert_msg(error.position == w->position && strstr(error.text, w->says), "%s: at %d: %s", w->source,
-                      (int)error.position, error.text);
+        ck_assert_msg(error.position == w->position && strstr(error.text, w->says), "%s: at %d: %s",
+                      w->source, (int)error.position, error.text);
     }
     expr_pool_free(pool);
 }
@@ -261,10 +271,13 @@ START_TEST(masks_know_no_score)
     expr e;
     ck_assert_int_eq(expr_parse(&e, pool, EXPR_MASK, "i < s", 5, &error), FG_REQUEST);
     ck_assert_int_eq(error.position, 4);
-    ck_assert_ptr_nonnull(strstr(error.text, "`s` is not known here: a mask may name b, h, i, j, sq"));
+    ck_assert_ptr_nonnull(
+        strstr(error.text, "`s` is not known here: a mask may name b, h, i, j, sq"));
     ck_assert_int_eq(expr_parse(&e, pool, EXPR_MASK, "i - j", 5, &error), FG_REQUEST);
     ck_assert_str_eq(error.text, "a mask is a truth value, and this is a number");
-    ck_assert_int_eq(expr_parse(&e, pool, EXPR_MASK, "function(s,b,h,i,j) return true end", 35, &error), FG_REQUEST);
+    ck_assert_int_eq(
+        expr_parse(&e, pool, EXPR_MASK, "function(s,b,h,i,j) return true end", 35, &error),
+        FG_REQUEST);
     ck_assert_int_eq(error.position, 17);
     expr_pool_free(pool);
 }
@@ -328,10 +341,13 @@ START_TEST(values_slopes_and_magnitudes)
     for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
         const struct value *v = &values[k];
         expr_result r = evaluate(pool, parse(pool, EXPR_SCORE, v->source), &env);
-        const double got[] = { r.value, r.slope, r.magnitude }, want[] = { v->value, v->slope, v->magnitude };
+        const double got[] = { r.value, r.slope, r.magnitude },
+                     want[] = { v->value, v->slope, v->magnitude };
         for (int part = 0; part < 3; part++)
-            ck_assert_msg(got[part] == want[part] || fabs(got[part] - want[part]) < 1e-14 * fabs(want[part]) + 1e-15,
-                          "%s: part %d is %.17g, not %.17g", v->source, part, got[part], want[part]);
+            ck_assert_msg(got[part] == want[part] ||
+                              fabs(got[part] - want[part]) < 1e-14 * fabs(want[part]) + 1e-15,
+                          "%s: part %d is %.17g, not %.17g", v->source, part, got[part],
+                          want[part]);
     }
     expr_pool_free(pool);
 }
@@ -353,8 +369,19 @@ END_TEST
 START_TEST(symbols_are_checked)
 {
     expr_pool *pool = new_pool(true);
-    static const char *const refused[] = { "s",  "sq",  "t",    "abs",  "while", "end", "nil", "", "3x",
-                                           "a-b", "\xc3\xa4", "a b", "x23456789012345678901234567890123" };
+    static const char *const refused[] = { "s",
+                                           "sq",
+                                           "t",
+                                           "abs",
+                                           "while",
+                                           "end",
+                                           "nil",
+                                           "",
+                                           "3x",
+                                           "a-b",
+                                           "\xc3\xa4",
+                                           "a b",
+                                           "x23456789012345678901234567890123" };
     for (size_t k = 0; k < sizeof refused / sizeof *refused; k++)
         ck_assert_int_eq(expr_declare(pool, refused[k], EXPR_INT), -1);
     ck_assert_int_eq(expr_define(pool, "fresh", 0), -1);
@@ -372,7 +399,8 @@ END_TEST
 START_TEST(makers_refuse_wrong_types)
 {
     expr_pool *pool = new_pool(true);
-    expr s = expr_variable(pool, SYM_s), i = expr_variable(pool, SYM_i), yes = expr_bool(pool, true);
+    expr s = expr_variable(pool, SYM_s), i = expr_variable(pool, SYM_i),
+         yes = expr_bool(pool, true);
     ck_assert_uint_eq(expr_make(pool, EXPR_and, (expr[]){ yes, s }), 0);
     ck_assert_uint_eq(expr_make(pool, EXPR_idiv, (expr[]){ i, s }), 0);
     ck_assert_uint_eq(expr_make(pool, EXPR_add, (expr[]){ i, yes }), 0);
@@ -394,11 +422,14 @@ START_TEST(substitution_simplifies)
 {
     expr_pool *pool = new_pool(true);
     expr e = parse(pool, EXPR_SCORE, "s * t[i - j] + i");
-    expr swapped = expr_substitute(pool, e, SYM_i, parse(pool, EXPR_MASK, "i == j") ? expr_variable(pool, SYM_j) : 0);
+    expr swapped = expr_substitute(
+        pool, e, SYM_i, parse(pool, EXPR_MASK, "i == j") ? expr_variable(pool, SYM_j) : 0);
     ck_assert_uint_eq(swapped, parse(pool, EXPR_SCORE, "s * t[0] + j"));
-    ck_assert_uint_eq(expr_substitute(pool, e, SYM_s, expr_int(pool, 1)), parse(pool, EXPR_SCORE, "t[i - j] + i"));
+    ck_assert_uint_eq(expr_substitute(pool, e, SYM_s, expr_int(pool, 1)),
+                      parse(pool, EXPR_SCORE, "t[i - j] + i"));
     ck_assert_uint_eq(expr_substitute(pool, e, SYM_n, expr_int(pool, 1)), e);
-    ck_assert_uint_eq(expr_substitute(pool, e, SYM_i, expr_variable(pool, SYM_s)), 0); /* a float for an int */
+    ck_assert_uint_eq(expr_substitute(pool, e, SYM_i, expr_variable(pool, SYM_s)),
+                      0); /* a float for an int */
     expr_pool_free(pool);
 }
 END_TEST
@@ -415,9 +446,18 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        texts_are_canonical, numbers_know_no_locale, doubles_keep_their_digits, errors_name_the_culprit,
-        masks_know_no_score, every_byte_is_safe, values_slopes_and_magnitudes, an_empty_tensor_reads_as_zero,
-        symbols_are_checked, makers_refuse_wrong_types, substitution_simplifies, nodes_know_what_they_depend_on,
+        texts_are_canonical,
+        numbers_know_no_locale,
+        doubles_keep_their_digits,
+        errors_name_the_culprit,
+        masks_know_no_score,
+        every_byte_is_safe,
+        values_slopes_and_magnitudes,
+        an_empty_tensor_reads_as_zero,
+        symbols_are_checked,
+        makers_refuse_wrong_types,
+        substitution_simplifies,
+        nodes_know_what_they_depend_on,
         NULL,
     };
     return support_run("expr", tests);

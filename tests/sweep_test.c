@@ -220,6 +220,7 @@ START_TEST(drawn_problems_are_right)
            "%lld wrong, worst error/bound of the others %.3f (problem %lld)\n",
            shard + 1, shards, (long long)t.ran, (long long)t.distinct, 100.0 * (double)t.wide / (double)t.ran,
            (long long)t.wrong, t.worst, (long long)t.worst_index);
+    fflush(stdout); /* a failure ends this process without */
     ck_assert_msg(t.wrong == 0, "%lld of %lld problems failed", (long long)t.wrong, (long long)t.ran);
     if (t.ran >= 1000) ck_assert_int_ge(t.wide * 10, t.ran * 3);
     free(t.configs);

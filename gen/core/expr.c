@@ -71,8 +71,7 @@ static uint64_t hash_node(const expr_pool *pool, const expr_node *n)
 {
     uint64_t hash = mix(n->op, n->type);
     hash = mix(mix(hash, n->symbol), value_bits(n));
-    for (int k = 0; k < n->arity; k++)
-        hash = mix(hash, expr_get_entry(pool, n->operand[k])->hash);
+    for (int k = 0; k < n->arity; k++) hash = mix(hash, expr_get_entry(pool, n->operand[k])->hash);
     return hash;
 }
 
@@ -230,7 +229,8 @@ static bool is_identifier(const char *name)
 {
     size_t k = 0;
     for (; name[k]; k++) {
-        bool letter = (name[k] >= 'a' && name[k] <= 'z') || (name[k] >= 'A' && name[k] <= 'Z') || name[k] == '_';
+        bool letter = (name[k] >= 'a' && name[k] <= 'z') || (name[k] >= 'A' && name[k] <= 'Z') ||
+                      name[k] == '_';
         if (!letter && (k == 0 || name[k] < '0' || name[k] > '9')) return false;
     }
     return k > 0 && k < sizeof((expr_symbol *)0)->name;
@@ -259,7 +259,8 @@ int expr_define(expr_pool *pool, const char *name, expr value)
     return value ? add_symbol(pool, name, &symbol) : -1;
 }
 
-int expr_declare_tensor(expr_pool *pool, const char *name, expr_type element, int rank, const expr *extent)
+int expr_declare_tensor(expr_pool *pool, const char *name, expr_type element, int rank,
+                        const expr *extent)
 {
     expr_symbol symbol = { .type = element, .tensor = true, .rank = rank };
     if (rank < 0 || rank > expr_max_rank) return -1;
@@ -298,7 +299,8 @@ int expr_symbol_count(const expr_pool *pool)
 
 static expr remake(expr_pool *pool, const expr_node *n, const expr *operands)
 {
-    return n->op == EXPR_read ? expr_read(pool, n->symbol, operands) : expr_make(pool, (expr_op)n->op, operands);
+    return n->op == EXPR_read ? expr_read(pool, n->symbol, operands)
+                              : expr_make(pool, (expr_op)n->op, operands);
 }
 
 /* map[e] = e for e = root and all below it. */

@@ -26,38 +26,40 @@ typedef enum expr_type { EXPR_BOOL, EXPR_INT, EXPR_FLOAT } expr_type;
 
 /* X(op, operands): constants carry a value, variables and reads a symbol. a > b is b < a. */
 #define EXPR_OPS(X)                                                                                \
-    X(none, 0) X(constant, 0) X(variable, 0) X(read, -1)                                           \
-    X(neg, 1) X(abs, 1) X(floor, 1) X(exp, 1) X(log, 1) X(tanh, 1) X(sqrt, 1) X(tofloat, 1)        \
-    X(add, 2) X(sub, 2) X(mul, 2) X(div, 2) X(idiv, 2) X(mod, 2) X(min, 2) X(max, 2)               \
-    X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2) X(not, 1) X(and, 2) X(or, 2) X(where, 3)
+    X(none, 0)                                                                                     \
+    X(constant, 0) X(variable, 0) X(read, -1) X(neg, 1) X(abs, 1) X(floor, 1) X(exp, 1) X(log, 1)  \
+        X(tanh, 1) X(sqrt, 1) X(tofloat, 1) X(add, 2) X(sub, 2) X(mul, 2) X(div, 2) X(idiv, 2)     \
+            X(mod, 2) X(min, 2) X(max, 2) X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2) X(not, 1) X(and, 2)  \
+                X(or, 2) X(where, 3)
 
 typedef enum expr_op {
 #define EXPR_OP_ENUM(name, operands) EXPR_##name,
     EXPR_OPS(EXPR_OP_ENUM)
 #undef EXPR_OP_ENUM
-    EXPR_op_count
+        EXPR_op_count
 } expr_op;
 
 extern const char *const expr_op_names[EXPR_op_count];
 
 enum {
-    expr_max_text = 65536, /* bytes of a source text */
-    expr_max_made = 4096,  /* nodes that one text may make */
+    expr_max_text = 65536,  /* bytes of a source text */
+    expr_max_made = 4096,   /* nodes that one text may make */
     expr_max_nodes = 16384, /* in a pool */
-    expr_max_depth = 200,  /* of nested source constructs */
-    expr_max_rank = 4,     /* of a tensor */
+    expr_max_depth = 200,   /* of nested source constructs */
+    expr_max_rank = 4,      /* of a tensor */
 };
 
 typedef struct expr_node {
     uint8_t op, type, arity;
-    uint8_t rank;                /* of a read: its operands are the indices */
-    uint16_t symbol;             /* of a variable or read */
+    uint8_t rank;    /* of a read: its operands are the indices */
+    uint16_t symbol; /* of a variable or read */
     expr operand[expr_max_rank];
     union {
         int32_t i; /* EXPR_INT and EXPR_BOOL constants */
         double f;  /* EXPR_FLOAT constants; rounded to f32 where the pool says so */
     } value;
-    uint64_t depends; /* bit n: on the variable with symbol n (n < 64); a read depends as its indices do */
+    uint64_t
+        depends; /* bit n: on the variable with symbol n (n < 64); a read depends as its indices do */
 } expr_node;
 
 typedef struct expr_symbol {
@@ -77,7 +79,8 @@ void expr_pool_free(expr_pool *pool);
  * at most 31 bytes, or memory or the 64 symbols have run out. */
 int expr_declare(expr_pool *pool, const char *name, expr_type type);
 int expr_define(expr_pool *pool, const char *name, expr value);
-int expr_declare_tensor(expr_pool *pool, const char *name, expr_type element, int rank, const expr *extent);
+int expr_declare_tensor(expr_pool *pool, const char *name, expr_type element, int rank,
+                        const expr *extent);
 int expr_find(const expr_pool *pool, const char *name); /* or -1 */
 const expr_symbol *expr_get_symbol(const expr_pool *pool, int symbol);
 int expr_symbol_count(const expr_pool *pool);
@@ -104,7 +107,8 @@ typedef enum expr_kind { EXPR_SCORE, EXPR_MASK } expr_kind;
 /* Parses text[0..length). A score may name s b h i j, a mask b h i j, both all other symbols of the pool
  * (s b h i j are declared by the caller, before). The result is float (score) or bool (mask). On error the
  * position is the byte offset in `text`, and the sentence says what stands there and what would be right. */
-fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *text, size_t length, fg_error *error);
+fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *text, size_t length,
+                     fg_error *error);
 
 /* Canonical source text, without braces: parsing it gives the same node. Nodes used more than once are
  * printed once, as locals of a function, so the text grows as the graph does. */
@@ -120,8 +124,10 @@ typedef struct expr_env {
 } expr_env;
 
 typedef struct expr_result {
-    double value, slope; /* slope: d value / d variable[by]; comparisons and ints count as constants */
-    double magnitude;    /* the largest finite |float value| met on the way, not in what `where` drops */
+    double value,
+        slope; /* slope: d value / d variable[by]; comparisons and ints count as constants */
+    double
+        magnitude; /* the largest finite |float value| met on the way, not in what `where` drops */
 } expr_result;
 
 /* The nodes below a root, operands first: what evaluation walks. It needs the pool no longer than the pool's
@@ -132,9 +138,11 @@ typedef struct expr_program {
     int count;
 } expr_program;
 
-fg_status expr_program_new(expr_program *out, const memory *m, const expr_pool *pool, expr root, fg_error *error);
+fg_status expr_program_new(expr_program *out, const memory *m, const expr_pool *pool, expr root,
+                           fg_error *error);
 void expr_program_free(expr_program *program);
 /* `scratch`: 3 doubles for each of the program's `count`. */
-void expr_eval(const expr_program *program, const expr_env *env, double *scratch, expr_result *result);
+void expr_eval(const expr_program *program, const expr_env *env, double *scratch,
+               expr_result *result);
 
 #endif

@@ -25,45 +25,73 @@ int32_t expr_apply_int(expr_op op, int32_t a, int32_t b)
 {
     int64_t x = a, y = b;
     switch (op) {
-    case EXPR_neg: return wrap(-x);
-    case EXPR_abs: return wrap(x < 0 ? -x : x);
-    case EXPR_add: return wrap(x + y);
-    case EXPR_sub: return wrap(x - y);
-    case EXPR_mul: return wrap(x * y);
-    case EXPR_idiv: return y == 0 ? 0 : wrap((x - floor_mod(x, y)) / y);
-    case EXPR_mod: return y == 0 ? 0 : wrap(floor_mod(x, y));
-    case EXPR_min: return b < a ? b : a;
-    case EXPR_max: return a < b ? b : a;
-    default: return 0;
+    case EXPR_neg:
+        return wrap(-x);
+    case EXPR_abs:
+        return wrap(x < 0 ? -x : x);
+    case EXPR_add:
+        return wrap(x + y);
+    case EXPR_sub:
+        return wrap(x - y);
+    case EXPR_mul:
+        return wrap(x * y);
+    case EXPR_idiv:
+        return y == 0 ? 0 : wrap((x - floor_mod(x, y)) / y);
+    case EXPR_mod:
+        return y == 0 ? 0 : wrap(floor_mod(x, y));
+    case EXPR_min:
+        return b < a ? b : a;
+    case EXPR_max:
+        return a < b ? b : a;
+    default:
+        return 0;
     }
 }
 
 double expr_apply_float(expr_op op, double a, double b)
 {
     switch (op) {
-    case EXPR_neg: return -a;
-    case EXPR_abs: return fabs(a);
-    case EXPR_floor: return (double)expr_to_int(floor(a));
-    case EXPR_exp: return exp(a);
-    case EXPR_log: return log(a);
-    case EXPR_tanh: return tanh(a);
-    case EXPR_sqrt: return sqrt(a);
-    case EXPR_add: return a + b;
-    case EXPR_sub: return a - b;
-    case EXPR_mul: return a * b;
-    case EXPR_div: return a / b;
-    case EXPR_min: return b < a ? b : a;
-    case EXPR_max: return a < b ? b : a;
-    default: return a; /* tofloat */
+    case EXPR_neg:
+        return -a;
+    case EXPR_abs:
+        return fabs(a);
+    case EXPR_floor:
+        return (double)expr_to_int(floor(a));
+    case EXPR_exp:
+        return exp(a);
+    case EXPR_log:
+        return log(a);
+    case EXPR_tanh:
+        return tanh(a);
+    case EXPR_sqrt:
+        return sqrt(a);
+    case EXPR_add:
+        return a + b;
+    case EXPR_sub:
+        return a - b;
+    case EXPR_mul:
+        return a * b;
+    case EXPR_div:
+        return a / b;
+    case EXPR_min:
+        return b < a ? b : a;
+    case EXPR_max:
+        return a < b ? b : a;
+    default:
+        return a; /* tofloat */
     }
 }
 
 bool expr_apply_compare(expr_op op, double a, double b)
 {
     switch (op) {
-    case EXPR_lt: return a < b;
-    case EXPR_le: return a <= b;
-    case EXPR_eq: return a == b;
-    default: return a != b;
+    case EXPR_lt:
+        return a < b;
+    case EXPR_le:
+        return a <= b;
+    case EXPR_eq:
+        return a == b;
+    default:
+        return a != b;
     }
 }

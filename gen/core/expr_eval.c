@@ -38,7 +38,8 @@ static int mark(const expr_pool *pool, expr root, uint32_t *place)
     return count;
 }
 
-static void fill_step(const expr_pool *pool, expr_step *step, const expr_node *n, const uint32_t *place)
+static void fill_step(const expr_pool *pool, expr_step *step, const expr_node *n,
+                      const uint32_t *place)
 {
     step->node = n;
     step->type = (expr_type)expr_get(pool, n->operand[0])->type;
@@ -48,7 +49,8 @@ static void fill_step(const expr_pool *pool, expr_step *step, const expr_node *n
     }
 }
 
-fg_status expr_program_new(expr_program *out, const memory *m, const expr_pool *pool, expr root, fg_error *error)
+fg_status expr_program_new(expr_program *out, const memory *m, const expr_pool *pool, expr root,
+                           fg_error *error)
 {
     size_t size = (size_t)root + 1;
     uint32_t *place = memory_new(m, size, sizeof *place), next = 0;
@@ -89,25 +91,38 @@ static double chain(double outer, double slope)
 static double slope_unary(expr_op op, const triple *a, double value)
 {
     switch (op) {
-    case EXPR_neg: return -a->slope;
-    case EXPR_abs: return a->value > 0 ? a->slope : a->value < 0 ? -a->slope : a->value == 0 ? 0 : a->value;
-    case EXPR_exp: return chain(value, a->slope);
-    case EXPR_log: return chain(1 / a->value, a->slope);
-    case EXPR_tanh: return chain(1 - value * value, a->slope);
-    case EXPR_sqrt: return chain(0.5 / value, a->slope);
-    default: return a->slope; /* tofloat */
+    case EXPR_neg:
+        return -a->slope;
+    case EXPR_abs:
+        return a->value > 0 ? a->slope : a->value < 0 ? -a->slope : a->value == 0 ? 0 : a->value;
+    case EXPR_exp:
+        return chain(value, a->slope);
+    case EXPR_log:
+        return chain(1 / a->value, a->slope);
+    case EXPR_tanh:
+        return chain(1 - value * value, a->slope);
+    case EXPR_sqrt:
+        return chain(0.5 / value, a->slope);
+    default:
+        return a->slope; /* tofloat */
     }
 }
 
 static double slope_binary(expr_op op, const triple *a, const triple *b, double value)
 {
     switch (op) {
-    case EXPR_add: return a->slope + b->slope;
-    case EXPR_sub: return a->slope - b->slope;
-    case EXPR_mul: return chain(b->value, a->slope) + chain(a->value, b->slope);
-    case EXPR_div: return chain(1 / b->value, a->slope) - chain(value / b->value, b->slope);
-    case EXPR_min: return b->value < a->value ? b->slope : a->slope;
-    default: return a->value < b->value ? b->slope : a->slope; /* max */
+    case EXPR_add:
+        return a->slope + b->slope;
+    case EXPR_sub:
+        return a->slope - b->slope;
+    case EXPR_mul:
+        return chain(b->value, a->slope) + chain(a->value, b->slope);
+    case EXPR_div:
+        return chain(1 / b->value, a->slope) - chain(value / b->value, b->slope);
+    case EXPR_min:
+        return b->value < a->value ? b->slope : a->slope;
+    default:
+        return a->value < b->value ? b->slope : a->slope; /* max */
     }
 }
 
@@ -115,7 +130,8 @@ static triple eval_read(const expr_step *step, const triple *t, const expr_env *
 {
     int64_t index[expr_max_rank] = { 0 };
     for (int k = 0; k < step->node->arity; k++) {
-        int64_t i = (int64_t)t[step->operand[k]].value, last = (int64_t)t[step->extent[k]].value - 1;
+        int64_t i = (int64_t)t[step->operand[k]].value,
+                last = (int64_t)t[step->extent[k]].value - 1;
         if (last < 0) return (triple){ 0 };
         index[k] = i < 0 ? 0 : i > last ? last : i;
     }
@@ -147,14 +163,16 @@ static triple eval_number(const expr_step *step, const triple *a, const triple *
     } else {
         r.value = expr_apply_float(op, a->value, b->value);
         if (step->node->type == EXPR_FLOAT)
-            r.slope = step->node->arity == 1 ? slope_unary(op, a, r.value) : slope_binary(op, a, b, r.value);
+            r.slope = step->node->arity == 1 ? slope_unary(op, a, r.value)
+                                             : slope_binary(op, a, b, r.value);
     }
     return r;
 }
 
 static triple eval_leaf(const expr_node *n, const expr_env *env)
 {
-    if (n->op == EXPR_constant) return (triple){ .value = n->type == EXPR_FLOAT ? n->value.f : (double)n->value.i };
+    if (n->op == EXPR_constant)
+        return (triple){ .value = n->type == EXPR_FLOAT ? n->value.f : (double)n->value.i };
     double value = env->variable[n->symbol];
     if (n->type == EXPR_INT) value = (double)expr_to_int(value);
     return (triple){ .value = value, .slope = n->type == EXPR_FLOAT && n->symbol == env->by };
@@ -176,12 +194,14 @@ static triple eval_step(const expr_step *step, const triple *t, const expr_env *
     else
         r = eval_number(step, a, b);
     if (n->op != EXPR_where)
-        for (int k = 0; k < n->arity; k++) r.magnitude = fmax(r.magnitude, t[step->operand[k]].magnitude);
+        for (int k = 0; k < n->arity; k++)
+            r.magnitude = fmax(r.magnitude, t[step->operand[k]].magnitude);
     if (n->type == EXPR_FLOAT && isfinite(r.value)) r.magnitude = fmax(r.magnitude, fabs(r.value));
     return r;
 }
 
-void expr_eval(const expr_program *program, const expr_env *env, double *scratch, expr_result *result)
+void expr_eval(const expr_program *program, const expr_env *env, double *scratch,
+               expr_result *result)
 {
     triple *t = (triple *)scratch;
     for (int k = 0; k < program->count; k++) t[k] = eval_step(&program->steps[k], t, env);

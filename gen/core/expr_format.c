@@ -15,10 +15,10 @@ typedef struct formatter {
     int count;
     struct mark {
         int uses, height;
-        int local; /* number of the local, or 0 */
+        int local;    /* number of the local, or 0 */
         uint8_t next; /* operand to visit */
         bool visited;
-    } *marks; /* by node */
+    } * marks; /* by node */
 } formatter;
 
 static const expr_node *node(const formatter *f, expr e)
@@ -103,11 +103,13 @@ static const struct spelling {
     const char *sign;
     int precedence;
 } spellings[EXPR_op_count] = {
-    [EXPR_neg] = { "-", UNARY },    [EXPR_not] = { "not ", UNARY }, [EXPR_add] = { " + ", SUM },
-    [EXPR_sub] = { " - ", SUM },    [EXPR_mul] = { " * ", PRODUCT }, [EXPR_div] = { " / ", PRODUCT },
-    [EXPR_idiv] = { " // ", PRODUCT }, [EXPR_mod] = { " % ", PRODUCT }, [EXPR_lt] = { " < ", COMPARE },
-    [EXPR_le] = { " <= ", COMPARE }, [EXPR_eq] = { " == ", COMPARE }, [EXPR_ne] = { " ~= ", COMPARE },
-    [EXPR_and] = { " and ", AND },  [EXPR_or] = { " or ", OR },
+    [EXPR_neg] = { "-", UNARY },       [EXPR_not] = { "not ", UNARY },
+    [EXPR_add] = { " + ", SUM },       [EXPR_sub] = { " - ", SUM },
+    [EXPR_mul] = { " * ", PRODUCT },   [EXPR_div] = { " / ", PRODUCT },
+    [EXPR_idiv] = { " // ", PRODUCT }, [EXPR_mod] = { " % ", PRODUCT },
+    [EXPR_lt] = { " < ", COMPARE },    [EXPR_le] = { " <= ", COMPARE },
+    [EXPR_eq] = { " == ", COMPARE },   [EXPR_ne] = { " ~= ", COMPARE },
+    [EXPR_and] = { " and ", AND },     [EXPR_or] = { " or ", OR },
 };
 
 static int precedence(const expr_node *n)
@@ -151,7 +153,8 @@ static void print_constant(formatter *f, const expr_node *n)
 /* Whether operand `k`, a conversion, is read as one without being marked. */
 static bool goes_without_saying(const formatter *f, const expr_node *n, int k)
 {
-    if (n->op == EXPR_div || n->op == EXPR_exp || n->op == EXPR_log || n->op == EXPR_tanh || n->op == EXPR_sqrt)
+    if (n->op == EXPR_div || n->op == EXPR_exp || n->op == EXPR_log || n->op == EXPR_tanh ||
+        n->op == EXPR_sqrt)
         return true;
     if (n->arity == 1) return false;
     int last = n->arity - 1, other = k == last ? last - 1 : last;
@@ -174,7 +177,8 @@ static void print_operand(formatter *f, const expr_node *n, int k, int limit)
 static void print_arguments(formatter *f, const expr_node *n)
 {
     const expr_node *first = node(f, n->operand[0]);
-    bool nested = (n->op == EXPR_min || n->op == EXPR_max) && first->op == n->op && !f->marks[n->operand[0]].local;
+    bool nested = (n->op == EXPR_min || n->op == EXPR_max) && first->op == n->op &&
+                  !f->marks[n->operand[0]].local;
     if (nested) print_arguments(f, first);
     for (int k = nested; k < n->arity; k++) {
         if (k > 0) add(f, ", ");
@@ -202,7 +206,8 @@ static void print_node(formatter *f, const expr_node *n)
     } else if (s->sign && n->arity == 1) {
         add(f, s->sign);
         print_operand(f, n, 0, UNARY);
-    } else if ((n->op == EXPR_lt || n->op == EXPR_le) && node(f, n->operand[0])->op == EXPR_constant) {
+    } else if ((n->op == EXPR_lt || n->op == EXPR_le) &&
+               node(f, n->operand[0])->op == EXPR_constant) {
         print_operand(f, n, 1, COMPARE + 1); /* i > 3 reads better than 3 < i */
         add(f, n->op == EXPR_lt ? " > " : " >= ");
         print_operand(f, n, 0, COMPARE + 1);

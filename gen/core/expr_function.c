@@ -26,16 +26,21 @@ expr parser_expected(parser *p, const char *wanted)
 {
     const token *t = &p->token;
     int shown = t->length > 40 ? 40 : (int)t->length;
-    if (t->kind == TOKEN_stop) return parser_refuse(p, t->at, "the text ends where %s should stand", wanted);
+    if (t->kind == TOKEN_stop)
+        return parser_refuse(p, t->at, "the text ends where %s should stand", wanted);
     if (t->kind == TOKEN_assign)
-        return parser_refuse(p, t->at, "`=` stands where %s should: equality is ==, and a value is named by local", wanted);
-    return parser_refuse(p, t->at, "`%.*s` stands where %s should", shown, p->lexer.text + t->at, wanted);
+        return parser_refuse(
+            p, t->at, "`=` stands where %s should: equality is ==, and a value is named by local",
+            wanted);
+    return parser_refuse(p, t->at, "`%.*s` stands where %s should", shown, p->lexer.text + t->at,
+                         wanted);
 }
 
 expr parser_made(parser *p, expr e, size_t at)
 {
     if (p->pool->count - p->start > expr_max_made || (!e && p->pool->count >= expr_max_nodes))
-        return parser_refuse(p, at, "the expression is too large: at most %d different operations", expr_max_made);
+        return parser_refuse(p, at, "the expression is too large: at most %d different operations",
+                             expr_max_made);
     if (!e && p->status == FG_OK) p->status = fail_memory(p->error);
     return e;
 }
@@ -62,7 +67,8 @@ bool parser_take(parser *p, token_kind kind, const char *wanted)
 bool parser_enter(parser *p)
 {
     if (p->depth == expr_max_depth)
-        return parser_refuse(p, p->token.at, "this is nested too deeply: at most %d levels", expr_max_depth);
+        return parser_refuse(p, p->token.at, "this is nested too deeply: at most %d levels",
+                             expr_max_depth);
     p->depth++;
     return true;
 }
@@ -92,14 +98,16 @@ bool parser_may_name(const parser *p, int symbol)
 {
     const char *name = expr_get_symbol(p->pool, symbol)->name;
     for (int k = 0; k < positions; k++)
-        if (strcmp(name, positional[k]) == 0) return !p->function && (k > 0 || p->kind == EXPR_SCORE);
+        if (strcmp(name, positional[k]) == 0)
+            return !p->function && (k > 0 || p->kind == EXPR_SCORE);
     return true;
 }
 
 static uint64_t hash_name(const char *name, size_t length)
 {
     uint64_t hash = length;
-    for (size_t k = 0; k < length; k++) hash = (hash ^ (unsigned char)name[k]) * UINT64_C(0x100000001b3);
+    for (size_t k = 0; k < length; k++)
+        hash = (hash ^ (unsigned char)name[k]) * UINT64_C(0x100000001b3);
     return hash;
 }
 
@@ -109,7 +117,8 @@ const local *parser_find_local(const parser *p, const token *name)
     uint64_t hash = hash_name(word, name->length);
     for (int k = p->local_count - 1; k >= 0; k--) {
         const local *l = &p->locals[k];
-        if (l->hash == hash && l->length == name->length && memcmp(l->name, word, l->length) == 0) return l;
+        if (l->hash == hash && l->length == name->length && memcmp(l->name, word, l->length) == 0)
+            return l;
     }
     return NULL;
 }
@@ -117,7 +126,8 @@ const local *parser_find_local(const parser *p, const token *name)
 static bool grow_locals(parser *p)
 {
     int capacity = p->local_capacity ? 2 * p->local_capacity : 16;
-    size_t old_size = (size_t)p->local_capacity * sizeof(local), size = (size_t)capacity * sizeof(local);
+    size_t old_size = (size_t)p->local_capacity * sizeof(local),
+           size = (size_t)capacity * sizeof(local);
     local *locals = memory_resize(p->pool->memory, p->locals, old_size, size);
     if (!locals) {
         p->status = fail_memory(p->error);
@@ -132,7 +142,8 @@ bool parser_bind(parser *p, const token *name, expr value)
 {
     const char *word = p->lexer.text + name->at;
     if (p->local_count == p->local_capacity && !grow_locals(p)) return false;
-    p->locals[p->local_count++] = (local){ word, name->length, hash_name(word, name->length), value };
+    p->locals[p->local_count++] =
+        (local){ word, name->length, hash_name(word, name->length), value };
     return true;
 }
 
@@ -142,7 +153,9 @@ static bool take_new_name(parser *p, token *name, const char *wanted)
     *name = p->token;
     if (!parser_at(p, TOKEN_name)) return parser_expected(p, wanted);
     const expr_function *f = expr_find_function(p->lexer.text + name->at, name->length);
-    if (f) return parser_refuse(p, name->at, "%s is a function of the language: choose another name", f->name);
+    if (f)
+        return parser_refuse(p, name->at, "%s is a function of the language: choose another name",
+                             f->name);
     return parser_next(p);
 }
 
@@ -167,19 +180,22 @@ static bool follow(parser *p, outcome *first, const outcome *rest, size_t at)
 {
     first->value = choose(p, first->when, first->value, rest->value, at);
     if (rest->when)
-        first->when = parser_made(p, expr_make(p->pool, EXPR_or, (expr[]){ first->when, rest->when }), at);
+        first->when =
+            parser_made(p, expr_make(p->pool, EXPR_or, (expr[]){ first->when, rest->when }), at);
     first->always = rest->always;
     return p->status == FG_OK;
 }
 
-static bool join_branches(parser *p, outcome *out, expr condition, const outcome *yes, const outcome *no, size_t at)
+static bool join_branches(parser *p, outcome *out, expr condition, const outcome *yes,
+                          const outcome *no, size_t at)
 {
     expr never = parser_made(p, expr_bool(p->pool, false), at);
     out->always = yes->always && no->always;
     out->value = choose(p, condition, yes->value, no->value, at);
     out->when = 0;
     if (never && (yes->when || no->when))
-        out->when = choose(p, condition, yes->when ? yes->when : never, no->when ? no->when : never, at);
+        out->when =
+            choose(p, condition, yes->when ? yes->when : never, no->when ? no->when : never, at);
     return p->status == FG_OK;
 }
 
@@ -191,7 +207,8 @@ static bool parse_if(parser *p, outcome *out)
     expr condition = parse_expression(p);
     if (!condition) return false;
     if (!parser_is_bool(p, condition))
-        return parser_refuse(p, at, "a condition is a truth value, and this is a number: compare it, as in x ~= 0");
+        return parser_refuse(
+            p, at, "a condition is a truth value, and this is a number: compare it, as in x ~= 0");
     if (!parser_take(p, TOKEN_then, "`then`") || !parse_block(p, &yes)) return false;
     if (parser_at(p, TOKEN_elseif)) {
         if (!parser_next(p) || !parser_enter(p)) return false;
@@ -209,12 +226,14 @@ static bool parse_local(parser *p)
     token name;
     if (!take_new_name(p, &name, "the name of a local")) return false;
     if (parser_at(p, TOKEN_comma))
-        return parser_refuse(p, p->token.at, "`,` stands where `=` should: a local names one value");
+        return parser_refuse(p, p->token.at,
+                             "`,` stands where `=` should: a local names one value");
     if (!parser_take(p, TOKEN_assign, "`=`, as in local r = i - j,")) return false;
     expr value = parse_expression(p);
     if (!value) return false;
     if (parser_at(p, TOKEN_comma))
-        return parser_refuse(p, p->token.at, "`,` stands behind the value: a local names one value");
+        return parser_refuse(p, p->token.at,
+                             "`,` stands behind the value: a local names one value");
     return parser_bind(p, &name, value);
 }
 
@@ -230,7 +249,8 @@ static expr convert_result(parser *p, expr e, size_t at)
     if (!e) return 0;
     if (parser_is_bool(p, e) != (p->kind == EXPR_MASK))
         return parser_refuse(p, at, "a %s is a %s, and this is a %s%s", expr_kind_names[p->kind],
-                             p->kind == EXPR_MASK ? "truth value" : "number", parser_type_name(p, e),
+                             p->kind == EXPR_MASK ? "truth value" : "number",
+                             parser_type_name(p, e),
                              p->kind == EXPR_MASK ? "" : ": where(condition, a, b) chooses");
     return p->kind == EXPR_MASK ? e : parser_made(p, expr_make(p->pool, EXPR_tofloat, &e), at);
 }
@@ -238,11 +258,13 @@ static expr convert_result(parser *p, expr e, size_t at)
 static bool parse_return(parser *p, outcome *out)
 {
     size_t at = p->token.at;
-    if (ends_block(p) || parser_at(p, TOKEN_semicolon)) return parser_expected(p, "the value to return");
+    if (ends_block(p) || parser_at(p, TOKEN_semicolon))
+        return parser_expected(p, "the value to return");
     out->value = convert_result(p, parse_expression(p), at);
     if (!out->value) return false;
     if (parser_at(p, TOKEN_comma))
-        return parser_refuse(p, p->token.at, "`,` stands behind the value: a function returns one value");
+        return parser_refuse(p, p->token.at,
+                             "`,` stands behind the value: a function returns one value");
     out->when = parser_made(p, expr_bool(p->pool, true), at);
     out->always = true;
     return out->when != 0;
@@ -256,9 +278,12 @@ static bool refuse_statement(parser *p)
     if (!parser_next(p)) return false;
     const char *word = p->lexer.text + name.at;
     if (parser_at(p, TOKEN_assign))
-        return parser_refuse(p, name.at, "`%.*s` is assigned to, which is not part of the language: write local %.*s = ...",
-                             shown, word, shown, word);
-    return parser_refuse(p, name.at, "`%.*s` stands where local, if, return or end should", shown, word);
+        return parser_refuse(
+            p, name.at,
+            "`%.*s` is assigned to, which is not part of the language: write local %.*s = ...",
+            shown, word, shown, word);
+    return parser_refuse(p, name.at, "`%.*s` stands where local, if, return or end should", shown,
+                         word);
 }
 
 /* One statement; `out` is what it returns. */
@@ -287,7 +312,8 @@ static bool parse_statements(parser *p, outcome *out)
     while (parser_at(p, TOKEN_semicolon)) parser_next(p);
     if (p->status != FG_OK || ends_block(p)) return p->status == FG_OK;
     if (out->always)
-        return parser_refuse(p, p->token.at, "this is never reached: every path has returned before");
+        return parser_refuse(p, p->token.at,
+                             "this is never reached: every path has returned before");
     if (!parser_enter(p)) return false;
     bool ok = parse_statements(p, &rest);
     parser_leave(p);
@@ -312,10 +338,12 @@ static bool parse_parameter(parser *p, int position)
 {
     token name;
     if (position == positions)
-        return parser_refuse(p, p->token.at, "one parameter too many: a %s is function(%sb, h, i, j)",
+        return parser_refuse(p, p->token.at,
+                             "one parameter too many: a %s is function(%sb, h, i, j)",
                              expr_kind_names[p->kind], p->kind == EXPR_SCORE ? "s, " : "");
     if (!take_new_name(p, &name, "the name of a parameter")) return false;
-    if (parser_find_local(p, &name)) return parser_refuse(p, name.at, "two parameters have this name");
+    if (parser_find_local(p, &name))
+        return parser_refuse(p, name.at, "two parameters have this name");
     int symbol = expr_find(p->pool, positional[position]);
     return parser_bind(p, &name, parser_made(p, expr_variable(p->pool, symbol), name.at));
 }
@@ -338,7 +366,8 @@ expr parse_function(parser *p)
     if (!parser_next(p) || !parse_parameters(p) || !parse_block(p, &body)) return 0;
     size_t end = p->token.at;
     if (!parser_take(p, TOKEN_end, "the `end` of the function")) return 0;
-    if (!body.always) return parser_refuse(p, end, "a path of the function ends here without a return");
+    if (!body.always)
+        return parser_refuse(p, end, "a path of the function ends here without a return");
     return body.value;
 }
 
@@ -351,14 +380,17 @@ static expr parse_whole(parser *p)
     size_t at = p->token.at;
     if (parser_at(p, TOKEN_function)) {
         e = parse_function(p);
-        if (e && !parser_at(p, TOKEN_stop)) return parser_expected(p, "the end of the text, behind the function's `end`,");
+        if (e && !parser_at(p, TOKEN_stop))
+            return parser_expected(p, "the end of the text, behind the function's `end`,");
         return e;
     }
     if (parser_at(p, TOKEN_local) || parser_at(p, TOKEN_if) || parser_at(p, TOKEN_return))
-        return parser_refuse(p, at, "statements stand in a function: write function(%sb, h, i, j) ... end",
+        return parser_refuse(p, at,
+                             "statements stand in a function: write function(%sb, h, i, j) ... end",
                              p->kind == EXPR_SCORE ? "s, " : "");
     e = parse_expression(p);
-    if (e && !parser_at(p, TOKEN_stop)) return parser_expected(p, "an operator or the end of the text");
+    if (e && !parser_at(p, TOKEN_stop))
+        return parser_expected(p, "an operator or the end of the text");
     return convert_result(p, e, at);
 }
 
@@ -372,8 +404,10 @@ static fg_status check_canonical(parser *p, expr e)
     if (canonical.failed)
         status = fail_memory(p->error);
     else if (canonical.length > expr_max_text)
-        status = fail_at(p->error, FG_REQUEST, 0, "the expression is too large: simplified, its text has %zu bytes of at most %d",
-                         canonical.length, expr_max_text);
+        status =
+            fail_at(p->error, FG_REQUEST, 0,
+                    "the expression is too large: simplified, its text has %zu bytes of at most %d",
+                    canonical.length, expr_max_text);
     text_free(&canonical);
     return status;
 }
@@ -387,13 +421,19 @@ static void make_common(expr_pool *pool)
     for (int k = -1; k <= 1; k++) expr_float(pool, k);
 }
 
-fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *source, size_t length, fg_error *error)
+fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *source, size_t length,
+                     fg_error *error)
 {
     make_common(pool);
-    parser p = { .pool = pool, .kind = kind, .lexer = { source, length, 0 }, .error = error, .start = pool->count };
+    parser p = { .pool = pool,
+                 .kind = kind,
+                 .lexer = { source, length, 0 },
+                 .error = error,
+                 .start = pool->count };
     *out = 0;
     if (length > expr_max_text)
-        return fail_at(error, FG_REQUEST, expr_max_text, "the text has %zu bytes of at most %d", length, expr_max_text);
+        return fail_at(error, FG_REQUEST, expr_max_text, "the text has %zu bytes of at most %d",
+                       length, expr_max_text);
     expr e = parse_whole(&p);
     memory_free(pool->memory, p.locals, (size_t)p.local_capacity * sizeof(local));
     if (p.status == FG_OK) p.status = check_canonical(&p, e);

@@ -168,19 +168,27 @@ static fg_status lex_number(lexer *l, token *out, fg_error *error)
     int64_t at = (int64_t)l->at;
     int shown = length > 40 ? 40 : (int)length;
     bool hex = length > 1 && digits[0] == '0' && (digits[1] | 0x20) == 'x';
-    if (hex ? all_in(digits + 2, length - 2, "0123456789abcdefABCDEF") : all_in(digits, length, "0123456789")) {
+    if (hex ? all_in(digits + 2, length - 2, "0123456789abcdefABCDEF")
+            : all_in(digits, length, "0123456789")) {
         out->kind = TOKEN_int;
-        bool fits = hex ? hexadecimal_int(digits, length, &out->integer) : number_int(digits, length, &out->integer);
+        bool fits = hex ? hexadecimal_int(digits, length, &out->integer)
+                        : number_int(digits, length, &out->integer);
         if (fits && out->integer <= -(int64_t)INT32_MIN) return FG_OK;
-        if (hex && length == 2) return fail_at(error, FG_REQUEST, at, "`%.*s` is not a number", shown, digits);
-        return fail_at(error, FG_REQUEST, at, "`%.*s` is outside the 32 bits of a whole number: write it as a float, "
-                       "with a point or an exponent", shown, digits);
+        if (hex && length == 2)
+            return fail_at(error, FG_REQUEST, at, "`%.*s` is not a number", shown, digits);
+        return fail_at(error, FG_REQUEST, at,
+                       "`%.*s` is outside the 32 bits of a whole number: write it as a float, "
+                       "with a point or an exponent",
+                       shown, digits);
     }
     out->kind = TOKEN_float;
-    if (length > 60) return fail_at(error, FG_REQUEST, at, "`%.*s...` is too long for a number: 60 characters do", shown, digits);
+    if (length > 60)
+        return fail_at(error, FG_REQUEST, at,
+                       "`%.*s...` is too long for a number: 60 characters do", shown, digits);
     if (!number_double(digits, length, &out->real))
         return fail_at(error, FG_REQUEST, at, "`%.*s` is not a number", shown, digits);
-    if (isinf(out->real)) return fail_at(error, FG_REQUEST, at, "`%.*s` is too large for a float", shown, digits);
+    if (isinf(out->real))
+        return fail_at(error, FG_REQUEST, at, "`%.*s` is too large for a float", shown, digits);
     return FG_OK;
 }
 
@@ -212,16 +220,20 @@ static fg_status lex_sign(lexer *l, token *out, fg_error *error)
     const struct foreign *foreign = NULL;
     int c = peek(l, 0);
     for (size_t k = COUNT(own_tokens); k-- > 0;) {
-        if (!starts(l, own_tokens[k].spelling) || strlen(own_tokens[k].spelling) < out->length) continue;
+        if (!starts(l, own_tokens[k].spelling) || strlen(own_tokens[k].spelling) < out->length)
+            continue;
         out->kind = own_tokens[k].kind;
         out->length = strlen(own_tokens[k].spelling);
     }
     for (size_t k = COUNT(foreign_signs); k-- > 0;)
         if (starts(l, foreign_signs[k].spelling)) foreign = &foreign_signs[k];
-    if (foreign && strlen(foreign->spelling) > out->length) return refuse_foreign((int64_t)l->at, foreign, error);
+    if (foreign && strlen(foreign->spelling) > out->length)
+        return refuse_foreign((int64_t)l->at, foreign, error);
     if (out->length > 0) return FG_OK;
-    if (c > ' ' && c < 127) return fail_at(error, FG_REQUEST, (int64_t)l->at, "`%c` is not part of the language", c);
-    return fail_at(error, FG_REQUEST, (int64_t)l->at, "byte 0x%02x is not part of the language: write ASCII", (unsigned)c);
+    if (c > ' ' && c < 127)
+        return fail_at(error, FG_REQUEST, (int64_t)l->at, "`%c` is not part of the language", c);
+    return fail_at(error, FG_REQUEST, (int64_t)l->at,
+                   "byte 0x%02x is not part of the language: write ASCII", (unsigned)c);
 }
 
 fg_status expr_lex(lexer *l, token *out, fg_error *error)

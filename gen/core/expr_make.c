@@ -60,14 +60,18 @@ static const struct op_types {
     operand_kind operands;
     result_kind result; /* SAME: as the (converted) last operand */
 } op_types[EXPR_op_count] = {
-    [EXPR_neg] = { NUMBERS, SAME },   [EXPR_abs] = { NUMBERS, SAME },   [EXPR_floor] = { NUMBER, TO_INT },
-    [EXPR_exp] = { REALS, SAME },     [EXPR_log] = { REALS, SAME },     [EXPR_tanh] = { REALS, SAME },
-    [EXPR_sqrt] = { REALS, SAME },    [EXPR_tofloat] = { REALS, SAME }, [EXPR_add] = { NUMBERS, SAME },
-    [EXPR_sub] = { NUMBERS, SAME },   [EXPR_mul] = { NUMBERS, SAME },   [EXPR_div] = { REALS, SAME },
-    [EXPR_idiv] = { INTS, SAME },     [EXPR_mod] = { INTS, SAME },      [EXPR_min] = { NUMBERS, SAME },
-    [EXPR_max] = { NUMBERS, SAME },   [EXPR_lt] = { NUMBERS, TO_BOOL }, [EXPR_le] = { NUMBERS, TO_BOOL },
-    [EXPR_eq] = { NUMBERS, TO_BOOL }, [EXPR_ne] = { NUMBERS, TO_BOOL }, [EXPR_not] = { BOOLS, SAME },
-    [EXPR_and] = { BOOLS, SAME },     [EXPR_or] = { BOOLS, SAME },      [EXPR_where] = { CHOICE, SAME },
+    [EXPR_neg] = { NUMBERS, SAME },    [EXPR_abs] = { NUMBERS, SAME },
+    [EXPR_floor] = { NUMBER, TO_INT }, [EXPR_exp] = { REALS, SAME },
+    [EXPR_log] = { REALS, SAME },      [EXPR_tanh] = { REALS, SAME },
+    [EXPR_sqrt] = { REALS, SAME },     [EXPR_tofloat] = { REALS, SAME },
+    [EXPR_add] = { NUMBERS, SAME },    [EXPR_sub] = { NUMBERS, SAME },
+    [EXPR_mul] = { NUMBERS, SAME },    [EXPR_div] = { REALS, SAME },
+    [EXPR_idiv] = { INTS, SAME },      [EXPR_mod] = { INTS, SAME },
+    [EXPR_min] = { NUMBERS, SAME },    [EXPR_max] = { NUMBERS, SAME },
+    [EXPR_lt] = { NUMBERS, TO_BOOL },  [EXPR_le] = { NUMBERS, TO_BOOL },
+    [EXPR_eq] = { NUMBERS, TO_BOOL },  [EXPR_ne] = { NUMBERS, TO_BOOL },
+    [EXPR_not] = { BOOLS, SAME },      [EXPR_and] = { BOOLS, SAME },
+    [EXPR_or] = { BOOLS, SAME },       [EXPR_where] = { CHOICE, SAME },
 };
 
 static const int8_t op_arity[EXPR_op_count] = {
@@ -76,7 +80,8 @@ static const int8_t op_arity[EXPR_op_count] = {
 #undef OP_ARITY
 };
 
-static bool all_of_type(const expr_pool *pool, const expr *x, int count, bool bools, bool ints, bool floats)
+static bool all_of_type(const expr_pool *pool, const expr *x, int count, bool bools, bool ints,
+                        bool floats)
 {
     for (int k = 0; k < count; k++) {
         const expr_node *n = node(pool, x[k]);
@@ -89,13 +94,18 @@ bool expr_accepts(const expr_pool *pool, expr_op op, const expr *x)
 {
     int arity = op < EXPR_op_count ? op_arity[op] : 0;
     switch (op < EXPR_op_count ? op_types[op].operands : NOTHING) {
-    case NOTHING: return false;
-    case INTS: return all_of_type(pool, x, arity, false, true, false);
-    case BOOLS: return all_of_type(pool, x, arity, true, false, false);
+    case NOTHING:
+        return false;
+    case INTS:
+        return all_of_type(pool, x, arity, false, true, false);
+    case BOOLS:
+        return all_of_type(pool, x, arity, true, false, false);
     case CHOICE:
         return all_of_type(pool, x, 1, true, false, false) &&
-               (all_of_type(pool, x + 1, 2, true, false, false) || all_of_type(pool, x + 1, 2, false, true, true));
-    default: return all_of_type(pool, x, arity, false, true, true);
+               (all_of_type(pool, x + 1, 2, true, false, false) ||
+                all_of_type(pool, x + 1, 2, false, true, true));
+    default:
+        return all_of_type(pool, x, arity, false, true, true);
     }
 }
 
@@ -124,7 +134,11 @@ static expr keep(expr_pool *pool, expr_op op, const expr *x)
 {
     expr_type same = (expr_type)node(pool, x[op_arity[op] - 1])->type;
     result_kind kind = op_types[op].result;
-    return expr_intern(pool, op, kind == SAME ? same : kind == TO_INT ? EXPR_INT : EXPR_BOOL, x, false);
+    return expr_intern(pool, op,
+                       kind == SAME     ? same
+                       : kind == TO_INT ? EXPR_INT
+                                        : EXPR_BOOL,
+                       x, false);
 }
 
 /* ---- Rules ---- */
@@ -141,7 +155,8 @@ static expr keep_sorted(expr_pool *pool, expr_op op, const expr *x, bool constan
  * than twice its bits (Figueroa 1995). */
 static expr fold_float(expr_pool *pool, expr_op op, const expr *x)
 {
-    return expr_float(pool, expr_apply_float(op, node(pool, x[0])->value.f, node(pool, x[1])->value.f));
+    return expr_float(pool,
+                      expr_apply_float(op, node(pool, x[0])->value.f, node(pool, x[1])->value.f));
 }
 
 static expr fold_int(expr_pool *pool, expr_op op, const expr *x)
@@ -163,7 +178,8 @@ static bool is_negative(const expr_node *n)
 static bool is_opposite(const expr_pool *pool, expr e)
 {
     const expr_node *n = node(pool, e);
-    return n->op == EXPR_neg || is_negative(n) || (n->op == EXPR_mul && is_negative(node(pool, n->operand[0])));
+    return n->op == EXPR_neg || is_negative(n) ||
+           (n->op == EXPR_mul && is_negative(node(pool, n->operand[0])));
 }
 
 static expr rule_neg(expr_pool *pool, expr_op op, const expr *x)
@@ -184,7 +200,8 @@ static expr rule_add(expr_pool *pool, expr_op op, const expr *x)
     if (is_float(pool, x[0], -0.0)) return x[1]; /* 0 + x is not x: -0 */
     if (is_float(pool, x[1], -0.0)) return x[0];
     for (int k = 1; k >= 0; k--)
-        if (is_opposite(pool, x[k])) return make2(pool, EXPR_sub, x[1 - k], make1(pool, EXPR_neg, x[k]));
+        if (is_opposite(pool, x[k]))
+            return make2(pool, EXPR_sub, x[1 - k], make1(pool, EXPR_neg, x[k]));
     return keep_sorted(pool, op, x, true);
 }
 
@@ -237,7 +254,8 @@ static expr rule_min(expr_pool *pool, expr_op op, const expr *x)
     bool ints = node(pool, x[0])->type == EXPR_INT;
     if (x[0] == x[1]) return x[0];
     if (both_constant(pool, x)) return ints ? fold_int(pool, op, x) : fold_float(pool, op, x);
-    return ints ? keep_sorted(pool, op, x, true) : keep(pool, op, x); /* floats: NaN and -0 tell the sides apart */
+    return ints ? keep_sorted(pool, op, x, true)
+                : keep(pool, op, x); /* floats: NaN and -0 tell the sides apart */
 }
 
 static expr rule_abs(expr_pool *pool, expr_op op, const expr *x)
@@ -245,10 +263,12 @@ static expr rule_abs(expr_pool *pool, expr_op op, const expr *x)
     const expr_node *n = node(pool, x[0]);
     bool ints = n->type == EXPR_INT;
     if (n->op == EXPR_constant)
-        return ints ? expr_int(pool, expr_apply_int(op, n->value.i, 0)) : expr_float(pool, fabs(n->value.f));
+        return ints ? expr_int(pool, expr_apply_int(op, n->value.i, 0))
+                    : expr_float(pool, fabs(n->value.f));
     if (n->op == EXPR_abs) return x[0];
     if (n->op == EXPR_neg) return make1(pool, op, n->operand[0]);
-    if (ints && expr_sum_is_negative(pool, x[0])) return make1(pool, op, make1(pool, EXPR_neg, x[0]));
+    if (ints && expr_sum_is_negative(pool, x[0]))
+        return make1(pool, op, make1(pool, EXPR_neg, x[0]));
     return keep(pool, op, x);
 }
 
@@ -282,16 +302,19 @@ static expr rule_compare(expr_pool *pool, expr_op op, const expr *x)
 {
     const expr_node *a = node(pool, x[0]), *b = node(pool, x[1]);
     bool equality = op == EXPR_eq || op == EXPR_ne;
-    if (both_constant(pool, x)) return expr_bool(pool, expr_apply_compare(op, constant_value(a), constant_value(b)));
+    if (both_constant(pool, x))
+        return expr_bool(pool, expr_apply_compare(op, constant_value(a), constant_value(b)));
     if (x[0] == x[1] && op == EXPR_lt) return expr_bool(pool, false);
-    if (x[0] == x[1] && a->type == EXPR_INT) return expr_bool(pool, op != EXPR_ne); /* a float may be NaN */
+    if (x[0] == x[1] && a->type == EXPR_INT)
+        return expr_bool(pool, op != EXPR_ne); /* a float may be NaN */
     return equality ? keep_sorted(pool, op, x, true) : keep(pool, op, x);
 }
 
 static expr rule_not(expr_pool *pool, expr_op op, const expr *x)
 {
     const expr_node *n = node(pool, x[0]);
-    bool ints = node(pool, n->operand[0])->type == EXPR_INT; /* with a NaN, not a < b is not b <= a */
+    bool ints =
+        node(pool, n->operand[0])->type == EXPR_INT; /* with a NaN, not a < b is not b <= a */
     if (n->op == EXPR_constant) return expr_bool(pool, !n->value.i);
     if (n->op == EXPR_not) return n->operand[0];
     if (n->op == EXPR_eq) return make2(pool, EXPR_ne, n->operand[0], n->operand[1]);
@@ -367,14 +390,14 @@ static expr rule_where(expr_pool *pool, expr_op op, const expr *x)
 }
 
 static const rule_fn rules[EXPR_op_count] = {
-    [EXPR_neg] = rule_neg,       [EXPR_abs] = rule_abs,       [EXPR_floor] = rule_floor,
-    [EXPR_exp] = rule_function,  [EXPR_log] = rule_function,  [EXPR_tanh] = rule_function,
+    [EXPR_neg] = rule_neg,       [EXPR_abs] = rule_abs,          [EXPR_floor] = rule_floor,
+    [EXPR_exp] = rule_function,  [EXPR_log] = rule_function,     [EXPR_tanh] = rule_function,
     [EXPR_sqrt] = rule_function, [EXPR_tofloat] = rule_function, [EXPR_add] = rule_add,
-    [EXPR_sub] = rule_sub,       [EXPR_mul] = rule_mul,       [EXPR_div] = rule_div,
-    [EXPR_idiv] = rule_idiv,     [EXPR_mod] = rule_idiv,      [EXPR_min] = rule_min,
-    [EXPR_max] = rule_min,       [EXPR_lt] = rule_compare,    [EXPR_le] = rule_compare,
-    [EXPR_eq] = rule_compare,    [EXPR_ne] = rule_compare,    [EXPR_not] = rule_not,
-    [EXPR_and] = rule_and,       [EXPR_or] = rule_and,        [EXPR_where] = rule_where,
+    [EXPR_sub] = rule_sub,       [EXPR_mul] = rule_mul,          [EXPR_div] = rule_div,
+    [EXPR_idiv] = rule_idiv,     [EXPR_mod] = rule_idiv,         [EXPR_min] = rule_min,
+    [EXPR_max] = rule_min,       [EXPR_lt] = rule_compare,       [EXPR_le] = rule_compare,
+    [EXPR_eq] = rule_compare,    [EXPR_ne] = rule_compare,       [EXPR_not] = rule_not,
+    [EXPR_and] = rule_and,       [EXPR_or] = rule_and,           [EXPR_where] = rule_where,
 };
 
 expr expr_make(expr_pool *pool, expr_op op, const expr *operands)

@@ -6,9 +6,15 @@
 #include <string.h>
 
 const expr_function expr_functions[] = {
-    { "abs", EXPR_abs, 1, 1 },   { "min", EXPR_min, 2, expr_max_text },   { "max", EXPR_max, 2, expr_max_text },
-    { "floor", EXPR_floor, 1, 1 }, { "exp", EXPR_exp, 1, 1 },  { "log", EXPR_log, 1, 1 },
-    { "tanh", EXPR_tanh, 1, 1 }, { "sqrt", EXPR_sqrt, 1, 1 },  { "where", EXPR_where, 3, 3 },
+    { "abs", EXPR_abs, 1, 1 },
+    { "min", EXPR_min, 2, expr_max_text },
+    { "max", EXPR_max, 2, expr_max_text },
+    { "floor", EXPR_floor, 1, 1 },
+    { "exp", EXPR_exp, 1, 1 },
+    { "log", EXPR_log, 1, 1 },
+    { "tanh", EXPR_tanh, 1, 1 },
+    { "sqrt", EXPR_sqrt, 1, 1 },
+    { "where", EXPR_where, 3, 3 },
 };
 const size_t expr_function_count = sizeof expr_functions / sizeof *expr_functions;
 
@@ -52,10 +58,12 @@ static expr parse_index(parser *p)
     if (!index) return 0;
     if (expr_get(p->pool, index)->type != EXPR_INT)
         return parser_refuse(p, at, "an index is a whole number, and this is a %s",
-                             parser_is_bool(p, index) ? "truth value" : "float: floor(x) makes one");
+                             parser_is_bool(p, index) ? "truth value"
+                                                      : "float: floor(x) makes one");
     if (!parser_at(p, TOKEN_close_index)) {
         char wanted[60];
-        return parser_expected(p, (snprintf(wanted, sizeof wanted, "the `]` of the `[` at byte %zu", opened), wanted));
+        return parser_expected(
+            p, (snprintf(wanted, sizeof wanted, "the `]` of the `[` at byte %zu", opened), wanted));
     }
     return parser_next(p) ? index : 0;
 }
@@ -66,15 +74,17 @@ static expr parse_read(parser *p, const token *name, int symbol)
     expr index[expr_max_rank] = { 0 };
     for (int k = 0; k < s->rank; k++) {
         if (!parser_at(p, TOKEN_open_index))
-            return parser_refuse(p, p->token.at, "the tensor %s has %d dimension%s: index %d of them stands here, as in %s%s",
-                                 s->name, s->rank, s->rank == 1 ? "" : "s", k + 1, s->name,
-                                 &"[b][h][i][j]"[3 * (4 - s->rank)]);
+            return parser_refuse(
+                p, p->token.at,
+                "the tensor %s has %d dimension%s: index %d of them stands here, as in %s%s",
+                s->name, s->rank, s->rank == 1 ? "" : "s", k + 1, s->name,
+                &"[b][h][i][j]"[3 * (4 - s->rank)]);
         index[k] = parse_index(p);
         if (!index[k]) return 0;
     }
     if (parser_at(p, TOKEN_open_index))
-        return parser_refuse(p, p->token.at, "the tensor %s has %d dimension%s: one index too many", s->name, s->rank,
-                             s->rank == 1 ? "" : "s");
+        return parser_refuse(p, p->token.at, "the tensor %s has %d dimension%s: one index too many",
+                             s->name, s->rank, s->rank == 1 ? "" : "s");
     return parser_made(p, expr_read(p->pool, symbol, index), name->at);
 }
 
@@ -95,13 +105,15 @@ static bool at_suffix(const parser *p)
 /* ---- Calls ---- */
 
 /* Argument number `count` (from 1); the third of where is as the second. */
-static bool check_argument(parser *p, const expr_function *f, int count, expr e, expr second, size_t at)
+static bool check_argument(parser *p, const expr_function *f, int count, expr e, expr second,
+                           size_t at)
 {
-    bool wants_bool = f->op == EXPR_where && (count == 1 || (count == 3 && parser_is_bool(p, second)));
+    bool wants_bool =
+        f->op == EXPR_where && (count == 1 || (count == 3 && parser_is_bool(p, second)));
     if (f->op == EXPR_where && count == 2) return true;
     if (parser_is_bool(p, e) == wants_bool) return true;
-    return parser_refuse(p, at, "argument %d of %s should be a %s, and this is a %s", count, f->name,
-                         wants_bool ? "truth value" : "number", parser_type_name(p, e));
+    return parser_refuse(p, at, "argument %d of %s should be a %s, and this is a %s", count,
+                         f->name, wants_bool ? "truth value" : "number", parser_type_name(p, e));
 }
 
 static bool refuse_count(parser *p, const expr_function *f, size_t at)
@@ -168,12 +180,14 @@ static expr parse_number(parser *p, bool negative)
     token t = p->token;
     double real = negative ? -t.real : t.real;
     if (t.kind == TOKEN_float && p->pool->real32 && isinf((float)real))
-        return parser_refuse(p, t.at, "`%.*s` is too large for an f32", (int)t.length, p->lexer.text + t.at);
+        return parser_refuse(p, t.at, "`%.*s` is too large for an f32", (int)t.length,
+                             p->lexer.text + t.at);
     if (t.kind == TOKEN_int && t.integer > INT32_MAX && !negative)
-        return parser_refuse(p, t.at,
-                             "`%.*s` is outside the 32 bits of a whole number: write it as a float, with a point or "
-                             "an exponent",
-                             t.length > 40 ? 40 : (int)t.length, p->lexer.text + t.at);
+        return parser_refuse(
+            p, t.at,
+            "`%.*s` is outside the 32 bits of a whole number: write it as a float, with a point or "
+            "an exponent",
+            t.length > 40 ? 40 : (int)t.length, p->lexer.text + t.at);
     if (!parser_next(p)) return 0;
     if (t.kind == TOKEN_float) return parser_made(p, expr_float(p->pool, real), t.at);
     return parser_made(p, expr_int(p->pool, (int32_t)(negative ? -t.integer : t.integer)), t.at);
@@ -192,21 +206,29 @@ static expr parse_parentheses(parser *p)
     if (!parser_next(p)) return 0;
     expr e = parse_expression(p);
     if (!e || !parser_take(p, TOKEN_close, wanted)) return 0;
-    return at_suffix(p) ? parser_refuse(p, p->token.at, "an operator should stand between two values") : e;
+    return at_suffix(p)
+               ? parser_refuse(p, p->token.at, "an operator should stand between two values")
+               : e;
 }
 
 static expr parse_primary(parser *p)
 {
     switch (p->token.kind) {
-    case TOKEN_name: return parse_name(p);
+    case TOKEN_name:
+        return parse_name(p);
     case TOKEN_int:
-    case TOKEN_float: return parse_number(p, false);
+    case TOKEN_float:
+        return parse_number(p, false);
     case TOKEN_true:
-    case TOKEN_false: return parse_bool(p);
-    case TOKEN_open: return parse_parentheses(p);
+    case TOKEN_false:
+        return parse_bool(p);
+    case TOKEN_open:
+        return parse_parentheses(p);
     case TOKEN_function:
-        return parser_refuse(p, p->token.at, "`function` stands inside: a function is the whole text");
-    default: return parser_expected(p, "a value");
+        return parser_refuse(p, p->token.at,
+                             "`function` stands inside: a function is the whole text");
+    default:
+        return parser_expected(p, "a value");
     }
 }
 
@@ -218,7 +240,8 @@ static expr parse_unary(parser *p)
     if (!minus && !parser_at(p, TOKEN_not)) return parse_primary(p);
     size_t at = p->token.at;
     if (!parser_next(p)) return 0;
-    if (minus && (parser_at(p, TOKEN_int) || parser_at(p, TOKEN_float))) return parse_number(p, true);
+    if (minus && (parser_at(p, TOKEN_int) || parser_at(p, TOKEN_float)))
+        return parse_number(p, true);
     if (!parser_enter(p)) return 0;
     expr e = parse_unary(p);
     parser_leave(p);
@@ -257,14 +280,17 @@ static bool check_side(parser *p, const struct binary *op, expr e, const char *s
     bool logic = op->op == EXPR_and || op->op == EXPR_or;
     bool whole = op->op == EXPR_idiv || op->op == EXPR_mod;
     if (logic && !parser_is_bool(p, e))
-        return parser_refuse(p, at, "`%s` joins truth values, and its %s side is a number: compare it, as in x ~= 0",
-                             op->spelling, side);
+        return parser_refuse(
+            p, at, "`%s` joins truth values, and its %s side is a number: compare it, as in x ~= 0",
+            op->spelling, side);
     if (!logic && parser_is_bool(p, e))
-        return parser_refuse(p, at, "`%s` takes numbers, and its %s side is a truth value%s", op->spelling, side,
+        return parser_refuse(p, at, "`%s` takes numbers, and its %s side is a truth value%s",
+                             op->spelling, side,
                              op->precedence == 3 ? ": join comparisons by and" : "");
     if (whole && expr_get(p->pool, e)->type == EXPR_FLOAT)
-        return parser_refuse(p, at, "`%s` takes whole numbers, and its %s side is a float: write floor(a / b)",
-                             op->spelling, side);
+        return parser_refuse(
+            p, at, "`%s` takes whole numbers, and its %s side is a float: write floor(a / b)",
+            op->spelling, side);
     return true;
 }
 

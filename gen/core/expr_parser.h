@@ -16,7 +16,7 @@ typedef struct parser {
     expr_pool *pool;
     expr_kind kind;
     lexer lexer;
-    token token;    /* the next one */
+    token token; /* the next one */
     fg_error *error;
     fg_status status; /* of the first failure: nothing is parsed after it */
     int depth, start; /* start: nodes in the pool before */
@@ -28,7 +28,8 @@ typedef struct parser {
 extern const char *const expr_kind_names[]; /* "score", "mask" */
 
 /* Each records the first failure and returns 0, so that callers need only hand it on. */
-expr parser_refuse(parser *p, size_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+expr parser_refuse(parser *p, size_t at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "X stands where WANTED should". */
 expr parser_expected(parser *p, const char *wanted);
 /* Hands on a node just made; 0 becomes the failure that it means. */

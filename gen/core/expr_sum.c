@@ -88,7 +88,8 @@ static expr make_product(expr_pool *pool, uint32_t factor, expr term)
 static expr join(expr_pool *pool, expr sum, uint32_t factor, expr term)
 {
     if (!sum) return make_product(pool, factor, term);
-    if (is_negative(factor)) return make_binary(pool, EXPR_sub, sum, make_product(pool, 0 - factor, term));
+    if (is_negative(factor))
+        return make_binary(pool, EXPR_sub, sum, make_product(pool, 0 - factor, term));
     return make_binary(pool, EXPR_add, sum, make_product(pool, factor, term));
 }
 
@@ -111,7 +112,8 @@ static expr build(expr_pool *pool, const linear *sum)
     }
     if (constant == 0) return e;
     expr_op op = is_negative(constant) ? EXPR_sub : EXPR_add;
-    return make_binary(pool, op, e, expr_int(pool, (int32_t)(is_negative(constant) ? 0 - constant : constant)));
+    return make_binary(pool, op, e,
+                       expr_int(pool, (int32_t)(is_negative(constant) ? 0 - constant : constant)));
 }
 
 static const linear *scale(linear *sum, uint32_t factor)
@@ -158,7 +160,8 @@ expr expr_sum(expr_pool *pool, expr_op op, const expr *operands)
     if (op == EXPR_mul) return multiply(pool, &x, &y, operands);
     uint32_t factor = op == EXPR_add ? 1 : UINT32_MAX;
     x.constant += factor * y.constant;
-    for (int k = 0; k < y.count; k++) add_term(pool, &x, y.terms[k].term, factor * y.terms[k].factor);
+    for (int k = 0; k < y.count; k++)
+        add_term(pool, &x, y.terms[k].term, factor * y.terms[k].factor);
     if (x.count > max_terms) return expr_intern(pool, op, EXPR_INT, operands, true);
     return build(pool, &x);
 }

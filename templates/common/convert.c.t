@@ -1,6 +1,12 @@
 % -- Elements of tensors to float and back. Comes in: p, target, need (helper names, as load_bf16).
-% for _, kind in ipairs { "f32", "bf16", "f16" } do
-%   if kind ~= "f32" and (need["gather_" .. kind] or need["load_row_" .. kind]) then need["widen_" .. kind] = true end
+% -- gather_KIND takes one index that differs by lane, gather2_KIND two, ...
+% local gathers = {}
+% for _, kind in ipairs { "f32", "bf16", "f16", "i32", "u8" } do
+%   for count = 1, 4 do
+%     local name = ("gather%s_%s"):format(count > 1 and count or "", kind)
+%     if need[name] then gathers[#gathers + 1] = { name = name, kind = kind, count = count } end
+%     if (need[name] or need["load_row_" .. kind]) and kind:find("16") then need["widen_" .. kind] = true end
+%   end
 % end
 % if need.load_bf16 then
 static inline float load_bf16(bf16 x)
@@ -80,15 +86,20 @@ static inline void load_row_${kind}(float *restrict to, const ${kind} *from, int
 %   end
 }
 % end end
-% for _, kind in ipairs { "f32", "bf16", "f16", "i32", "u8" } do if need["gather_" .. kind] then
-%   local vector = kind == "f32" and "vf" or "vi"
-%   local widened = kind == "bf16" or kind == "f16"
+% for _, gather in ipairs(gathers) do
+%   local kind, parameters, offset = gather.kind, {}, {}
+%   for k = 1, gather.count do
+%     parameters[k] = ("i64 stride%d, vi index%d"):format(k, k)
+%     offset[k] = ("index%d[l] * stride%d"):format(k, k)
+%   end
+%   local lanes = kind == "f32" and "vf" or "vi"
+%   local widened = kind:find("16")
 
-/* An element a lane, `stride` elements apart by its index. */
-static inline ${widened and "vf" or vector} gather_${kind}(const ${kind} *from, i64 stride, vi index)
+/* An element a lane, by its indices. */
+static inline ${widened and "vf" or lanes} ${gather.name}(const ${kind} *from, ${table.concat(parameters, ", ")})
 {
-    ${vector} x;
-    for (int l = 0; l < LANES; l++) x[l] = from[index[l] * stride];
+    ${lanes} x;
+    for (int l = 0; l < LANES; l++) x[l] = from[${table.concat(offset, " + ")}];
     return ${widened and ("widen_%s(x)"):format(kind) or "x"};
 }
-% end end
+% end

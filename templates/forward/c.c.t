@@ -330,7 +330,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 %   if bounds.empty then
                 if (${bounds.empty}) continue;
 %   end
-                const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and " && " .. bounds.full or ""};
+                const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and (" && (%s)"):format(bounds.full) or ""};
 % end
                 for (int r = 0; r < n; r += MK)
                     scores(t->s + r, (const ${element} (*)[DEPTH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", (float)a->scale" or ""});

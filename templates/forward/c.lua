@@ -2,8 +2,6 @@
 -- S^T = K Q^T and O^T += V^T P^T read K and V one element at a time, broadcast to all lanes; neither
 -- needs a transposed copy, and maxima and sums over keys never cross lanes.
 
-local function ceildiv(a, b) return -(-a // b) end
-
 local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
 
 local targets = require "templates.target.c"
@@ -56,13 +54,6 @@ local constraints = {
       return cfg.mk * cfg.vectors <= most and cfg.mv * cfg.vectors <= most
     end,
   },
-  {
-    name = "accumulators hide the latency of a multiply-add",
-    holds = function(cfg, p, dev)
-      local least = registers(dev) == 32 and 8 or 6
-      return cfg.mk * cfg.vectors >= least and cfg.mv * cfg.vectors >= least
-    end,
-  },
   { name = "a tile holds a register block of keys", holds = function(cfg) return cfg.mk <= cfg.keys end },
   { name = "a block of value columns is not mostly padding",
     holds = function(cfg, p) return cfg.mv <= 2 or cfg.mv < 2 * p.dv end },
@@ -79,15 +70,16 @@ local constraints = {
     holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 4 << 20) end },
 }
 
--- Cycles a vector of query rows and a key, roughly: multiply-adds at the rate that loads and loop ends
--- allow, softmax, the staging of K and V shared by the rows of a task, and what padding and idle threads waste.
+-- Cycles a vector of query rows and a key, roughly: multiply-adds at the rate that loads, their latency and
+-- loop ends allow, softmax, the staging of K and V shared by the rows of a task, and what padding and idle
+-- threads waste.
 local function prior(cfg, p, dev)
   local vectors = cfg.vectors * cfg.blocks
   local block = cfg.vectors * lanes(dev)
   local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
   local function products(m, n)
     local tile = m * cfg.vectors
-    return n * math.max(0.5, (m + cfg.vectors) / (2 * tile)) * (1 + 1.5 / tile) / (1 + cfg.dot)
+    return n * math.max(0.5, (m + cfg.vectors) / (2 * tile), 4 / tile) * (1 + 1.5 / tile) / (1 + cfg.dot)
   end
   local softmax = 10 + (columns + 16) * 1.5 / cfg.keys
   local staging = 0.85 * (p.d + columns) / vectors

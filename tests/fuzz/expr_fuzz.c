@@ -55,7 +55,8 @@ static void check_operands(const expr_pool *pool)
 {
     for (expr e = 1; e <= (expr)expr_node_count(pool); e++) {
         const expr_node *n = expr_get(pool, e);
-        for (int k = 0; k < n->arity; k++) require(n->operand[k] && n->operand[k] < e, "an operand comes late");
+        for (int k = 0; k < n->arity; k++)
+            require(n->operand[k] && n->operand[k] < e, "an operand comes late");
     }
 }
 
@@ -67,7 +68,8 @@ static void check_canonical(expr_pool *pool, expr_kind kind, expr e)
     text_init(&t, &memory_default);
     expr_format(pool, kind, e, &t);
     int count = expr_node_count(pool);
-    require(expr_parse(&again, pool, kind, t.data, t.length, &error) == FG_OK, "the canonical text is refused");
+    require(expr_parse(&again, pool, kind, t.data, t.length, &error) == FG_OK,
+            "the canonical text is refused");
     require(again == e, "the canonical text gives another node");
     require(expr_node_count(pool) == count, "the canonical text makes more nodes");
     text_free(&t);
@@ -88,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(expr_substitute(pool, e, 3, expr_variable(pool, 4)) != 0, "a substitution fails");
     } else {
         require(error.status == FG_REQUEST, "another failure");
-        require(error.position >= 0 && error.position <= (int64_t)length, "the position is outside");
+        require(error.position >= 0 && error.position <= (int64_t)length,
+                "the position is outside");
         require(*error.text && strlen(error.text) < sizeof error.text, "no sentence");
     }
     check_operands(pool);
