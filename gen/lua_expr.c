@@ -90,7 +90,8 @@ static int pool_tensor(lua_State *L)
 
 /* ---- Sources ---- */
 
-static int parse(lua_State *L, const lua_pool *owner, expr_kind kind, const char *source, const char *where)
+static int parse(lua_State *L, const lua_pool *owner, expr_kind kind, const char *source,
+                 const char *where)
 {
     expr root = 0;
     fg_error error;
@@ -151,11 +152,13 @@ static int pool_read(lua_State *L)
     int symbol;
     const expr_symbol *s = find(L, owner, &symbol);
     if (!s || !s->tensor) return luaL_error(L, "'%s' is not a tensor", luaL_checkstring(L, 2));
-    if (lua_gettop(L) != 2 + s->rank) return luaL_error(L, "'%s' takes %d indices", s->name, s->rank);
+    if (lua_gettop(L) != 2 + s->rank)
+        return luaL_error(L, "'%s' takes %d indices", s->name, s->rank);
     expr index[expr_max_rank] = { 0 };
     for (int k = 0; k < s->rank; k++) {
         index[k] = lua_check_node(L, 3 + k, owner);
-        luaL_argcheck(L, expr_get(owner->pool, index[k])->type == EXPR_INT, 3 + k, "an index is an int");
+        luaL_argcheck(L, expr_get(owner->pool, index[k])->type == EXPR_INT, 3 + k,
+                      "an index is an int");
     }
     return lua_push_node(L, 1, expr_read(owner->pool, symbol, index));
 }
@@ -176,7 +179,8 @@ static int pool_make(lua_State *L)
     int count = lua_gettop(L) - 2;
     luaL_argcheck(L, count <= expr_max_rank, 3, "too many operands");
     for (int k = 0; k < count; k++) operand[k] = lua_check_node(L, 3 + k, owner);
-    if (!expr_accepts(owner->pool, op, operand)) return luaL_error(L, "'%s' does not take these operands", expr_op_names[op]);
+    if (!expr_accepts(owner->pool, op, operand))
+        return luaL_error(L, "'%s' does not take these operands", expr_op_names[op]);
     return lua_push_node(L, 1, expr_make(owner->pool, op, operand));
 }
 

@@ -23,7 +23,8 @@ static _Noreturn void no_node(lua_State *L, const lua_pool *owner)
 {
     fg_error error;
     if (expr_node_count(owner->pool) < expr_max_nodes) lua_memory_error(L);
-    fail(&error, FG_REQUEST, "score and mask are too large: together they need more than %d terms", expr_max_nodes);
+    fail(&error, FG_REQUEST, "score and mask are too large: together they need more than %d terms",
+         expr_max_nodes);
     lua_host_fail(L, FG_REQUEST, error.text);
 }
 
@@ -129,7 +130,8 @@ static int depends_on(lua_State *L)
 {
     const lua_node *node = luaL_checkudata(L, 1, NODE);
     int symbol = expr_find(node->owner->pool, luaL_checkstring(L, 2));
-    lua_pushboolean(L, symbol >= 0 && (expr_get(node->owner->pool, node->id)->depends >> symbol & 1) != 0);
+    lua_pushboolean(L, symbol >= 0 &&
+                           (expr_get(node->owner->pool, node->id)->depends >> symbol & 1) != 0);
     return 1;
 }
 
@@ -141,9 +143,14 @@ static int push_depends_on(lua_State *L, const lua_node *node, const expr_node *
 }
 
 static const node_field node_fields[] = {
-    { "op", push_op },       { "type", push_type },   { "id", push_id },
-    { "pool", push_pool },   { "name", push_name },   { "value", push_value },
-    { "depends_on", push_depends_on }, { NULL, NULL },
+    { "op", push_op },
+    { "type", push_type },
+    { "id", push_id },
+    { "pool", push_pool },
+    { "name", push_name },
+    { "value", push_value },
+    { "depends_on", push_depends_on },
+    { NULL, NULL },
 };
 
 static int push_operand(lua_State *L, const expr_node *n)
@@ -175,7 +182,8 @@ static int node_length(lua_State *L)
 static int node_tostring(lua_State *L)
 {
     const lua_node *node = luaL_checkudata(L, 1, NODE);
-    expr_kind kind = expr_get(node->owner->pool, node->id)->type == EXPR_BOOL ? EXPR_MASK : EXPR_SCORE;
+    expr_kind kind =
+        expr_get(node->owner->pool, node->id)->type == EXPR_BOOL ? EXPR_MASK : EXPR_SCORE;
     return lua_push_source(L, node->owner, kind, node->id);
 }
 

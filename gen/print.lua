@@ -169,7 +169,10 @@ function write.tofloat(self, n)
 end
 
 -- What a bound on j is called.
-local key_names = { [true] = { le = "last_key", lt = "end_key" }, [false] = { le = "first_key", lt = "key_before" } }
+local key_names = {
+  [true] = { le = "last_key", lt = "end_key" },
+  [false] = { le = "first_key", lt = "key_before" },
+}
 
 local function compare(self, n)
   local op, vector = self.dialect.operators[n.op], self.plan:is_vector(n)
@@ -248,9 +251,9 @@ function printer:plain_sum(items)
     elseif size == 1 then
       term, own = self:text(item.node)
     else
-      term, own = ("%d * %s"):format(size, self:operand(item.node, mul + 1)), mul
+      term, own = ("%d * %s"):format(k == 1 and item.factor or size, self:operand(item.node, mul + 1)), mul
     end
-    local minus = item.factor < 0
+    local minus = item.factor < 0 and (k > 1 or own ~= mul or size == 1)
     if k > 1 then
       text, precedence = text .. (minus and " - " or " + ") .. enclose(term, own, add + 1), add
     elseif minus then
@@ -309,9 +312,9 @@ function printer:base(n, read)
     end
     local known = self.pointers[key]
     if not known then
-      known = self:define(stage.level, self:unique(tensor .. "_" .. (name == "" and "at" or name)), {
-        type = "pointer", vector = false, text = address .. " + " .. self:offset(stage.terms, tensor),
-        ctype = self.dialect.pointer:format(self.types[n.name]) })
+      known = { type = "pointer", vector = false, text = address .. " + " .. self:offset(stage.terms, tensor),
+        ctype = self.dialect.pointer:format(self.types[n.name]) }
+      self:define(stage.level, self:unique(tensor .. "_" .. (name == "" and "at" or name)), known)
       self.pointers[key] = known
     end
     stage.temporary, address = known, known.name

@@ -137,7 +137,7 @@ function variant.new(p, dev, hooks)
 end
 
 function variant:options(options)
-  local all = { ranges = self.ranges, reads = self.reads }
+  local all = { ranges = self.ranges, reads = self.reads, real = self.p.dtype == "f64" and "f64" or "f32" }
   for key, value in pairs(self.hooks) do all[key] = value end
   for key, value in pairs(options or {}) do all[key] = value end
   return all

@@ -6,7 +6,7 @@
 #include "runtime/backend_c.h"
 
 enum {
-    reference_rows = 16, /* computed together, so that a key or value is converted once for all */
+    reference_rows = 32, /* computed together, so that a key or value is converted once for all */
     reference_keys = 64, /* converted at a time */
 };
 
@@ -40,6 +40,12 @@ size_t reference_expr_scratch(const reference *r);
 
 /* Element of a view, as a double. */
 double reference_at(const reference_view *v, int64_t a, int64_t b, int64_t c, int64_t d);
+
+/* `a` where `b` is NaN. */
+static inline double reference_larger(double a, double b)
+{
+    return b > a ? b : a;
+}
 
 /* Where evaluation stands. */
 typedef struct reference_cell {

@@ -84,13 +84,21 @@ static void convert_row(const reference_view *view, int64_t b, int64_t h, int64_
     for (int64_t c = 0; c < n; c++) out[c] = dtype_load(view->type, from + c * step);
 }
 
+static pair at(const double *x)
+{
+    return *(const pair *)x;
+}
+
 static double dot(const double *x, const double *y, int64_t n)
 {
-    pair sum[4] = { { 0 } };
-    for (int64_t c = 0; c < n; c += lane_pad)
-        for (int k = 0; k < 4; k++)
-            sum[k] += *(const pair *)(x + c + 2 * k) * *(const pair *)(y + c + 2 * k);
-    pair all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    pair a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 };
+    for (const double *end = x + n; x < end; x += lane_pad, y += lane_pad) {
+        a += at(x) * at(y);
+        b += at(x + 2) * at(y + 2);
+        c += at(x + 4) * at(y + 4);
+        d += at(x + 6) * at(y + 6);
+    }
+    pair all = (a + b) + (c + d);
     return all[0] + all[1];
 }
 
@@ -117,15 +125,17 @@ static double visible_logit(reference_group *g, reference_row *row, int64_t j, d
     const reference *r = g->r;
     expr_result s = reference_score(&g->cell, j, r->scale * product);
     double largest = sqrt((double)r->d) * fabs(r->scale) * norms;
-    if (isfinite(norms) && fmax(fmax(norms, largest), s.magnitude) > FLT_MAX / 4)
+    if (isfinite(norms) &&
+        reference_larger(reference_larger(norms, largest), s.magnitude) > FLT_MAX / 4)
         row->overflow = true;
     if (!(s.value < HUGE_VAL)) row->nan = true;
     if (!isfinite(s.value)) return s.value;
     row->visible++;
-    row->max = fmax(row->max, s.value);
-    row->magnitude = fmax(row->magnitude, s.magnitude);
+    row->max = reference_larger(row->max, s.value);
+    row->magnitude = reference_larger(row->magnitude, s.magnitude);
     if (isfinite(norms))
-        row->product_error = fmax(row->product_error, largest * fmax(1, fabs(s.slope)));
+        row->product_error =
+            reference_larger(row->product_error, largest * reference_larger(1, fabs(s.slope)));
     return s.value;
 }
 
@@ -156,42 +166,74 @@ static void block_logits(reference_group *g, int64_t j0, int64_t j1)
 
 /* ---- Softmax and values ---- */
 
-static void add_value(double *o, double *o_abs, double *v_sum, const double *v, const double *v_abs,
-                      double p, int64_t n)
+/* What a block's keys add to one row: those seen, by their place in the block. */
+typedef struct weights {
+    int count;
+    int64_t key[reference_keys];
+    double weight[reference_keys];
+} weights;
+
+/* Four columns at a time, all keys: the sums stay in registers. */
+static void add_values(const reference_group *g, int n, const weights *w)
 {
-    pair weight = { p, p };
-    for (int64_t c = 0; c < n; c += 2) {
-        *(pair *)(o + c) += weight * *(const pair *)(v + c);
-        *(pair *)(o_abs + c) += weight * *(const pair *)(v_abs + c);
-        *(pair *)(v_sum + c) += *(const pair *)(v_abs + c);
+    for (int64_t c = 0; c < g->dv_padded; c += 4) {
+        int64_t place = n * g->dv_padded + c;
+        pair o[2] = { { 0 } }, o_abs[2] = { { 0 } }, sum[2] = { { 0 } };
+        for (int k = 0; k < w->count; k++) {
+            const double *v = g->v + w->key[k] * g->dv_padded + c;
+            const double *v_abs = g->v_abs + w->key[k] * g->dv_padded + c;
+            pair weight = { w->weight[k], w->weight[k] };
+            o[0] += weight * at(v);
+            o[1] += weight * at(v + 2);
+            o_abs[0] += weight * at(v_abs);
+            o_abs[1] += weight * at(v_abs + 2);
+            sum[0] += at(v_abs);
+            sum[1] += at(v_abs + 2);
+        }
+        for (int half = 0; half < 2; half++) {
+            *(pair *)(g->o + place + 2 * half) += o[half];
+            *(pair *)(g->o_abs + place + 2 * half) += o_abs[half];
+            *(pair *)(g->v_sum + place + 2 * half) += sum[half];
+        }
     }
+}
+
+/* Values that are not finite behind a mask: nothing is promised of their columns. */
+static void mark_hidden(reference_group *g, int n, int64_t key)
+{
+    const double *v = g->v + key * g->dv_padded;
+    for (int64_t c = 0; c < g->r->dv; c++)
+        if (!isfinite(v[c])) g->column_unspecified[n * g->dv_padded + c] = true;
+}
+
+static void row_values(reference_group *g, int n, int64_t j0, int64_t j1)
+{
+    reference_row *row = &g->row[n];
+    weights w;
+    w.count = 0;
+    for (int64_t j = j0; j < j1; j++) {
+        double logit = g->logits[n * g->width + j];
+        if (logit > -HUGE_VAL) {
+            w.key[w.count] = j - j0;
+            w.weight[w.count] = exp(logit - row->max);
+            row->sum += w.weight[w.count++];
+        } else if (g->careful) {
+            mark_hidden(g, n, j - j0);
+        }
+    }
+    add_values(g, n, &w);
 }
 
 static void block_values(reference_group *g, int64_t j0, int64_t j1)
 {
-    const reference *r = g->r;
-    int64_t dv = g->dv_padded, hkv = g->h / (r->hq / r->hkv);
+    int64_t dv = g->dv_padded, hkv = g->h / (g->r->hq / g->r->hkv);
     for (int64_t j = j0; j < j1; j++) {
         double *v = g->v + (j - j0) * dv;
-        convert_row(&r->v, g->b, hkv, j, v);
+        convert_row(&g->r->v, g->b, hkv, j, v);
         for (int64_t c = 0; c < dv; c++) g->v_abs[(j - j0) * dv + c] = fabs(v[c]);
     }
-    for (int n = 0; n < g->count; n++) {
-        reference_row *row = &g->row[n];
-        if (row->nan) continue;
-        for (int64_t j = j0; j < j1; j++) {
-            double logit = g->logits[n * g->width + j];
-            const double *v = g->v + (j - j0) * dv, *v_abs = g->v_abs + (j - j0) * dv;
-            if (logit > -HUGE_VAL) {
-                double p = exp(logit - row->max);
-                row->sum += p;
-                add_value(g->o + n * dv, g->o_abs + n * dv, g->v_sum + n * dv, v, v_abs, p, dv);
-            } else if (g->careful) {
-                for (int64_t c = 0; c < r->dv; c++)
-                    if (!isfinite(v[c])) g->column_unspecified[n * dv + c] = true;
-            }
-        }
-    }
+    for (int n = 0; n < g->count; n++)
+        if (!g->row[n].nan) row_values(g, n, j0, j1);
 }
 
 static void finish_row(reference_group *g, int n)

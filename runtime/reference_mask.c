@@ -100,7 +100,7 @@ bool reference_visible(reference_cell *c, int64_t j)
 static void met(expr_result *x, double value)
 {
     /* nothing is rounded at an infinity */
-    if (isfinite(value)) x->magnitude = fmax(x->magnitude, fabs(value));
+    if (isfinite(value)) x->magnitude = reference_larger(x->magnitude, fabs(value));
 }
 
 static void apply_softcap(const reference *r, expr_result *x)

@@ -57,7 +57,8 @@ static void add_bool(source *s, int depth);
 
 static void add_constant(source *s)
 {
-    static const int large[] = { INT32_MAX, INT32_MAX - 40, 1 << 30, 65536, 46341, 3000, -(1 << 30), INT32_MIN + 1 };
+    static const int large[] = { INT32_MAX, INT32_MAX - 40, 1 << 30,    65536,
+                                 46341,     3000,           -(1 << 30), INT32_MIN + 1 };
     int value = draw(12) ? between(-40, 40) : large[draw(8)];
     add(s, value < 0 ? "(%d)" : "%d", value);
 }
@@ -65,7 +66,8 @@ static void add_constant(source *s)
 static void add_leaf(source *s)
 {
     static const char *const names[] = { "i", "i", "i", "j", "j", "j", "sq", "sk", "b", "h", NULL };
-    static const char *const reads[] = { "len[b]", "doc[b][j]", "doc[b][i]", "kind[j]", "kind[h]", "doc[h][i - j]", NULL };
+    static const char *const reads[] = { "len[b]",  "doc[b][j]",     "doc[b][i]", "kind[j]",
+                                         "kind[h]", "doc[h][i - j]", NULL };
     int kind = draw(16);
     if (kind < 11)
         add(s, "%s", choose(names));
@@ -92,12 +94,19 @@ static void add_form(source *s, const char *form, int depth)
 
 static void add_int(source *s, int depth)
 {
-    static const char *const forms[] = {
-        "(& + &)", "(& - &)", "(& + &)", "(& - &)", "(& * &)",    "(3 * &)",     "(-2 * &)",      "(& // 8)",
-        "(& // -3)", "(& // &)", "(& % 5)", "(& % 16)", "(& % -4)", "(& % &)",   "abs(&)",        "abs(& - &)",
-        "min(&, &)", "max(&, &)", "where(?, &, &)", "(-&)", "floor(& / 4)", "floor(& * 0.3)",
-        "(& // (i + 3))", "(& % (j + 2))", "abs(doc[b][j])", NULL
-    };
+    static const char *const forms[] = { "(& + &)",        "(& - &)",
+                                         "(& + &)",        "(& - &)",
+                                         "(& * &)",        "(3 * &)",
+                                         "(-2 * &)",       "(& // 8)",
+                                         "(& // -3)",      "(& // &)",
+                                         "(& % 5)",        "(& % 16)",
+                                         "(& % -4)",       "(& % &)",
+                                         "abs(&)",         "abs(& - &)",
+                                         "min(&, &)",      "max(&, &)",
+                                         "where(?, &, &)", "(-&)",
+                                         "floor(& / 4)",   "floor(& * 0.3)",
+                                         "(& // (i + 3))", "(& % (j + 2))",
+                                         "abs(doc[b][j])", NULL };
     if (depth <= 0 || draw(4) == 0)
         add_leaf(s);
     else
@@ -106,9 +115,11 @@ static void add_int(source *s, int depth)
 
 static void add_bool(source *s, int depth)
 {
-    static const char *const compares[] = { "& < &", "& <= &", "& > &", "& >= &", "& == &", "& ~= &", "& <= & / 3",
-                                            "& * 0.25 < &", NULL };
-    static const char *const joins[] = { "(? and ?)", "(? and ?)", "(? or ?)", "(not (?))", "where(?, ?, ?)", NULL };
+    static const char *const compares[] = { "& < &",      "& <= &",       "& > &",
+                                            "& >= &",     "& == &",       "& ~= &",
+                                            "& <= & / 3", "& * 0.25 < &", NULL };
+    static const char *const joins[] = { "(? and ?)", "(? and ?)",      "(? or ?)",
+                                         "(not (?))", "where(?, ?, ?)", NULL };
     bool join = depth > 1 && draw(3) == 0;
     if (!join) add(s, "(");
     add_form(s, join ? choose(joins) : choose(compares), depth - 1);
@@ -131,9 +142,14 @@ static void draw_half_plane(source *s)
     int factor = between(1, 4) * (draw(2) ? 1 : -1), slope = between(-3, 3), at = between(-60, 60);
     const char *sign = choose(signs);
     switch (draw(3)) {
-    case 0: add(s, "%d * j %s %d * i + %d", factor, sign, slope, at); break;
-    case 1: add(s, "%d * i - %d %s %d * j + sk - sq", slope, at, sign, factor); break;
-    default: add(s, "not (%d * i + %d * j %s %d)", slope, factor, sign, at);
+    case 0:
+        add(s, "%d * j %s %d * i + %d", factor, sign, slope, at);
+        break;
+    case 1:
+        add(s, "%d * i - %d %s %d * j + sk - sq", slope, at, sign, factor);
+        break;
+    default:
+        add(s, "not (%d * i + %d * j %s %d)", slope, factor, sign, at);
     }
 }
 
@@ -142,11 +158,20 @@ static void draw_band(source *s)
 {
     int at = between(-30, 30), width = between(-6, 30), factor = between(1, 3);
     switch (draw(5)) {
-    case 0: add(s, "j >= i + %d and j <= i + %d", at, at + width); break;
-    case 1: add(s, "abs(i + %d - j) <= %d", at, width); break;
-    case 2: add(s, "%d * j - i > %d and %d * j - i < %d", factor, at, factor, at + width); break;
-    case 3: add(s, "i + j >= %d and not (i + j > %d)", at + 30, at + 30 + width); break;
-    default: add(s, "abs(j - i) < %d and j <= i + sk - sq", width);
+    case 0:
+        add(s, "j >= i + %d and j <= i + %d", at, at + width);
+        break;
+    case 1:
+        add(s, "abs(i + %d - j) <= %d", at, width);
+        break;
+    case 2:
+        add(s, "%d * j - i > %d and %d * j - i < %d", factor, at, factor, at + width);
+        break;
+    case 3:
+        add(s, "i + j >= %d and not (i + j > %d)", at + 30, at + 30 + width);
+        break;
+    default:
+        add(s, "abs(j - i) < %d and j <= i + sk - sq", width);
     }
 }
 
@@ -158,14 +183,15 @@ static void (*const draw_mask[families])(source *) = { draw_half_plane, draw_ban
 
 /* What brute force and analysis say of key tiles. */
 typedef struct tally {
-    int tiles, none, all;     /* by brute force */
-    int skipped, unmasked;    /* by analysis */
-    int bounded;              /* masks with a first or last key */
+    int tiles, none, all;  /* by brute force */
+    int skipped, unmasked; /* by analysis */
+    int bounded;           /* masks with a first or last key */
 } tally;
 
 enum { FIRST, LAST, FULL_FIRST, FULL_LAST, EMPTY, FULL, texts };
 
-static const char *const text_names[texts] = { "first", "last", "full_first", "full_last", "empty", "full" };
+static const char *const text_names[texts] = { "first",     "last",  "full_first",
+                                               "full_last", "empty", "full" };
 
 typedef struct trial {
     const problem *problem;
@@ -224,23 +250,32 @@ static void check_tile(trial *t, const rectangle *r)
     const double full_first = text_of(t, FULL_FIRST, 0), full_last = text_of(t, FULL_LAST, 1e12);
     const double from = fmax(first, (double)r->j0), to = fmin(last, (double)r->j1 + 1);
     bool skipped = from >= to || text_of(t, EMPTY, 0) != 0;
-    bool unmasked = t->always || ((double)r->j0 >= full_first && (double)r->j1 < full_last && text_of(t, FULL, 1) != 0);
+    bool unmasked = t->always || ((double)r->j0 >= full_first && (double)r->j1 < full_last &&
+                                  text_of(t, FULL, 1) != 0);
     int visible = 0, pairs = 0;
     for (int64_t i = r->i0; i <= r->i1; i++) {
         for (int64_t j = r->j0; j <= r->j1; j++, pairs++) {
             if (!sees(t, i, j)) continue;
             visible++;
-            ck_assert_msg((double)j >= first && (double)j < last, "%s: (%lld, %lld) is outside of the bounds",
-                          t->source, (long long)i, (long long)j);
+            ck_assert_msg((double)j >= first && (double)j < last,
+                          "%s: (%lld, %lld) is outside of the bounds", t->source, (long long)i,
+                          (long long)j);
         }
     }
-    ck_assert_msg(!skipped || visible == 0, "%s: %s: skipped, yet %d are visible in %lld..%lld, %lld..%lld", t->problem->text,
-                  t->source, visible, (long long)r->i0, (long long)r->i1, (long long)r->j0, (long long)r->j1);
-    ck_assert_msg(!unmasked || visible == pairs, "%s: %s: full, yet %d are hidden in %lld..%lld, %lld..%lld",
-                  t->problem->text, t->source, pairs - visible, (long long)r->i0, (long long)r->i1, (long long)r->j0,
+    ck_assert_msg(!skipped || visible == 0,
+                  "%s: %s: skipped, yet %d are visible in %lld..%lld, %lld..%lld", t->problem->text,
+                  t->source, visible, (long long)r->i0, (long long)r->i1, (long long)r->j0,
                   (long long)r->j1);
-    *t->tally = (tally){ t->tally->tiles + 1,          t->tally->none + (visible == 0), t->tally->all + (visible == pairs),
-                         t->tally->skipped + skipped,  t->tally->unmasked + unmasked,   t->tally->bounded };
+    ck_assert_msg(!unmasked || visible == pairs,
+                  "%s: %s: full, yet %d are hidden in %lld..%lld, %lld..%lld", t->problem->text,
+                  t->source, pairs - visible, (long long)r->i0, (long long)r->i1, (long long)r->j0,
+                  (long long)r->j1);
+    *t->tally = (tally){ t->tally->tiles + 1,
+                         t->tally->none + (visible == 0),
+                         t->tally->all + (visible == pairs),
+                         t->tally->skipped + skipped,
+                         t->tally->unmasked + unmasked,
+                         t->tally->bounded };
 }
 
 /* The ends of a tile of at most `longest` in [0, size): anywhere, or at the end, or near `near`. */
@@ -312,14 +347,17 @@ static problem *draw_problem(const source *mask)
 {
     char line[8192];
     bool large = draw(5) == 0;
-    int sq = large ? 1 << between(20, 28) : between(1, 60), sk = large ? 1 << between(20, 28) : between(1, 60);
-    snprintf(line, sizeof line,
-             "b=%d hq=%d sq=%d sk=%d d=8 tensor=len:i32[b] tensor=doc:i32[3,sk] tensor=kind:u8[40] "
-             "score={s + len[b] + doc[0][j] + kind[i]} maskfn={%s}", /* a problem reads all that it declares */
-             between(1, 3), between(1, 3), sq, sk, mask->text);
+    int sq = large ? 1 << between(20, 28) : between(1, 60),
+        sk = large ? 1 << between(20, 28) : between(1, 60);
+    snprintf(
+        line, sizeof line,
+        "b=%d hq=%d sq=%d sk=%d d=8 tensor=len:i32[b] tensor=doc:i32[3,sk] tensor=kind:u8[40] "
+        "score={s + len[b] + doc[0][j] + kind[i]} maskfn={%s}", /* a problem reads all that it declares */
+        between(1, 3), between(1, 3), sq, sk, mask->text);
     problem *p = NULL;
     fg_error error = { .text = "" };
-    ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s: %s", line, error.text);
+    ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s: %s",
+                  line, error.text);
     return p;
 }
 
@@ -345,8 +383,8 @@ static tally try_masks(family f, int count, uint64_t seed)
     }
     lua_host_free(host);
     if (getenv("INTERVAL_TEST_SAY"))
-        printf("%d masks, %d tiles: %d hide all, %d known; %d show all, %d known; %d bounded\n", count, sums.tiles,
-               sums.none, sums.skipped, sums.all, sums.unmasked, sums.bounded);
+        printf("%d masks, %d tiles: %d hide all, %d known; %d show all, %d known; %d bounded\n",
+               count, sums.tiles, sums.none, sums.skipped, sums.all, sums.unmasked, sums.bounded);
     return sums;
 }
 

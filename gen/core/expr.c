@@ -9,7 +9,7 @@ const char *const expr_op_names[EXPR_op_count] = {
 #undef EXPR_OP_NAME
 };
 
-static const int8_t op_arity[EXPR_op_count] = {
+const int8_t expr_op_arity[EXPR_op_count] = {
 #define EXPR_OP_ARITY(name, operands) operands,
     EXPR_OPS(EXPR_OP_ARITY)
 #undef EXPR_OP_ARITY
@@ -135,7 +135,9 @@ static expr intern(expr_pool *pool, expr_node *node, bool opaque)
 
 expr expr_intern(expr_pool *pool, expr_op op, expr_type type, const expr *operands, bool opaque)
 {
-    expr_node node = { .op = (uint8_t)op, .type = (uint8_t)type, .arity = (uint8_t)op_arity[op] };
+    expr_node node = { .op = (uint8_t)op,
+                       .type = (uint8_t)type,
+                       .arity = (uint8_t)expr_op_arity[op] };
     memcpy(node.operand, operands, node.arity * sizeof(expr));
     return intern(pool, &node, opaque);
 }

@@ -1,4 +1,4 @@
-/* The parser's state, shared by its two halves: expressions, and functions with their statements. */
+/* The parser's state, shared by its parts: the whole text, expressions, functions with their statements. */
 #ifndef GEN_CORE_EXPR_PARSER_H
 #define GEN_CORE_EXPR_PARSER_H
 
@@ -45,6 +45,13 @@ void parser_leave(parser *p);
 /* "a number", "a truth value" */
 const char *parser_type_name(const parser *p, expr e);
 bool parser_is_bool(const parser *p, expr e);
+
+/* The parameters of a function, in order; a mask's leave out the first. */
+enum { parser_positions = 5 };
+extern const char *const parser_positional[parser_positions];
+
+/* What the kind wants: a score is float everywhere, so that branches agree. `e` stands at `at`. */
+expr parser_convert_result(parser *p, expr e, size_t at);
 
 expr parse_expression(parser *p);
 expr parse_function(parser *p);

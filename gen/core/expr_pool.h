@@ -22,6 +22,8 @@ struct expr_pool {
     expr_symbol symbol[expr_max_symbols];
 };
 
+extern const int8_t expr_op_arity[EXPR_op_count];
+
 /* The functions of the language. */
 typedef struct expr_function {
     const char *name;
@@ -42,6 +44,12 @@ const expr_entry *expr_get_entry(const expr_pool *pool, expr e);
 expr expr_intern(expr_pool *pool, expr_op op, expr_type type, const expr *operands, bool opaque);
 /* A total order by structure, which does not depend on what was made when. */
 int expr_order(const expr_pool *pool, expr a, expr b);
+
+/* Operands have the types the op takes, after conversion. */
+typedef expr (*expr_rule)(expr_pool *pool, expr_op op, const expr *operands);
+extern const expr_rule expr_rules[EXPR_op_count];
+/* The node with these converted operands, as it is. */
+expr expr_keep(expr_pool *pool, expr_op op, const expr *operands);
 
 /* Int add, sub, neg, mul of converted operands, as a canonical sum. */
 expr expr_sum(expr_pool *pool, expr_op op, const expr *operands);

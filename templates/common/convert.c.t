@@ -86,6 +86,20 @@ static inline void load_row_${kind}(float *restrict to, const ${kind} *from, int
 %   end
 }
 % end end
+% if need.pair_rows then
+
+/* n ints: the low half from one row, the high half from the next one if `keep` is 1, else zeros. */
+static inline void pair_rows(int *restrict to, const bf16 *row, const bf16 *next, int keep, int n)
+{
+    typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)})));
+    typedef vu pairs __attribute__((aligned(4)));
+    int c = 0;
+    for (; c + LANES <= n; c += LANES)
+        *(pairs *)(to + c) = __builtin_convertvector(*(const elements *)(row + c), vu) |
+                             (__builtin_convertvector(*(const elements *)(next + c), vu) * (unsigned)keep) << 16;
+    for (; c < n; c++) to[c] = row[c] | next[c] * keep << 16;
+}
+% end
 % for _, gather in ipairs(gathers) do
 %   local kind, parameters, offset = gather.kind, {}, {}
 %   for k = 1, gather.count do

@@ -28,7 +28,7 @@
 % end
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = { select_f = true, max_vf = true, exp2_vf = true, ["store_" .. p.odtype] = true }
-% local staging = dot and { "dot_vf" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
+% local staging = dot and { "dot_vf", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
 % if code.value.keep or has_score then need.min_vi = true end
 % if p.lse then need.log_vf = true end
@@ -84,25 +84,22 @@ _Static_assert(sizeof(struct scratch) <= ${steps[1].scratch}, "scratch as the la
 % include("templates/common/convert.c.t", { need = need })
 
 % if dot then
-/* Rows [0, n) of a tile as pairs of columns, and copies of the last one up to a whole register block. */
+/* Rows [0, n) of a tile, where a pair of columns is an int, and copies of the last one up to a whole register
+ * block. */
 static void stage_k(int (*restrict to)[DEPTH], const bf16 *from, i64 stride, int n)
 {
     for (int r = 0; r < (n + MK - 1) / MK * MK; r++) {
-        const bf16 *row = from + (r < n ? r : n - 1) * stride;
-        for (int c = 0; c < D / 2; c++) to[r][c] = row[2 * c] | row[2 * c + 1] << 16;
-        if (D % 2) to[r][DEPTH - 1] = row[D - 1];
+        to[r][DEPTH - 1] = 0;
+        __builtin_memcpy(to[r], from + (r < n ? r : n - 1) * stride, D * sizeof(bf16));
     }
 }
 
-/* Pairs of rows; behind an odd last one a row of zeros. */
+/* Rows 2 r and 2 r + 1 as pairs; behind an odd last one zeros. */
 static void stage_v(int (*restrict to)[COLUMNS], const bf16 *from, i64 stride, int n)
 {
     for (int r = 0; r < n; r += 2, to++) {
-        const bf16 *row = from + r * stride, *next = row + stride;
-        if (r + 1 < n)
-            for (int c = 0; c < DV; c++) (*to)[c] = row[c] | next[c] << 16;
-        else
-            for (int c = 0; c < DV; c++) (*to)[c] = row[c];
+        const bf16 *row = from + r * stride;
+        pair_rows(*to, row, r + 1 < n ? row + stride : row, r + 1 < n, DV);
         for (int c = DV; c < COLUMNS; c++) (*to)[c] = 0;
     }
 }

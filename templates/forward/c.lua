@@ -31,8 +31,8 @@ local axes = {
     about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
   { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
-  { name = "mk", values = { 2, 4, 6, 8, 12, 24 }, about = "keys in a register block of S" },
-  { name = "mv", values = { 2, 4, 6, 8, 12, 24 }, about = "value columns in a register block of O" },
+  { name = "mk", values = { 2, 4, 6, 8, 12, 16 }, about = "keys in a register block of S" },
+  { name = "mv", values = { 2, 4, 6, 8, 12, 16 }, about = "value columns in a register block of O" },
   { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
 }
 

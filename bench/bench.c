@@ -1,0 +1,119 @@
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void bench_need(fg_status status, const fg_error *error)
+{
+    if (status == FG_OK) return;
+    fprintf(stderr, "bench: %s\n", error->text);
+    exit(3);
+}
+
+static void *need_memory(void *block)
+{
+    if (block) return block;
+    fprintf(stderr, "bench: out of memory\n");
+    exit(3);
+}
+
+double bench_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+fg_context *bench_context(void)
+{
+    fg_context *context;
+    fg_error error;
+    bench_need(fg_context_new(&context, NULL, &error), &error);
+    return context;
+}
+
+/* ---- Inputs ---- */
+
+static void fill(void *data, const fg_tensor_info *info, int64_t count)
+{
+    static uint32_t state = 1;
+    for (int64_t n = 0; n < count; n++) {
+        state = state * 1664525 + 1013904223;
+        float value = (float)(int32_t)state * 0x1p-31f;
+        if (info->dtype.bits == 32)
+            memcpy((float *)data + n, &value, sizeof value);
+        else if (info->dtype.bits == 16) /* of bf16, f32's upper half */
+            memcpy((uint16_t *)data + n, (char *)&value + 2, 2);
+        else
+            ((uint8_t *)data)[n] = state >> 31;
+    }
+}
+
+static void make_tensor(subject *s, size_t index, const fg_tensor_info *info)
+{
+    int64_t count = 1;
+    for (int k = 0; k < info->ndim; k++) count *= s->shape[index][k] = info->shape[k];
+    size_t bytes = (size_t)count * info->dtype.bits / 8;
+    void *data = need_memory(aligned_alloc(64, (bytes + 64) / 64 * 64));
+    fill(data, info, count);
+    s->tensor[index] =
+        (DLTensor){ data, { 1, 0 }, info->ndim, info->dtype, s->shape[index], NULL, 0 };
+}
+
+static void place_tensor(subject *s, const char *name, const DLTensor *tensor)
+{
+#define PLACE(field)                                                                               \
+    if (strcmp(name, #field) == 0) {                                                               \
+        s->args.field = tensor;                                                                    \
+        return;                                                                                    \
+    }
+    FG_TENSORS(PLACE)
+#undef PLACE
+    s->named[s->args.tensor_count++] = tensor;
+}
+
+static void make_tensors(subject *s)
+{
+    fg_tensor_info info;
+    s->args = (fg_args)FG_ARGS_INIT;
+    s->args.tensors = s->named;
+    for (size_t k = 0; k < bench_most_tensors; k++) {
+        if (fg_problem_tensor(s->problem, k, &info) != FG_OK) break;
+        make_tensor(s, k, &info);
+        place_tensor(s, info.name, &s->tensor[k]);
+    }
+}
+
+/* ---- Subjects ---- */
+
+void subject_open(subject *s, fg_context *context, const char *line, int count_pairs)
+{
+    fg_error error;
+    int64_t pairs = 0;
+    memset(s, 0, sizeof *s);
+    bench_need(fg_problem_parse(&s->problem, context, line, &error), &error);
+    make_tensors(s);
+    bench_need(fg_plan_new(&s->plan, context, s->problem, NULL, &error), &error);
+    fg_plan_config(s->plan, &s->info);
+    bench_need(fg_plan_workspace(s->plan, &s->args.workspace_bytes, &error), &error);
+    s->args.workspace = need_memory(aligned_alloc(64, (s->args.workspace_bytes + 64) / 64 * 64));
+    if (!count_pairs) return;
+    bench_need(fg_visible_pairs(context, s->problem, &s->args, &pairs, &error), &error);
+    s->flops = 2 * (s->args.q->shape[3] + s->args.v->shape[3]) * pairs;
+}
+
+void subject_run(const subject *s)
+{
+    fg_error error;
+    bench_need(fg_run(s->plan, &s->args, &error), &error);
+}
+
+void subject_close(subject *s)
+{
+    for (size_t k = 0; k < bench_most_tensors; k++) free(s->tensor[k].data);
+    free(s->args.workspace);
+    fg_plan_free(s->plan);
+    fg_problem_free(s->problem);
+}

@@ -1,0 +1,33 @@
+/* What the yardstick programs share: a problem with inputs, on the public header alone. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <flashgen.h>
+
+enum { bench_most_tensors = 16 };
+
+/* A problem, ready to run. */
+typedef struct subject {
+    fg_problem *problem;
+    fg_plan *plan;
+    fg_plan_info info; /* of its first planning */
+    fg_args args;
+    int64_t flops; /* of a run: 2 (d + dv) for each visible pair */
+    DLTensor tensor[bench_most_tensors];
+    int64_t shape[bench_most_tensors][4];
+    const DLTensor *named[bench_most_tensors];
+} subject;
+
+/* Says what went wrong and ends the program. */
+void bench_need(fg_status status, const fg_error *error);
+
+double bench_seconds(void); /* on a clock that only runs forward */
+
+fg_context *bench_context(void);
+
+/* Fills inputs with values in [-1, 1). Without `count_pairs` flops stays 0. */
+void subject_open(subject *s, fg_context *context, const char *line, int count_pairs);
+void subject_run(const subject *s);
+void subject_close(subject *s);
+
+#endif

@@ -1,0 +1,170 @@
+#include "tests/support_command.h"
+#include "tests/support.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { most_words = 40 };
+
+static char test_folder[] = "/tmp/flashgen cli 'test'; $(true) XXXXXX";
+
+void enter_folder(void)
+{
+    strcpy(strrchr(test_folder, ' ') + 1, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(test_folder));
+    ck_assert_int_eq(chdir(test_folder), 0);
+}
+
+int count_files(void)
+{
+    int count = 0;
+    DIR *dir = opendir(".");
+    for (struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+void leave_folder(void)
+{
+    DIR *dir = opendir(".");
+    for (struct dirent *entry; (entry = readdir(dir));) unlink(entry->d_name);
+    closedir(dir);
+    rmdir(test_folder);
+}
+
+int command_spawn(char *const argv[], const char *out_path, const char *err_path)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    int status;
+    posix_spawn_file_actions_init(&actions);
+    if (out_path)
+        posix_spawn_file_actions_addopen(&actions, 1, out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    else
+        posix_spawn_file_actions_addclose(&actions, 1);
+    posix_spawn_file_actions_addopen(&actions, 2, err_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ck_assert_int_eq(posix_spawn(&child, argv[0], &actions, NULL, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The words up to NULL, and what a kernel is compiled with under a sanitizer. */
+static void build_argv(const char **argv, const char *const *words)
+{
+    int n = 0;
+    argv[n++] = FLASHGEN_COMMAND;
+    argv[n++] = *words;
+    if (strcmp(*words, "run") == 0 || strcmp(*words, "bench") == 0) {
+        argv[n++] = "--compiler-flags";
+        argv[n++] = FLASHGEN_KERNEL_FLAGS;
+    }
+    while (*words && *++words) argv[n++] = *words;
+    argv[n] = NULL;
+}
+
+outcome command_run_words(const char *const *words)
+{
+    const char *argv[most_words + 4];
+    outcome o;
+    build_argv(argv, words);
+    o.code = command_spawn((char *const *)(uintptr_t)argv, ".out", ".err");
+    o.out = support_read(".out", NULL);
+    o.err = support_read(".err", NULL);
+    return o;
+}
+
+void outcome_free(outcome *o)
+{
+    free(o->out);
+    free(o->err);
+}
+
+void assert_fails(outcome o, int code, const char *says)
+{
+    ck_assert_msg(o.code == code, "exit code %d, not %d: %s", o.code, code, o.err);
+    ck_assert_msg(strncmp(o.err, "flashgen: ", 10) == 0, "%s", o.err);
+    ck_assert_msg(strstr(o.err, says), "'%s' is not in: %s", says, o.err);
+    ck_assert_str_eq(o.out, "");
+    outcome_free(&o);
+}
+
+outcome assert_works(outcome o)
+{
+    ck_assert_msg(o.code == 0, "exit code %d: %s", o.code, o.err);
+    ck_assert_str_eq(o.err, "");
+    return o;
+}
+
+cJSON *json_of(outcome o)
+{
+    cJSON *object = cJSON_Parse(o.out);
+    ck_assert_msg(object != NULL, "no JSON: %s", o.out);
+    outcome_free(&o);
+    return object;
+}
+
+double number_in(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    ck_assert_msg(cJSON_IsNumber(item), "%s is no number", key);
+    return item->valuedouble;
+}
+
+const char *text_in(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    ck_assert_msg(text != NULL, "%s is no text", key);
+    return text;
+}
+
+/* ---- Files ---- */
+
+void write_npy(const char *path, const char *descr, const char *order, const char *shape,
+               const double *values, int count)
+{
+    char dict[200];
+    FILE *out = fopen(path, "wb");
+    int length =
+        snprintf(dict, sizeof dict, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n", descr,
+                 order, shape);
+    const DLDataType type = { (uint8_t)(descr[1] == 'f' ? 2 : descr[1] == 'u'),
+                              (uint8_t)(8 * (descr[2] - '0')), 1 };
+    fwrite("\x93NUMPY\x01", 1, 8, out);
+    fputc(length & 255, out);
+    fputc(length >> 8, out);
+    fwrite(dict, 1, (size_t)length, out);
+    for (int n = 0; n < count; n++) {
+        char element[8];
+        element_find(type)->store(element, values[n]);
+        fwrite(element, 1, type.bits / 8u, out);
+    }
+    fclose(out);
+}
+
+loaded load_npy(const char *path)
+{
+    fg_error error;
+    loaded l;
+    size_t size = 0;
+    l.bytes = support_read(path, &size);
+    ck_assert_msg(l.bytes != NULL, "there is no %s", path);
+    fg_status s = npy_parse(&l.header, l.bytes, size, path, &error);
+    ck_assert_msg(s == FG_OK, "%s", error.text);
+    return l;
+}
+
+void write_text(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "wb");
+    fputs(text, out);
+    fclose(out);
+}

@@ -1,0 +1,48 @@
+/* Running the built command in a folder of its own, and the files it takes and leaves. */
+#ifndef TESTS_SUPPORT_COMMAND_H
+#define TESTS_SUPPORT_COMMAND_H
+
+#include "cli/npy.h"
+
+#include <cjson/cJSON.h>
+
+/* A new folder, with a name that a shell would trip over, becomes the working directory; and goes with its
+ * files. */
+void enter_folder(void);
+void leave_folder(void);
+int count_files(void); /* there, hidden ones aside */
+
+typedef struct outcome {
+    int code; /* exit code, or 128 + signal */
+    char *out, *err;
+} outcome;
+
+/* argv's exit code, its stdout in `out_path` (NULL: closed). */
+int command_spawn(char *const argv[], const char *out_path, const char *err_path);
+/* Runs the command with these words up to NULL; kernels carry the sanitizer of this program. */
+outcome command_run_words(const char *const *words);
+#define RUN(...) command_run_words((const char *const[]){ __VA_ARGS__, NULL })
+void outcome_free(outcome *o);
+
+/* Ended with this exit code, one sentence on stderr that has `says`, nothing on stdout. Frees it. */
+void assert_fails(outcome o, int code, const char *says);
+/* Ended with 0 and an empty stderr. */
+outcome assert_works(outcome o);
+/* Its stdout as JSON; frees it. */
+cJSON *json_of(outcome o);
+double number_in(const cJSON *object, const char *key);
+const char *text_in(const cJSON *object, const char *key);
+
+/* A .npy of any descr, from doubles. */
+void write_npy(const char *path, const char *descr, const char *order, const char *shape,
+               const double *values, int count);
+void write_text(const char *path, const char *text);
+
+typedef struct loaded {
+    char *bytes;
+    npy_header header;
+} loaded;
+
+loaded load_npy(const char *path);
+
+#endif
