@@ -47,7 +47,7 @@ static void fill(void *data, const fg_tensor_info *info, int64_t count)
         else if (info->dtype.bits == 16) /* of bf16, f32's upper half */
             memcpy((uint16_t *)data + n, (char *)&value + 2, 2);
         else
-            ((uint8_t *)data)[n] = state >> 31;
+            ((uint8_t *)data)[n] = (uint8_t)(state >> 31);
     }
 }
 

@@ -23,6 +23,10 @@ void bench_need(fg_status status, const fg_error *error);
 
 double bench_seconds(void); /* on a clock that only runs forward */
 
+/* GHz of one core, on its own and beside multiply-adds of the widest vectors at some 7/8 of their rate. */
+double bench_clock(void);
+double bench_loaded_clock(void);
+
 fg_context *bench_context(void);
 
 /* Fills inputs with values in [-1, 1). Without `count_pairs` flops stays 0. */

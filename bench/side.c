@@ -2,8 +2,8 @@
  * falls on all of them alike.
  *
  * usage: bench_side ROUNDS THING..., a THING being a problem, `peak` (the library's measured
- * multiply-add rate) or `clock` (of one core, by a chain of dependent additions). Prints a line each:
- * best, median and unit (ms a run, GFLOP/s or GHz), GFLOP/s of the best, THING. */
+ * multiply-add rate), `clock` (of one core) or `loaded` (the same beside multiply-adds). Prints a line
+ * each: best, median and unit (ms a run, GFLOP/s or GHz), GFLOP/s of the best, THING. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -47,28 +47,16 @@ static double peak_gflops(thing *t, fg_context *context)
     return gflops;
 }
 
-/* An addition of registers takes one cycle on every processor in reach; of constants, some take none. */
-static double add_seconds(void)
-{
-    enum { repeats = 20000 };
-    unsigned long sum = 0, one = 1;
-    double start = bench_seconds();
-    for (int k = 0; k < repeats; k++) {
-#define ADD  sum += one; __asm__ volatile("" : "+r"(sum), "+r"(one));
-#define ADD8 ADD ADD ADD ADD ADD ADD ADD ADD
-        ADD8 ADD8 ADD8 ADD8
-#undef ADD8
-#undef ADD
-    }
-    return (bench_seconds() - start) / (repeats * 32.0);
-}
-
 static double clock_gigahertz(thing *t, fg_context *context)
 {
-    double least = INFINITY;
     (void)t, (void)context;
-    for (int k = 0; k < 50; k++) least = fmin(least, add_seconds());
-    return 1e-9 / least;
+    return bench_clock();
+}
+
+static double loaded_gigahertz(thing *t, fg_context *context)
+{
+    (void)t, (void)context;
+    return bench_loaded_clock();
 }
 
 /* ---- The rounds ---- */
@@ -78,6 +66,7 @@ static void open_thing(thing *t, fg_context *context, const char *name)
     const thing kinds[] = {
         { .name = "peak", .measure = peak_gflops, .unit = "GFLOP/s", .more_is_better = 1 },
         { .name = "clock", .measure = clock_gigahertz, .unit = "GHz", .more_is_better = 1 },
+        { .name = "loaded", .measure = loaded_gigahertz, .unit = "GHz", .more_is_better = 1 },
     };
     *t = (thing){ .name = name, .measure = problem_ms, .unit = "ms" };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)

@@ -139,13 +139,14 @@ static int open_libraries(lua_State *L)
     return 0;
 }
 
-static fg_status open_state(lua_host *h, const problem *p, fg_error *error)
+/* Only templates that a user edits can run forever; a count slows Lua down by half. */
+static fg_status open_state(lua_host *h, const problem *p, bool edited, fg_error *error)
 {
     h->L = lua_newstate(allocate, h);
     if (!h->L) return fail_memory(error);
     *(lua_host **)lua_getextraspace(h->L) = h;
     lua_gc(h->L, LUA_GCINC, 1000, 0, 0); /* a make is short: collect late */
-    lua_sethook(h->L, tick, LUA_MASKCOUNT, 1000000);
+    if (edited) lua_sethook(h->L, tick, LUA_MASKCOUNT, 1000000);
     return lua_host_run(h, open_libraries, (void *)p, error);
 }
 
@@ -160,7 +161,7 @@ fg_status lua_host_new(lua_host **out, const memory *m, const char *templates, c
     h->outer =
         uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0)); /* glibc's own object: never freed */
     if ((s = files_open(&h->files, m, templates, error)) != FG_OK) goto out;
-    if ((s = open_state(h, p, error)) != FG_OK) goto out;
+    if ((s = open_state(h, p, templates != NULL, error)) != FG_OK) goto out;
     *out = h;
     h = NULL;
 out:

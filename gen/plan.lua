@@ -16,7 +16,8 @@ end
 
 function plan.new(roots, options, inline)
   local self = setmetatable({ ranges = options.ranges, pool = options.ranges.pool, inline = inline,
-    lanes = not inline and options.lanes or false, levels = {}, sums = {}, reads = {}, uses = {}, loosened = {} }, plan)
+    levels = {}, sums = {}, reads = {}, uses = {}, loosened = {} }, plan)
+  self.lanes = not inline and options.lanes or false
   if inline then return self end
   for _, root in pairs(roots) do self:visit(root, "element") end
   return self
@@ -144,7 +145,8 @@ local domains = { b = "b_size", h = "hq", i = "sq", j = "sk" }
 -- An index that is certainly inside, as it is; else clamped.
 function plan:inside(index, extent)
   local pool, ranges = self.pool, self.ranges
-  if index.op == "variable" and domains[index.name] and pool:symbol(domains[index.name]) == extent then return index end
+  local domain = index.op == "variable" and domains[index.name]
+  if domain and pool:symbol(domain) == extent then return index end
   local last = pool:make("sub", extent, pool:int(1))
   if ranges:of(index) < 0 then index = pool:make("max", index, pool:int(0)) end
   return ranges:at_most(index, last) and index or pool:make("min", index, last)

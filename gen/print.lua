@@ -116,7 +116,8 @@ local function call(self, n) return self:call(n.op, n) end
 for _, op in ipairs { "abs", "floor", "exp", "log", "tanh", "sqrt", "min", "max" } do write[op] = call end
 
 function write.variable(self, n)
-  return self.spell(self.plan:level(n), n.name, self.plan:is_vector(n)), self.dialect.primary
+  local name = n.name:match("^([ij][01])_*$") or n.name -- gen.tile may have had to lengthen it
+  return self.spell(self.plan:level(n), name, self.plan:is_vector(n)), self.dialect.primary
 end
 
 local function write_float(self, n)
@@ -180,7 +181,8 @@ local function compare(self, n)
   local swap = op.mirror and (left.op == "constant" or right.op == "variable" and left.op ~= "variable")
   if swap then left, right, sign = right, left, op.mirror end
   local hint = op.mirror and left.name == "j" and key_names[not swap][n.op] or nil
-  return self:operand(left, pick(op.parts, vector)) .. " " .. pick(sign, vector) .. " " .. self:operand(right, pick(op.parts, vector), hint),
+  local parts = pick(op.parts, vector)
+  return self:operand(left, parts) .. " " .. pick(sign, vector) .. " " .. self:operand(right, parts, hint),
     pick(op.precedence, vector)
 end
 write.lt, write.le, write.eq, write.ne = compare, compare, compare, compare

@@ -20,7 +20,6 @@ local function limits(p, tensors)
     b_size = { 0, most_batches }, sq = { 0, longest_length }, sk = { 0, longest_length },
     window_left = { 0, widest_window }, window_right = { 0, widest_window },
   }
-  box.i0, box.i1, box.j0, box.j1 = box.i, box.i, box.j, box.j
   for _, t in ipairs(tensors) do box[t.name] = element_ranges[t.type] end
   return box
 end

@@ -11,10 +11,18 @@ tile.__index = tile
 
 local least_int = -0x80000000
 
+-- The variable of this name, or where a tensor has it, with _ behind it (gen.print drops that).
+local function end_of_tile(ranges, name)
+  local free = name
+  while ranges.pool:tensor(free) do free = free .. "_" end
+  ranges.box[free] = ranges.box[name:sub(1, 1)]
+  return ranges.pool:variable(free, "int")
+end
+
 function tile.new(ranges)
   local pool = ranges.pool
   local self = { pool = pool, ranges = ranges, known_bounds = {}, known_decisions = {}, known_spans = {} }
-  for _, name in ipairs { "i0", "i1", "j0", "j1" } do self[name] = pool:variable(name, "int") end
+  for _, name in ipairs { "i0", "i1", "j0", "j1" } do self[name] = end_of_tile(ranges, name) end
   self.yes, self.no, self.zero, self.keys = pool:bool(true), pool:bool(false), pool:int(0), pool:symbol("sk")
   self.least, self.most = pool:int(least_int), pool:int(0x7fffffff)
   self.reserve = math.max(pool:room() - 2000, pool:room() * 3 // 4)

@@ -201,6 +201,16 @@ END_TEST
 
 /* ---- The user's functions ---- */
 
+/* Tensors may be called as the tile's ends are. */
+START_TEST(test_names)
+{
+    ck_once(lanes("maskfn={j <= i + 7 and j < i1[h]} tensor=i1:i32[hq]"),
+            "\nlast: min_i(i1[h * i1_0], i1 + 8)");
+    ck_once(lanes("score={s + last_key[h] * i} maskfn={j <= i + 1} tensor=last_key:f32[hq]"),
+            "row: vi last_key2 = i[v] + 1\n");
+}
+END_TEST
+
 START_TEST(test_user_is_as_good_as_shipped)
 {
     static const char rename[] = "return (dump(p, { lanes = 'i' }):gsub('tilt', 'slope'))";
@@ -430,6 +440,7 @@ int main(void)
                                    test_bias_broadcasts,
                                    test_mask,
                                    test_all_in_order,
+                                   test_names,
                                    test_user_is_as_good_as_shipped,
                                    test_hoisting,
                                    test_roots,

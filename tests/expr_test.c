@@ -300,6 +300,34 @@ START_TEST(substitution_simplifies)
 }
 END_TEST
 
+START_TEST(substitution_leaves_the_rest)
+{
+    expr_pool *pool = new_pool(true);
+    parse(pool, EXPR_SCORE, "exp(s * i)");
+    expr e = parse(pool, EXPR_SCORE, "t[i]");
+    ck_assert_uint_eq(expr_substitute(pool, e, SYM_i, expr_variable(pool, SYM_j)),
+                      parse(pool, EXPR_SCORE, "t[j]"));
+    int count = expr_node_count(pool);
+    parse(pool, EXPR_SCORE, "exp(s * j)");
+    ck_assert_int_gt(expr_node_count(pool), count);
+    expr_pool_free(pool);
+}
+END_TEST
+
+START_TEST(locals_keep_clear_of_symbols)
+{
+    expr_pool *pool = new_pool(true);
+    ck_assert_int_ge(expr_declare(pool, "x1", EXPR_FLOAT), 0);
+    expr e = parse(pool, EXPR_SCORE, "x1 * exp(s) * exp(s)");
+    text t = format(pool, EXPR_SCORE, e);
+    ck_assert_str_eq(t.data,
+                     "function(s, b, h, i, j) local x2 = exp(s); return x2 * (x1 * x2) end");
+    ck_assert_uint_eq(parse(pool, EXPR_SCORE, t.data), e);
+    text_free(&t);
+    expr_pool_free(pool);
+}
+END_TEST
+
 START_TEST(nodes_know_what_they_depend_on)
 {
     expr_pool *pool = new_pool(true);
@@ -321,6 +349,8 @@ int main(void)
         symbols_are_checked,
         makers_refuse_wrong_types,
         substitution_simplifies,
+        substitution_leaves_the_rest,
+        locals_keep_clear_of_symbols,
         nodes_know_what_they_depend_on,
         NULL,
     };

@@ -1,3 +1,4 @@
+/* ctest: labels=threads */
 /* What an output is held to: the bound, numbers that are not finite, and which rows are looked at. */
 #include "tests/support_reference.h"
 

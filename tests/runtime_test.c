@@ -651,6 +651,46 @@ START_TEST(a_run_allocates_nothing)
 }
 END_TEST
 
+/* ---- The machine's peak ---- */
+
+static fg_status stub_peak(made **out, int64_t *flops, const maker_request *r, fg_error *why)
+{
+    stub_slots = 0;
+    stub_add_slot(SLOT_int, "rounds", 0);
+    stub_tasks = "threads";
+    stub_scratch = "192";
+    strcpy(stub_text,
+           "void fg_peak(const long long *a, float *scratch, long long first, long long last)\n"
+           "{\n    for (long long t = first; t < last; t++)\n"
+           "        for (long long r = 0; r < 1000 * *a; r++)\n"
+           "            for (int k = 0; k < 48; k++) scratch[k] = scratch[k] * 0.5f + %d;\n}\n");
+    *flops = 48 * 2 * 1000;
+    fg_status status = stub_make(out, r, why);
+    if (status == FG_OK) strcpy((*out)->step[0].entry, "fg_peak");
+    return status;
+}
+
+static const maker peak_maker = { .make = stub_make, .peak = stub_peak };
+
+START_TEST(peak)
+{
+    double gflops = 0;
+    fg_context_options o = stub_options();
+    failing f = { .at = -1 };
+    o.threads = 2;
+    o.allocate = failing_allocate;
+    o.allocate_user = &f;
+    fg_context *context = stub_context(&o);
+    context->maker = &peak_maker;
+    ck_assert_int_eq(fg_context_peak(context, &gflops, &error), FG_OK);
+    ck_assert_double_gt(gflops, 0.01);
+    ck_assert_double_lt(gflops, 1e6);
+    ck_assert_int_eq(fg_context_peak(context, NULL, &error), FG_REQUEST);
+    fg_context_free(context);
+    ck_assert_int_eq((int)f.blocks, 0);
+}
+END_TEST
+
 /* ---- Log ---- */
 
 static void keep_log(void *user, fg_log_level level, const char *sentence)
@@ -696,6 +736,7 @@ int main(void)
         fork_while_others_plan,
         every_allocation_fails,
         a_run_allocates_nothing,
+        peak,
         log_says_what_was_compiled,
         NULL,
     };

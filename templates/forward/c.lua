@@ -30,33 +30,38 @@ local axes = {
   { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
     about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
-  { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
-  { name = "mk", values = { 2, 4, 6, 8, 12, 16 }, about = "keys in a register block of S" },
+  { name = "mk", values = { 4, 6, 8, 12, 16 }, about = "keys in a register block of S" },
   { name = "mv", values = { 2, 4, 6, 8, 12, 16 }, about = "value columns in a register block of O" },
+  { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
   { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
 }
 
 -- Bytes of a worker's scratch, as the template lays it out.
 local function scratch(cfg, p, dev)
-  local vector = 4 * lanes(dev)
-  local keys = ceildiv(cfg.keys, cfg.mk) * cfg.mk + 1
-  local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
-  local a_block = (p.d + columns + 2) * cfg.vectors * vector + 64
-  return cfg.blocks * a_block + keys * cfg.vectors * vector
-    + 4 * (keys * (p.d + 16) + cfg.keys * (columns + 16)) + 256
+  local row = cfg.vectors * 4 * lanes(dev) -- of all lanes of a register block
+  local staged = cfg.keys + cfg.mk
+  local columns = p.dv + cfg.mv
+  return cfg.blocks * ((p.d + columns + 2) * row + 64) + staged * (row + 4 * (p.d + 16))
+    + 4 * cfg.keys * (columns + 16) + 256
 end
 
 local constraints = {
   {
     name = "accumulators leave registers for a column of Q or P and a broadcast",
     holds = function(cfg, p, dev)
-      local most = registers(dev) - cfg.vectors - 1
-      return cfg.mk * cfg.vectors <= most and cfg.mv * cfg.vectors <= most
+      local most = (registers(dev) - 1) // cfg.vectors - 1
+      return cfg.mk <= most and cfg.mv <= most
     end,
   },
-  { name = "a tile holds a register block of keys", holds = function(cfg) return cfg.mk <= cfg.keys end },
+  {
+    name = "accumulators hide the latency of a multiply-add, unless there are no more columns",
+    holds = function(cfg, p)
+      local least = 8 // cfg.vectors
+      return cfg.mk >= least and (cfg.mv >= least or cfg.mv >= p.dv)
+    end,
+  },
   { name = "a block of value columns is not mostly padding",
-    holds = function(cfg, p) return cfg.mv <= 2 or cfg.mv < 2 * p.dv end },
+    holds = function(cfg, p) return cfg.mv < 2 * p.dv or cfg.mv == 2 end },
   {
     name = "a task has rows for each of its blocks",
     holds = function(cfg, p, dev)
@@ -65,30 +70,31 @@ local constraints = {
     end,
   },
   { name = "a tile is not mostly padding",
-    holds = function(cfg, p) return cfg.keys == 24 or cfg.keys < 2 * math.max(p.sk, 1) end },
+    holds = function(cfg, p) return cfg.keys == 24 or cfg.keys < 2 * p.sk end },
   { name = "scratch fits the second-level cache",
     holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 4 << 20) end },
 }
 
--- Cycles a vector of query rows and a key, roughly: multiply-adds at the rate that loads, their latency and
--- loop ends allow, softmax, the staging of K and V shared by the rows of a task, and what padding and idle
--- threads waste.
+-- Cycles of an m by `vectors` block, for a step of its product: multiply-adds at the rate that loads, their
+-- latency and loop ends allow.
+local function product(m, vectors)
+  local tile = m * vectors
+  return math.max(0.5, (m + vectors) / (2 * tile), 4 / tile) * (1 + 1.5 / tile)
+end
+
+-- Cycles a vector of query rows and a key, roughly: products, softmax, the staging of K and V shared by the
+-- rows of a task, and what padding and idle threads waste.
 local function prior(cfg, p, dev)
-  local vectors = cfg.vectors * cfg.blocks
-  local block = cfg.vectors * lanes(dev)
-  local columns = ceildiv(p.dv, cfg.mv) * cfg.mv
-  local function products(m, n)
-    local tile = m * cfg.vectors
-    return n * math.max(0.5, (m + cfg.vectors) / (2 * tile), 4 / tile) * (1 + 1.5 / tile) / (1 + cfg.dot)
-  end
-  local softmax = 10 + (columns + 16) * 1.5 / cfg.keys
-  local staging = 0.85 * (p.d + columns) / vectors
-  local spilled = math.max(0, cfg.keys * cfg.vectors * lanes(dev) * 4 / dev.l1_bytes - 0.6) * 0.1 * columns
-  local rows = math.max(p.sq, 1)
-  local padded = ceildiv(rows, block) * block / rows
-  local tasks = math.max(1, p.b * p.hq * ceildiv(rows, block * cfg.blocks))
+  local vectors, blocks, keys, width = cfg.vectors, cfg.blocks, cfg.keys, lanes(dev)
+  local columns, rows = ceildiv(p.dv, cfg.mv) * cfg.mv, math.max(p.sq, 1)
+  local products = (p.d * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors)) / (1 + cfg.dot)
+  local softmax = 10 + (columns + 16) * 1.5 / keys
+  local staging = 0.85 * (p.d + columns) / (vectors * blocks)
+  local spilled = math.max(0, keys * vectors * width * 4 / dev.l1_bytes - 0.6) * 0.1 * columns
+  local padded = ceildiv(rows, vectors * width) * vectors * width / rows
+  local tasks = math.max(1, p.b * p.hq * ceildiv(rows, vectors * width * blocks))
   local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks
-  return (products(cfg.mk, p.d) + products(cfg.mv, columns) + softmax + staging + spilled) * padded * idle
+  return (products + softmax + staging + spilled) * padded * idle
 end
 
 -- Names in C: a user's tensor may be called like anything.

@@ -48,7 +48,6 @@ return {
   least_int = "(-2147483647 - 1)",
   cast = "(%s)%s",
   pointer = "%s *",
-  element = "const %s",
   load = { f16 = "load_f16", bf16 = "load_bf16", e4m3 = "load_e4m3" }, -- others convert by themselves
 
   -- Values of rows live in arrays over the vectors of a block.
