@@ -303,12 +303,12 @@ END_TEST
 START_TEST(substitution_leaves_the_rest)
 {
     expr_pool *pool = new_pool(true);
-    parse(pool, EXPR_SCORE, "exp(s * i)");
+    parse(pool, EXPR_SCORE, "exp(i)");
     expr e = parse(pool, EXPR_SCORE, "t[i]");
     ck_assert_uint_eq(expr_substitute(pool, e, SYM_i, expr_variable(pool, SYM_j)),
                       parse(pool, EXPR_SCORE, "t[j]"));
     int count = expr_node_count(pool);
-    parse(pool, EXPR_SCORE, "exp(s * j)");
+    parse(pool, EXPR_SCORE, "exp(j)");
     ck_assert_int_gt(expr_node_count(pool), count);
     expr_pool_free(pool);
 }

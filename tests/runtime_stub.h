@@ -2,9 +2,11 @@
 #ifndef TESTS_RUNTIME_STUB_H
 #define TESTS_RUNTIME_STUB_H
 
+#include "runtime/folder.h"
 #include "runtime/plan.h"
 #include "tests/support.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +183,113 @@ static inline int stub_open_files(void)
 {
     int count = 0;
     for (int fd = 0; fd < 4096; fd++) count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
+/* ---- Counted tasks ---- */
+
+/* Each task adds 1 to its own element of o, and marks its worker's scratch while it runs. */
+static inline void stub_counts_tasks(const char *tasks)
+{
+    strcpy(stub_text, "struct args { double *o; };\n"
+                      "void fg_kernel(const struct args *a, volatile int *scratch, long long "
+                      "first, long long last)\n"
+                      "{\n    if (__atomic_exchange_n(scratch, 1, 5) == 1) a->o[255] += 1;\n"
+                      "    for (long long t = first; t < last; t++) a->o[t] += 1;\n"
+                      "    __atomic_store_n(scratch, 0 * %d, 5);\n}\n");
+    stub_slots = 0;
+    stub_add_slot(SLOT_pointer, "o", 0);
+    stub_tasks = tasks;
+    stub_scratch = "64";
+}
+
+typedef struct counted {
+    fg_context *context;
+    fg_problem *problem;
+    fg_plan *plan;
+    stub_run run;
+} counted;
+
+static inline void counted_new(counted *c, const fg_context_options *o)
+{
+    size_t bytes;
+    c->context = stub_context(o);
+    c->problem = stub_problem(c->context, "dtype=f64 b=1 hq=1 sq=64 d=4");
+    c->plan = stub_plan(c->context, c->problem);
+    stub_run_new(&c->run, c->problem, 0);
+    ck_assert_int_eq(fg_plan_workspace(c->plan, &bytes, NULL), FG_OK);
+    c->run.args.workspace = aligned_alloc(64, bytes);
+    memset(c->run.args.workspace, 0, bytes);
+    c->run.args.workspace_bytes = bytes;
+}
+
+static inline void counted_free(counted *c)
+{
+    free(c->run.args.workspace);
+    stub_run_free(&c->run);
+    fg_plan_free(c->plan);
+    fg_problem_free(c->problem);
+    fg_context_free(c->context);
+}
+
+/* Every task ran `times` times so far, no two of one worker at once. */
+static inline bool counts(const counted *c, int tasks, int times)
+{
+    const double *o = c->run.args.o->data;
+    for (int t = 0; t < 256; t++)
+        if (o[t] != (t < tasks ? times : 0)) return false;
+    return true;
+}
+
+/* ---- An allocator that fails ---- */
+
+typedef struct failing {
+    long count, at; /* allocations so far; the one that fails */
+    bool for_good, counts;
+    long blocks;
+    size_t bytes;
+} failing;
+
+static inline void *failing_allocate(void *user, void *block, size_t old_size, size_t new_size)
+{
+    failing *f = user;
+    if (new_size > 0) {
+        f->count++;
+        if (f->count == f->at || (f->for_good && f->count > f->at)) return NULL;
+    }
+    f->blocks += (new_size > 0) - (block != NULL);
+    f->bytes += new_size - (block ? old_size : 0);
+    if (new_size > 0) return realloc(block, new_size);
+    free(block);
+    return NULL;
+}
+
+/* ---- A temporary folder ---- */
+
+static char folder[64];
+
+static inline void remove_folder(void)
+{
+    folder_remove(&memory_default, strdup(folder));
+}
+
+/* A folder of this test, for what it makes and for what the library makes. */
+static inline void in_folder(void)
+{
+    atexit(remove_folder);
+    strcpy(folder, "/tmp/flashgen-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(setenv("TMPDIR", folder, 1), 0);
+}
+
+static inline int entries(const char *path)
+{
+    int count = 0;
+    DIR *d = opendir(path);
+    ck_assert_ptr_nonnull(d);
+    for (struct dirent *e; (e = readdir(d));)
+        count += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    closedir(d);
     return count;
 }
 
