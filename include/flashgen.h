@@ -205,8 +205,8 @@ typedef struct fg_plan_options {
 #define FG_PLAN_OPTIONS_INIT                                                                       \
     { sizeof(fg_plan_options), FG_ESTIMATE, 0 }
 
-/* Writes, compiles and loads what the problem needs, or finds it in the context's memory. Plans are
- * immutable and run from any thread. `options` may be NULL. */
+/* Writes, compiles and loads what the problem needs, or finds it in the context, which keeps what was loaded
+ * until it is freed. Plans are immutable and run from any thread. `options` may be NULL. */
 FG_API fg_status fg_plan_new(fg_plan **out, fg_context *context, const fg_problem *problem,
                              const fg_plan_options *options, fg_error *error);
 FG_API void fg_plan_free(fg_plan *plan);

@@ -1,6 +1,7 @@
 #include "runtime/context.h"
 
 #include "runtime/backend_c.h"
+#include "runtime/kernel.h"
 #include "runtime/library.h"
 
 #include <stdarg.h>
@@ -76,9 +77,21 @@ static fg_status options_check(const fg_context_options *o, fg_error *error)
     return FG_OK;
 }
 
+static void kernels_free(fg_context *context)
+{
+    for (int bucket = 0; bucket < context_buckets; bucket++) {
+        while (context->kernels[bucket]) {
+            kernel *k = context->kernels[bucket];
+            context->kernels[bucket] = k->next;
+            kernel_free(k);
+        }
+    }
+}
+
 static void context_destroy(fg_context *context)
 {
     memory m = context->memory;
+    kernels_free(context);
     char *const texts[] = { context->compiler, context->compiler_flags, context->templates,
                             atomic_load(&context->compiler_version) };
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)

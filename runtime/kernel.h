@@ -37,14 +37,12 @@ typedef struct kernel_step {
 } kernel_step;
 
 typedef struct kernel {
-    /* The table's, under the library lock. */
-    struct kernel *next;
-    int references;
+    struct kernel *next; /* in the context's table, under the library lock */
     char *key; /* problem line and pinned config */
     size_t key_length;
     uint64_t hash;
 
-    fg_context *context; /* not held: plans hold it */
+    fg_context *context; /* not held: it owns this */
     const backend *backend;
     void *module;
     char *schedule, *config;

@@ -1,4 +1,5 @@
-/* Plans: small handles over kernels, which a context's plans of one problem share. */
+/* Plans: small handles over kernels, which a context's plans of one problem share and the context keeps, so
+ * that a host may plan, run and free each time. */
 #include "runtime/kernel.h"
 #include "runtime/library.h"
 #include "runtime/plan.h"
@@ -41,7 +42,6 @@ static kernel *find_locked(fg_context *context, const request *r)
 {
     kernel *k = *bucket_of(context, r->hash);
     while (k && !is_for(k, r)) k = k->next;
-    if (k) k->references++;
     return k;
 }
 
@@ -60,7 +60,6 @@ static kernel *publish(fg_context *context, const request *r, kernel *fresh)
     kernel *first = find_locked(context, r);
     if (!first) {
         kernel **bucket = bucket_of(context, r->hash);
-        fresh->references = 1;
         fresh->next = *bucket;
         *bucket = fresh;
     }
@@ -68,19 +67,6 @@ static kernel *publish(fg_context *context, const request *r, kernel *fresh)
     if (!first) return fresh;
     kernel_free(fresh);
     return first;
-}
-
-static void release(fg_context *context, kernel *k)
-{
-    library_lock();
-    bool last = --k->references == 0;
-    if (last) {
-        kernel **at = bucket_of(context, k->hash);
-        while (*at != k) at = &(*at)->next;
-        *at = k->next;
-    }
-    library_unlock();
-    if (last) kernel_free(k);
 }
 
 /* ---- Making a plan ---- */
@@ -151,7 +137,6 @@ void fg_plan_free(fg_plan *plan)
 {
     if (!plan) return;
     fg_context *context = plan->kernel->context;
-    release(context, plan->kernel);
     memory_free(&context->memory, plan, sizeof *plan);
     fg_context_free(context);
 }

@@ -1,4 +1,4 @@
-/* Values and sizes at the edge of what has a meaning. */
+/* Contents at the edge of what has a meaning: nothing visible, NaN, infinities, tiny and huge numbers. */
 /* ctest: shards=2 labels=slow */
 #include "tests/support_trial.h"
 #include "tests/support.h"
@@ -7,30 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { type_count = 3 };
-
-static const char *const types[type_count] = { "f32", "bf16", "f16" };
-
-/* Runs body(context, type) on this processor's instruction sets: for each type, or in turns. The two
- * processes of this program share them. */
-static void on_all(void (*body)(fg_context *context, const char *type), bool in_turns)
-{
-    int shard, shards, turn = 0;
-    support_shard(&shard, &shards);
-    for (int isa = 0; isa < isa_count; isa++) {
-        fg_context *context = test_context(isa, 2);
-        for (int type = 0; type < type_count && context; type++) {
-            bool dots = isa == 3 && type == 1; /* what only this pair has */
-            if (in_turns && type != (isa + 1) % type_count && !dots) continue;
-            if (turn++ % shards == shard) body(context, types[type]);
-        }
-        fg_context_free(context);
-    }
-}
-
 /* ---- Contents of one problem: 37 rows, 75 keys in four tiles, two query heads to a key head ---- */
 
-static const char plain[] = "dtype=%s kvdtype=%s b=1 hq=4 hkv=2 sq=37 sk=75 d=24 dv=21 bias=11QK:f32 mask=11QK lse";
+static const char plain[] =
+    "dtype=%s kvdtype=%s b=1 hq=4 hkv=2 sq=37 sk=75 d=24 dv=21 bias=11QK:f32 mask=11QK lse";
 
 static void open_plain(trial *x, fg_context *context, const char *type)
 {
@@ -45,7 +25,8 @@ static void bare(trial *x)
     test_fill(trial_tensor(x, "bias"), 0);
 }
 
-static void put(trial *x, const char *name, int64_t b, int64_t h, int64_t s, int64_t c, double value)
+static void put(trial *x, const char *name, int64_t b, int64_t h, int64_t s, int64_t c,
+                double value)
 {
     test_tensor *t = trial_tensor(x, name);
     test_set(t, test_index(t, b, h, s, c), value);
@@ -154,8 +135,10 @@ static void bad_query(trial *x)
         put(x, "q", 0, 1, 20, 23, values[k]);
         trial_check(x, "a bad number in q");
         trial_assert(x, row_is_nan(x, 20, 1, 2), "a bad number in q");
-        trial_assert(x, row_is_finite(x, 20, 0, 1) && row_is_finite(x, 20, 2, 4), "a bad number in q");
-        trial_assert(x, row_is_finite(x, 19, 0, 4) && row_is_finite(x, 21, 0, 4), "a bad number in q");
+        trial_assert(x, row_is_finite(x, 20, 0, 1) && row_is_finite(x, 20, 2, 4),
+                     "a bad number in q");
+        trial_assert(x, row_is_finite(x, 19, 0, 4) && row_is_finite(x, 21, 0, 4),
+                     "a bad number in q");
     }
 }
 
@@ -263,7 +246,8 @@ static void ones_in_v(trial *x)
     test_fill(trial_tensor(x, "v"), 1);
     trial_check(x, "V = 1");
     test_tensor *o = trial_tensor(x, "o");
-    for (int64_t k = 0; k < o->count; k++) trial_assert(x, fabs(test_get(o, k) - 1) <= 2 * unit + 0x1p-20, "V = 1");
+    for (int64_t k = 0; k < o->count; k++)
+        trial_assert(x, fabs(test_get(o, k) - 1) <= 2 * unit + 0x1p-20, "V = 1");
 }
 
 /* Row i picks key 2 i: what comes out is that key's value. */
@@ -272,7 +256,8 @@ static void one_key_each(trial *x)
     bare(x);
     for (int64_t h = 0; h < 2; h++)
         for (int64_t j = 0; j < 75; j++)
-            for (int64_t c = 0; c < 21; c++) put(x, "v", 0, h, j, c, (double)((j + 3 * h) * 2 + c % 2));
+            for (int64_t c = 0; c < 21; c++)
+                put(x, "v", 0, h, j, c, (double)((j + 3 * h) * 2 + c % 2));
     put_row(x, "bias", 0, 0);
     for (int64_t i = 0; i < 37; i++)
         for (int64_t j = 0; j < 75; j++) put(x, "bias", 0, 0, i, j, j == 2 * i ? 0 : -500);
@@ -280,7 +265,9 @@ static void one_key_each(trial *x)
     for (int64_t h = 0; h < 4; h++)
         for (int64_t i = 0; i < 37; i++)
             for (int64_t c = 0; c < 21; c++)
-                trial_assert(x, get(x, "o", 0, h, i, c) == (double)((2 * i + 3 * (h / 2)) * 2 + c % 2), "one key each");
+                trial_assert(x,
+                             get(x, "o", 0, h, i, c) == (double)((2 * i + 3 * (h / 2)) * 2 + c % 2),
+                             "one key each");
 }
 
 static void move_keys(trial *x, const char *name, const int *order)
@@ -291,10 +278,13 @@ static void move_keys(trial *x, const char *name, const int *order)
     int64_t heads = pairs ? 37 : 2, columns = pairs ? 1 : t->shape[3];
     for (int64_t a = 0; a < heads; a++)
         for (int64_t c = 0; c < columns; c++) {
-            for (int64_t j = 0; j < 75; j++) row[j] = pairs ? get(x, name, 0, 0, a, j) : get(x, name, 0, a, j, c);
+            for (int64_t j = 0; j < 75; j++)
+                row[j] = pairs ? get(x, name, 0, 0, a, j) : get(x, name, 0, a, j, c);
             for (int64_t j = 0; j < 75; j++) {
-                if (pairs) put(x, name, 0, 0, a, j, row[order[j]]);
-                else put(x, name, 0, a, j, c, row[order[j]]);
+                if (pairs)
+                    put(x, name, 0, 0, a, j, row[order[j]]);
+                else
+                    put(x, name, 0, a, j, c, row[order[j]]);
             }
         }
 }
@@ -312,7 +302,8 @@ static void moved_keys(trial *x)
     for (int k = 0; k < 4; k++) move_keys(x, moved[k], order);
     trial_check(x, "keys in another order");
     for (int64_t k = 0; k < o->count; k++)
-        trial_assert(x, fabs(test_get(o, k) - before[k]) <= 8 * unit + 0x1p-18, "keys in another order");
+        trial_assert(x, fabs(test_get(o, k) - before[k]) <= 8 * unit + 0x1p-18,
+                     "keys in another order");
 }
 
 /* Numbers that a run gives in place of the problem's. */
@@ -333,9 +324,12 @@ static void other_scales(trial *x)
 
 static void contents(fg_context *context, const char *type)
 {
-    static void (*const all[])(trial *) = { hidden_rows, minus_infinity_in_bias, bad_bias,    bad_query,
-                                            bad_key,     bad_value,              tiny_numbers, huge_logits,
-                                            ones_in_v,   one_key_each,           moved_keys,  other_scales };
+    static void (*const all[])(trial *) = { hidden_rows,  minus_infinity_in_bias,
+                                            bad_bias,     bad_query,
+                                            bad_key,      bad_value,
+                                            tiny_numbers, huge_logits,
+                                            ones_in_v,    one_key_each,
+                                            moved_keys,   other_scales };
     trial x;
     open_plain(&x, context, type);
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) all[k](&x);
@@ -344,7 +338,7 @@ static void contents(fg_context *context, const char *type)
 
 START_TEST(contents_have_their_meaning)
 {
-    on_all(contents, false);
+    trial_on_all(contents, false);
 }
 END_TEST
 
@@ -354,7 +348,8 @@ static void softcaps(fg_context *context, const char *type)
 {
     static const double caps[] = { 1e-30, 1e-3, 1, 50, 1e30, 3e38 };
     trial x;
-    trial_open(&x, context, "keys=24", "dtype=%s b=1 hq=4 hkv=2 sq=37 sk=75 d=24 dv=21 softcap=20 lse", type);
+    trial_open(&x, context, "keys=24",
+               "dtype=%s b=1 hq=4 hkv=2 sq=37 sk=75 d=24 dv=21 softcap=20 lse", type);
     double most = trial_tensor(&x, "q")->type == DTYPE_f16 ? 6000 : 1e16;
     for (int k = 0; k < 6; k++)
         for (double size = 1; size <= most; size *= most) {
@@ -370,90 +365,12 @@ static void softcaps(fg_context *context, const char *type)
 
 START_TEST(softcap_holds_any_logit)
 {
-    on_all(softcaps, true);
-}
-END_TEST
-
-/* ---- Windows that a run gives ---- */
-
-static void windows(fg_context *context, const char *type)
-{
-    static const int64_t sides[] = { -1, 0, 1, 13, 74, 75, 1000, INT64_MAX };
-    trial x;
-    trial_open(&x, context, "keys=24", "dtype=%s b=1 hq=2 sq=67 sk=75 d=8 window=9,5 lse", type);
-    for (int a = 0; a < 8; a++)
-        for (int b = 0; b < 8; b++) {
-            x.t.args.window_left = sides[a];
-            x.t.args.window_right = sides[b];
-            trial_check(&x, "a window of the run");
-        }
-    trial_close(&x);
-}
-
-START_TEST(runs_may_change_the_window)
-{
-    on_all(windows, true);
-}
-END_TEST
-
-/* ---- Lengths ---- */
-
-static void lengths(fg_context *context, const char *type)
-{
-    static const char *const variants[] = {
-        "lse",
-        "causal lse layout=bhsd",
-        "causal=top-left window=2,2 softcap=5 alibi bias=BHQK mask=BHQK lse",
-        "score={s + t[0] * u[3][h]} maskfn={w[j] < 9 or j > i} tensor=t:f32[sk] tensor=u:bf16[sq,hq] tensor=w:i32[sk] lse",
-    };
-    static const int sizes[] = { 0, 1, 5 };
-    for (int v = 0; v < 4; v++)
-        for (int n = 0; n < 9; n++) {
-            trial x;
-            if (n == 8) continue;
-            trial_open(&x, context, NULL, "dtype=%s b=2 hq=4 hkv=2 sq=%d sk=%d d=7 dv=5 %s", type, sizes[n / 3],
-                       sizes[n % 3], variants[v]);
-            trial_check(&x, "lengths of 0 and 1");
-            trial_close(&x);
-        }
-}
-
-START_TEST(lengths_of_zero_and_one_are_right)
-{
-    on_all(lengths, true);
-}
-END_TEST
-
-/* ---- Depths ---- */
-
-static void depths(fg_context *context, const char *type)
-{
-    static const int sizes[][2] = { { 1, 1 }, { 1, 512 }, { 512, 1 }, { 511, 2 }, { 3, 13 }, { 512, 512 } };
-    for (int k = 0; k < 6; k++) {
-        static const int rows[] = { 1, 2, 19 };
-        for (int n = 0; n < 3; n++) {
-            trial x;
-            trial_open(&x, context, NULL, "dtype=%s b=1 hq=1 sq=%d sk=61 d=%d dv=%d causal", type, rows[n], sizes[k][0],
-                       sizes[k][1]);
-            trial_check(&x, "depths");
-            trial_close(&x);
-        }
-    }
-}
-
-START_TEST(every_depth_has_a_kernel)
-{
-    on_all(depths, true);
+    trial_on_all(softcaps, true);
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { contents_have_their_meaning,
-                             softcap_holds_any_logit,
-                             runs_may_change_the_window,
-                             lengths_of_zero_and_one_are_right,
-                             every_depth_has_a_kernel,
-                             NULL };
+    const TTest *tests[] = { contents_have_their_meaning, softcap_holds_any_logit, NULL };
     return support_run("edges", tests);
 }

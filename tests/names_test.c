@@ -14,11 +14,13 @@ typedef struct word {
 } word;
 
 static const char *const further[] = {
-    "auto",   "break",  "case",   "char",   "const",   "continue", "default", "double", "enum",   "extern",
-    "float",  "goto",   "inline", "int",    "long",    "register", "restrict", "short", "signed", "sizeof",
-    "static", "struct", "switch", "typedef", "union",  "unsigned", "void",    "volatile", "asm",  "typeof",
-    "unix",   "linux",  "i386",   "__x86_64__", "__asm__", "_Bool", "NULL",   "memcpy", "memset", "main",
-    "printf", "malloc", "self",   "pool",   "type",    "string",   "error",   "_ENV",   "args",   "p",
+    "auto",     "break",      "case",    "char",     "const",  "continue", "default", "double",
+    "enum",     "extern",     "float",   "goto",     "inline", "int",      "long",    "register",
+    "restrict", "short",      "signed",  "sizeof",   "static", "struct",   "switch",  "typedef",
+    "union",    "unsigned",   "void",    "volatile", "asm",    "typeof",   "unix",    "linux",
+    "i386",     "__x86_64__", "__asm__", "_Bool",    "NULL",   "memcpy",   "memset",  "main",
+    "printf",   "malloc",     "self",    "pool",     "type",   "string",   "error",   "_ENV",
+    "args",     "p",
 };
 
 static void add_word(word *words, int *count, const char *text, size_t length)
@@ -33,9 +35,10 @@ static void add_word(word *words, int *count, const char *text, size_t length)
 /* Every identifier of a kernel that has a bit of everything. */
 static void collect(word *words, int *count, fg_context *context)
 {
-    static const char line[] = "dtype=bf16 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal window=30,3 softcap=9 alibi bias=1HQK "
-                               "mask=B11K lse score={s + floor(exp(-abs(zz[i % 7][j // 2]))) + log(1 + abs(s)) + "
-                               "sqrt(1 + s * s)} maskfn={zz[j][i] > 0 or i % 3 ~= 0} tensor=zz:f16[sk,sq]";
+    static const char line[] =
+        "dtype=bf16 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal window=30,3 softcap=9 alibi bias=1HQK "
+        "mask=B11K lse score={s + floor(exp(-abs(zz[i % 7][j // 2]))) + log(1 + abs(s)) + "
+        "sqrt(1 + s * s)} maskfn={zz[j][i] > 0 or i % 3 ~= 0} tensor=zz:f16[sk,sq]";
     fg_problem *handle;
     char *text;
     fg_error error;
@@ -56,7 +59,8 @@ static bool allowed(fg_context *context, const char *name)
 {
     char line[256];
     fg_problem *handle;
-    snprintf(line, sizeof line, "dtype=f32 b=1 hq=2 sq=9 d=4 score={s + %s[h]} tensor=%s:f32[hq]", name, name);
+    snprintf(line, sizeof line, "dtype=f32 b=1 hq=2 sq=9 d=4 score={s + %s[h]} tensor=%s:f32[hq]",
+             name, name);
     fg_status s = fg_problem_parse(&handle, context, line, NULL);
     fg_problem_free(handle);
     return s == FG_OK;
@@ -71,10 +75,15 @@ static fg_status try_names(fg_context *context, const word *words, int count, fg
     test_tensors t = { 0 };
     fg_check_report report;
     text_init(&line, &memory_default);
-    text_addf(&line, "dtype=f32 b=1 hq=2 sq=40 sk=30 d=4 causal softcap=9 lse maskfn={%s[5][j] > -3} score={s", words->text);
+    text_addf(
+        &line,
+        "dtype=f32 b=1 hq=2 sq=40 sk=30 d=4 causal softcap=9 lse maskfn={%s[5][j] > -3} score={s",
+        words->text);
     for (int k = 0; k < count; k++) {
         const char *name = words[k].text;
-        text_addf(&line, k % 3 ? k % 3 == 1 ? " + %s[i][1]" : " + %s[i][j]" : " + %s[h][j] * %s[0][0]", name, name);
+        text_addf(&line,
+                  k % 3 ? k % 3 == 1 ? " + %s[i][1]" : " + %s[i][j]" : " + %s[h][j] * %s[0][0]",
+                  name, name);
     }
     text_addf(&line, "}");
     for (int k = 0; k < count; k++) text_addf(&line, " tensor=%s:f32[sq,sk]", words[k].text);
@@ -100,9 +109,10 @@ static void try_group(fg_context *context, const word *words, int count)
     fg_error error;
     if (try_names(context, words, count, &error) == FG_OK) return;
     for (int k = 0; k < count; k++)
-        ck_assert_msg(try_names(context, words + k, 1, &error) == FG_OK, "a tensor called '%s': %s", words[k].text,
-                      error.text);
-    ck_abort_msg("tensors called '%s' to '%s': %s", words[0].text, words[count - 1].text, error.text);
+        ck_assert_msg(try_names(context, words + k, 1, &error) == FG_OK, "a tensor called '%s': %s",
+                      words[k].text, error.text);
+    ck_abort_msg("tensors called '%s' to '%s': %s", words[0].text, words[count - 1].text,
+                 error.text);
 }
 
 START_TEST(tensors_may_have_any_name)
@@ -118,7 +128,8 @@ START_TEST(tensors_may_have_any_name)
     for (int k = 0; k < count; k++)
         if (allowed(context, words[k].text)) words[kept++] = words[k];
     for (int k = 0; k < kept; k += problem_max_tensors)
-        try_group(context, words + k, kept - k < problem_max_tensors ? kept - k : problem_max_tensors);
+        try_group(context, words + k,
+                  kept - k < problem_max_tensors ? kept - k : problem_max_tensors);
     fg_context_free(context);
 }
 END_TEST

@@ -23,13 +23,16 @@ static bool spread(test_tensor *t, int dim, int64_t far)
     t->stride[dim] = far;
     t->dl.strides = t->stride;
     size_t bytes = (size_t)reach_of(t);
-    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED) return false;
     t->dl.data = t->first = room;
     t->dl.byte_offset = 0;
     if (!t->output) {
-        if (strcmp(t->name, "mask") == 0) test_fill(t, 1);
-        else test_fill_normal(t, &r);
+        if (strcmp(t->name, "mask") == 0)
+            test_fill(t, 1);
+        else
+            test_fill_normal(t, &r);
     }
     return true;
 }
@@ -49,8 +52,9 @@ static void try_tensor(trial *x, const char *name, int dim, int64_t far)
     } else {
         fg_status s = test_run(&x->t, x->plan, &error);
         if (s == FG_OK) s = fg_check(x->context, x->handle, &x->t.args, NULL, &report, &error);
-        ck_assert_msg(s == FG_OK, "%s with stride %lld in dimension %d: %s\n%s\nisa=%s config='%s'", name,
-                      (long long)far, dim, error.text, fg_problem_format(x->handle), x->isa, trial_config(x));
+        ck_assert_msg(s == FG_OK, "%s with stride %lld in dimension %d: %s\n%s\nisa=%s config='%s'",
+                      name, (long long)far, dim, error.text, fg_problem_format(x->handle), x->isa,
+                      trial_config(x));
         unspread(t);
     }
     *t = kept;
@@ -63,12 +67,25 @@ static void try_all(fg_context *context, const char *type)
         int dim;
         int64_t far;
     } places[] = {
-        { "q", 0, far_head * INT64_C(3) }, { "q", 1, far_row }, { "q", 2, far_head }, { "k", 0, far_head * INT64_C(3) },
-        { "k", 1, far_row },               { "k", 2, far_head * INT64_C(3) },         { "v", 1, far_row },
-        { "v", 2, far_head * INT64_C(3) }, { "o", 0, far_head * INT64_C(3) },         { "o", 1, far_row },
-        { "o", 2, far_head },              { "lse", 1, far_head },                    { "lse", 2, far_row },
-        { "bias", 1, far_head },           { "bias", 2, far_row },                    { "bias", 3, far_row },
-        { "mask", 0, far_head * INT64_C(3) }, { "mask", 3, far_row },                 { "t", 1, far_row },
+        { "q", 0, far_head * INT64_C(3) },
+        { "q", 1, far_row },
+        { "q", 2, far_head },
+        { "k", 0, far_head * INT64_C(3) },
+        { "k", 1, far_row },
+        { "k", 2, far_head * INT64_C(3) },
+        { "v", 1, far_row },
+        { "v", 2, far_head * INT64_C(3) },
+        { "o", 0, far_head * INT64_C(3) },
+        { "o", 1, far_row },
+        { "o", 2, far_head },
+        { "lse", 1, far_head },
+        { "lse", 2, far_row },
+        { "bias", 1, far_head },
+        { "bias", 2, far_row },
+        { "bias", 3, far_row },
+        { "mask", 0, far_head * INT64_C(3) },
+        { "mask", 3, far_row },
+        { "t", 1, far_row },
         { "t", 0, far_row },
     };
     trial x;

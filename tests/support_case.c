@@ -54,7 +54,8 @@ static void draw_types(drawn_case *c)
 {
     static const char *const isas[] = { "portable", "avx2", "avx512", "avx512bf16" };
     int64_t type = rng_below(&c->r, 3);
-    const char *kv = draw_other(c, types[type], CASE_kvdtype), *out = draw_other(c, types[type], CASE_odtype);
+    const char *kv = draw_other(c, types[type], CASE_kvdtype),
+               *out = draw_other(c, types[type], CASE_odtype);
     int64_t isa = rng_below(&c->r, 4);
     if (type == 1 && kv == types[1] && rng_chance(&c->r, 0.3)) isa = 3;
     set(c, CASE_f32 + (case_feature)type);
@@ -80,17 +81,21 @@ static void draw_heads(drawn_case *c)
 
 static int64_t draw_length(rng *r)
 {
-    static const int64_t special[] = { 2, 3, 7, 13, 16, 17, 31, 32, 61, 64, 67, 127, 128, 131, 191, 251, 257, 384, 509 };
-    return rng_chance(r, 0.5) ? rng_pick(r, special) : rng_between(r, 1, rng_chance(r, 0.5) ? 64 : 400);
+    static const int64_t special[] = { 2,  3,   7,   13,  16,  17,  31,  32,  61, 64,
+                                       67, 127, 128, 131, 191, 251, 257, 384, 509 };
+    return rng_chance(r, 0.5) ? rng_pick(r, special)
+                              : rng_between(r, 1, rng_chance(r, 0.5) ? 64 : 400);
 }
 
 /* Lengths that span more than two tiles of a config on both axes, with what to pin of it. */
 static void draw_wide(drawn_case *c, int lanes, int64_t budget)
 {
-    static const int64_t all_keys[] = { 24, 24, 48, 48, 64, 96, 128, 192 }, all_vectors[] = { 1, 1, 2, 3, 4, 6 };
+    static const int64_t all_keys[] = { 24, 24, 48, 48, 64, 96, 128, 192 },
+                         all_vectors[] = { 1, 1, 2, 3, 4, 6 };
     int64_t keys = 24, vectors = 2, blocks = 1;
     for (int tries = 0; tries < 8; tries++) {
-        int64_t k = rng_pick(&c->r, all_keys), v = rng_pick(&c->r, all_vectors), n = rng_between(&c->r, 1, 4);
+        int64_t k = rng_pick(&c->r, all_keys), v = rng_pick(&c->r, all_vectors),
+                n = rng_between(&c->r, 1, 4);
         if (7 * lanes * v * n * k > budget) continue;
         keys = k;
         vectors = v;
@@ -100,7 +105,8 @@ static void draw_wide(drawn_case *c, int lanes, int64_t budget)
     int64_t rows = lanes * vectors * blocks;
     c->sq = 2 * rows + rng_between(&c->r, 1, rows);
     c->sk = 2 * keys + rng_between(&c->r, 1, 2 * keys);
-    snprintf(c->pins, sizeof c->pins, "keys=%d vectors=%d blocks=%d", (int)keys, (int)vectors, (int)blocks);
+    snprintf(c->pins, sizeof c->pins, "keys=%d vectors=%d blocks=%d", (int)keys, (int)vectors,
+             (int)blocks);
 }
 
 static void draw_edge(drawn_case *c, case_feature feature, int64_t length)
@@ -126,16 +132,22 @@ static void draw_lengths(drawn_case *c, int lanes)
         c->sk = draw_length(&c->r);
     }
     if (c->sq * c->sk <= budget) return;
-    if (rng_chance(&c->r, 0.5)) c->sq = most(1, budget / c->sk);
-    else c->sk = most(1, budget / c->sq);
+    if (rng_chance(&c->r, 0.5))
+        c->sq = most(1, budget / c->sk);
+    else
+        c->sk = most(1, budget / c->sq);
 }
 
 static int64_t draw_depth(rng *r, int64_t limit)
 {
-    static const int64_t usual[] = { 8, 16, 32, 40, 64, 64, 80, 96, 128, 128 }, special[] = { 1, 2, 3, 5 };
+    static const int64_t usual[] = { 8, 16, 32, 40, 64, 64, 80, 96, 128, 128 },
+                         special[] = { 1, 2, 3, 5 };
     double kind = rng_unit(r);
-    int64_t depth = kind < 0.35 ? rng_pick(r, usual) : kind < 0.6 ? rng_between(r, 1, 40)
-                    : kind < 0.75 ? rng_pick(r, special) : kind < 0.82 ? 512 : rng_between(r, 129, 511);
+    int64_t depth = kind < 0.35   ? rng_pick(r, usual)
+                    : kind < 0.6  ? rng_between(r, 1, 40)
+                    : kind < 0.75 ? rng_pick(r, special)
+                    : kind < 0.82 ? 512
+                                  : rng_between(r, 129, 511);
     return least(depth, most(1, limit));
 }
 
@@ -150,8 +162,8 @@ static void draw_depths(drawn_case *c)
 
 static void add_dims(drawn_case *c)
 {
-    text_addf(&c->line, " b=%lld hq=%lld sq=%lld d=%lld", (long long)c->b, (long long)c->hq, (long long)c->sq,
-              (long long)c->d);
+    text_addf(&c->line, " b=%lld hq=%lld sq=%lld d=%lld", (long long)c->b, (long long)c->hq,
+              (long long)c->sq, (long long)c->d);
     if (c->hkv != c->hq) text_addf(&c->line, " hkv=%lld", (long long)c->hkv);
     if (c->sk != c->sq) text_addf(&c->line, " sk=%lld", (long long)c->sk);
     if (c->dv != c->d) text_addf(&c->line, " dv=%lld", (long long)c->dv);
@@ -169,15 +181,22 @@ static bool wants(drawn_case *c, double p, case_feature feature)
 static int64_t draw_side(drawn_case *c)
 {
     int64_t longest = most(1, most(c->sq, c->sk));
-    int64_t sides[] = { -1, 0, rng_between(&c->r, 1, 20), rng_between(&c->r, 0, longest),
-                        rng_between(&c->r, 0, longest), rng_between(&c->r, 20, 90), 2147483647 };
+    int64_t sides[] = { -1,
+                        0,
+                        rng_between(&c->r, 1, 20),
+                        rng_between(&c->r, 0, longest),
+                        rng_between(&c->r, 0, longest),
+                        rng_between(&c->r, 20, 90),
+                        2147483647 };
     return rng_pick(&c->r, sides);
 }
 
 static void add_masks(drawn_case *c)
 {
-    if (wants(c, 0.18, CASE_causal)) text_addf(&c->line, " causal");
-    else if (wants(c, 0.2, CASE_top_left)) text_addf(&c->line, " causal=top-left");
+    if (wants(c, 0.18, CASE_causal))
+        text_addf(&c->line, " causal");
+    else if (wants(c, 0.2, CASE_top_left))
+        text_addf(&c->line, " causal=top-left");
     if (!wants(c, 0.3, CASE_window)) return;
     int64_t left = draw_side(c), right = draw_side(c);
     text_addf(&c->line, " window=%lld,%lld", (long long)left, (long long)right);
@@ -209,9 +228,9 @@ static void add_scores(drawn_case *c)
 
 static void add_functions(drawn_case *c)
 {
-    const drawn_dim dims[] = { { "b", "b", c->b },      { "hq", "h", c->hq }, { "hkv", NULL, c->hkv },
-                               { "sq", "i", c->sq },    { "sk", "j", c->sk }, { "d", NULL, c->d },
-                               { "7", NULL, 7 },        { "1", NULL, 1 },     { NULL, NULL, 0 } };
+    const drawn_dim dims[] = { { "b", "b", c->b },   { "hq", "h", c->hq }, { "hkv", NULL, c->hkv },
+                               { "sq", "i", c->sq }, { "sk", "j", c->sk }, { "d", NULL, c->d },
+                               { "7", NULL, 7 },     { "1", NULL, 1 },     { NULL, NULL, 0 } };
     drawn_functions f = { .r = &c->r, .dims = dims };
     if (wants(c, 0.4, CASE_score)) {
         text_addf(&c->line, " score={");

@@ -3,9 +3,10 @@
 #include <string.h>
 
 /* Some are words of C or of the kernels' own text. */
-static const char *const names[] = { "t",    "u",    "w",     "x1",  "row",  "keys",  "int", "D",
-                                     "top",  "sum",  "value", "tile", "task", "block", "vf",  "n",
-                                     "a",    "B",    "INF",   "i0",  "first", "range", "r",  "float" };
+static const char *const names[] = {
+    "t",    "u",     "w",  "x1", "row", "keys", "int", "D",  "top",   "sum",   "value", "tile",
+    "task", "block", "vf", "n",  "a",   "B",    "INF", "i0", "first", "range", "r",     "float"
+};
 
 static const char *const float_types[] = { "f32", "f32", "f16", "bf16" };
 static const char *const int_types[] = { "i32", "u8" };
@@ -88,8 +89,10 @@ static void draw_read(drawn_functions *f, bool whole, int depth)
     for (int k = 0; k < copy.rank; k++) {
         const char *index = find_dim(f, copy.dim[k])->index;
         add(f, "[");
-        if (index && rng_chance(f->r, 0.6)) add(f, index);
-        else draw_int(f, depth > 1 ? 1 : 0);
+        if (index && rng_chance(f->r, 0.6))
+            add(f, index);
+        else
+            draw_int(f, depth > 1 ? 1 : 0);
         add(f, "]");
     }
 }
@@ -98,10 +101,13 @@ static void draw_read(drawn_functions *f, bool whole, int depth)
 
 static void draw_int_leaf(drawn_functions *f)
 {
-    static const char *const leaves[] = { "i", "j", "i", "j", "h", "b", "sq", "sk", "hq", "hkv", "d", "dv",
-                                          "0", "1", "2", "3", "5", "7", "16", "31", "64", "1000003", "-1" };
-    if (f->local_int && rng_chance(f->r, 0.3)) add(f, "x");
-    else add(f, rng_pick(f->r, leaves));
+    static const char *const leaves[] = { "i",  "j",   "i",  "j",  "h",  "b",       "sq", "sk",
+                                          "hq", "hkv", "d",  "dv", "0",  "1",       "2",  "3",
+                                          "5",  "7",   "16", "31", "64", "1000003", "-1" };
+    if (f->local_int && rng_chance(f->r, 0.3))
+        add(f, "x");
+    else
+        add(f, rng_pick(f->r, leaves));
 }
 
 static void draw_int_pair(drawn_functions *f, const char *open, const char *between, int depth)
@@ -118,7 +124,7 @@ static void draw_int(drawn_functions *f, int depth)
     static const struct {
         const char *open, *between;
     } pairs[] = {
-        { "(", " + " }, { "(", " - " }, { "(", " * " }, { "(", " // " }, { "(", " % " },
+        { "(", " + " }, { "(", " - " }, { "(", " * " },   { "(", " // " },  { "(", " % " },
         { "(", " + " }, { "(", " - " }, { "min(", ", " }, { "max(", ", " },
     };
     int64_t kind = depth > 0 ? rng_below(f->r, 14) : 13;
@@ -157,8 +163,16 @@ static void draw_comparison(drawn_functions *f, int depth)
 static void draw_usual_condition(drawn_functions *f)
 {
     static const char *const usual[] = {
-        "j <= i + sk - sq", "i - j < 40", "j < 9 or i - j < 30", "i // 16 >= j // 16", "(i + j) % 3 ~= 0",
-        "abs(i - j) % 5 ~= 1", "j >= i // 32 * 32", "j * 3 <= i * 2 + 50", "(i ~= j)", "h % 2 == 0 or j > i - 20",
+        "j <= i + sk - sq",
+        "i - j < 40",
+        "j < 9 or i - j < 30",
+        "i // 16 >= j // 16",
+        "(i + j) % 3 ~= 0",
+        "abs(i - j) % 5 ~= 1",
+        "j >= i // 32 * 32",
+        "j * 3 <= i * 2 + 50",
+        "(i ~= j)",
+        "h % 2 == 0 or j > i - 20",
         "(i * 73856093 + j * 19349663 + h * 83492791) % 5 ~= 0",
     };
     add(f, rng_pick(f->r, usual));
@@ -193,7 +207,8 @@ static void draw_bool(drawn_functions *f, int depth)
 
 static void draw_float_leaf(drawn_functions *f)
 {
-    static const char *const numbers[] = { "0.5", "1.25", "0.1", "2", "-0.75", "3.5", "1e-3", "0.3333" };
+    static const char *const numbers[] = { "0.5",   "1.25", "0.1",  "2",
+                                           "-0.75", "3.5",  "1e-3", "0.3333" };
     int64_t kind = rng_below(f->r, 6);
     if (f->local_float && kind < 2) {
         add(f, "y");
@@ -208,7 +223,8 @@ static void draw_float_leaf(drawn_functions *f)
     }
 }
 
-static void draw_float_pair(drawn_functions *f, const char *open, const char *between, const char *close, int depth)
+static void draw_float_pair(drawn_functions *f, const char *open, const char *between,
+                            const char *close, int depth)
 {
     add(f, open);
     draw_float(f, depth - 1);
@@ -223,10 +239,18 @@ static void draw_float(drawn_functions *f, int depth)
     static const struct {
         const char *open, *between, *close;
     } forms[] = {
-        { "(", " + ", ")" },          { "(", " - ", ")" },     { "min(", ", ", ")" },
-        { "max(", ", ", ")" },        { "abs(", NULL, ")" },   { "tanh(", NULL, ")" },
-        { "exp(-abs(", NULL, "))" },  { "(- ", NULL, ")" },     { "sqrt(1 + abs(", NULL, "))" },
-        { "log(1 + abs(", NULL, "))" }, { "(0.5 * ", NULL, ")" }, { "1 / (1 + abs(", NULL, "))" },
+        { "(", " + ", ")" },
+        { "(", " - ", ")" },
+        { "min(", ", ", ")" },
+        { "max(", ", ", ")" },
+        { "abs(", NULL, ")" },
+        { "tanh(", NULL, ")" },
+        { "exp(-abs(", NULL, "))" },
+        { "(- ", NULL, ")" },
+        { "sqrt(1 + abs(", NULL, "))" },
+        { "log(1 + abs(", NULL, "))" },
+        { "(0.5 * ", NULL, ")" },
+        { "1 / (1 + abs(", NULL, "))" },
     };
     int64_t kind = depth > 0 ? rng_below(f->r, 16) : 15;
     if (kind < 12) {
@@ -250,9 +274,18 @@ static void draw_new_score(drawn_functions *f)
     static const struct {
         const char *open, *close;
     } forms[] = {
-        { "s + ", "" },   { "s - ", "" }, { "s * 0.75 + ", "" },  { "-s + ", "" },          { "6 * tanh(s / 8) + ", "" },
-        { "min(s, ", ")" }, { "max(", ", s)" }, { "sqrt(1 + s * s) - ", "" }, { "log(1 + exp(min(s, 4))) + ", "" }, { "s * tanh(", ")" },
-        { "abs(s) - ", "" }, { "s + 0.5 * tanh(s) + ", "" },
+        { "s + ", "" },
+        { "s - ", "" },
+        { "s * 0.75 + ", "" },
+        { "-s + ", "" },
+        { "6 * tanh(s / 8) + ", "" },
+        { "min(s, ", ")" },
+        { "max(", ", s)" },
+        { "sqrt(1 + s * s) - ", "" },
+        { "log(1 + exp(min(s, 4))) + ", "" },
+        { "s * tanh(", ")" },
+        { "abs(s) - ", "" },
+        { "s + 0.5 * tanh(s) + ", "" },
     };
     int64_t kind = rng_below(f->r, (int64_t)(sizeof forms / sizeof *forms) + 1);
     if (kind == 0 && rng_chance(f->r, 0.5)) {

@@ -11,7 +11,7 @@ typedef struct rng {
 
 rng rng_new(uint64_t seed, uint64_t stream);
 uint64_t rng_next(rng *r);
-int64_t rng_below(rng *r, int64_t n);                    /* 0 to n - 1 */
+int64_t rng_below(rng *r, int64_t n);                     /* 0 to n - 1 */
 int64_t rng_between(rng *r, int64_t least, int64_t most); /* both included */
 bool rng_chance(rng *r, double p);
 double rng_unit(rng *r); /* in [0, 1) */

@@ -17,12 +17,12 @@ static int64_t element_size(const test_tensor *t)
 
 /* What a tensor's memory is made from. */
 typedef struct layout {
-    int order[4];    /* dimensions, the innermost first */
-    int64_t align;   /* of the pointer, in bytes */
-    int64_t unit;    /* strides are multiples of so many elements */
-    bool compact;    /* the last dimension has stride 1 */
-    int64_t reach;   /* elements from the lowest to the highest, both included */
-    int64_t origin;  /* elements from the lowest to the first */
+    int order[4];   /* dimensions, the innermost first */
+    int64_t align;  /* of the pointer, in bytes */
+    int64_t unit;   /* strides are multiples of so many elements */
+    bool compact;   /* the last dimension has stride 1 */
+    int64_t reach;  /* elements from the lowest to the highest, both included */
+    int64_t origin; /* elements from the lowest to the first */
 } layout;
 
 static void shuffle(int *order, int count, rng *r)
@@ -238,10 +238,14 @@ void test_fill_usual(test_tensors *t, rng *r)
     for (int k = 0; k < t->count; k++) {
         test_tensor *one = &t->tensor[k];
         if (one->output) continue;
-        if (strcmp(one->name, "mask") == 0) fill_mask(one, r);
-        else if (strcmp(one->name, "slopes") == 0) fill_slopes(one);
-        else if (dtypes[one->type].mantissa) test_fill_normal(one, r);
-        else fill_integers(one, r);
+        if (strcmp(one->name, "mask") == 0)
+            fill_mask(one, r);
+        else if (strcmp(one->name, "slopes") == 0)
+            fill_slopes(one);
+        else if (dtypes[one->type].mantissa)
+            test_fill_normal(one, r);
+        else
+            fill_integers(one, r);
     }
 }
 

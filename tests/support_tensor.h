@@ -13,7 +13,7 @@ typedef struct test_tensor {
     dtype type;
     int rank;
     int64_t shape[4], stride[4];
-    int64_t count; /* elements */
+    int64_t count;                     /* elements */
     bool output, heads_first, repeats; /* repeats: a stride is 0 */
     DLTensor dl;
     unsigned char *block;

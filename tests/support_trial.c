@@ -24,6 +24,21 @@ fg_context *test_context(int isa, int threads)
     return NULL;
 }
 
+void trial_on_all(void (*body)(fg_context *context, const char *type), bool in_turns)
+{
+    static const char *const types[] = { "f32", "bf16", "f16" };
+    int shard, shards, turn = 0;
+    support_shard(&shard, &shards);
+    for (int isa = 0; isa < isa_count; isa++) {
+        fg_context *context = test_context(isa, 2);
+        for (int type = 0; type < 3 && context; type++) {
+            if (in_turns && type != (isa + 1) % 3) continue; /* avx512bf16 gets bf16 */
+            if (turn++ % shards == shard) body(context, types[type]);
+        }
+        fg_context_free(context);
+    }
+}
+
 const char *trial_config(const trial *x)
 {
     fg_plan_info info = { .config = "" };
@@ -87,8 +102,8 @@ void trial_check(trial *x, const char *what)
     how.full = 1;
     trial_run(x);
     fg_status s = fg_check(x->context, x->handle, &x->t.args, &how, &report, &error);
-    ck_assert_msg(s == FG_OK, "%s: %s\n%s\nisa=%s config='%s'", what, error.text, fg_problem_format(x->handle),
-                  x->isa, trial_config(x));
+    ck_assert_msg(s == FG_OK, "%s: %s\n%s\nisa=%s config='%s'", what, error.text,
+                  fg_problem_format(x->handle), x->isa, trial_config(x));
 }
 
 static bool tensors_equal(const test_tensor *a, const test_tensor *b)
@@ -96,7 +111,8 @@ static bool tensors_equal(const test_tensor *a, const test_tensor *b)
     if (!a || !b) return a == b;
     if (a->count != b->count || a->type != b->type) return false;
     for (int64_t k = 0; k < a->count; k++)
-        if (memcmp(test_element(a, k), test_element(b, k), dtypes[a->type].bits / 8u) != 0) return false;
+        if (memcmp(test_element(a, k), test_element(b, k), dtypes[a->type].bits / 8u) != 0)
+            return false;
     return true;
 }
 

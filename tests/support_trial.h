@@ -13,6 +13,10 @@ extern const int isa_lanes[isa_count];
  * instruction set. */
 fg_context *test_context(int isa, int threads);
 
+/* Runs body(context, dtype) on this processor's instruction sets, for each of f32, bf16 and f16, or in
+ * turns, one for each instruction set. The processes of this program share them. */
+void trial_on_all(void (*body)(fg_context *context, const char *type), bool in_turns);
+
 typedef struct trial {
     fg_context *context;
     fg_problem *handle;

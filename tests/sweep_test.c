@@ -49,8 +49,8 @@ static fg_problem *draw(drawn_case *c, int64_t index)
         case_draw(c, seed + attempt, index, isa_lanes);
         fg_status s = fg_problem_parse(&handle, contexts[0], c->line.data, &error);
         if (s == FG_OK) return handle;
-        ck_assert_msg(strstr(error.text, "neither score nor maskfn reads it"), "%lld: %s\n%s", (long long)index,
-                      error.text, c->line.data);
+        ck_assert_msg(strstr(error.text, "neither score nor maskfn reads it"), "%lld: %s\n%s",
+                      (long long)index, error.text, c->line.data);
         case_free(c);
     }
 }
@@ -98,7 +98,9 @@ static fg_status find_config(outcome *o, fg_context *context, const drawn_case *
     for (size_t k = 0; k < 2 && s != FG_OK; k++) {
         char *config = NULL;
         int64_t count = 0;
-        maker_request request = { .memory = &context->memory, .problem = p, .device = &device, .config = pins[k] };
+        maker_request request = {
+            .memory = &context->memory, .problem = p, .device = &device, .config = pins[k]
+        };
         s = context->maker->config_at(&config, &count, &request, (int64_t)c->config, &o->error);
         snprintf(o->config, sizeof o->config, "%s", config ? config : "");
         fg_text_free(context, config);
@@ -119,7 +121,8 @@ static bool spans_tiles(const drawn_case *c, const fg_context *context, const ch
 {
     int isa = 0;
     while (strcmp(isa_names[isa], context->device.isa->name) != 0) isa++;
-    int64_t rows = isa_lanes[isa] * axis(config, "vectors") * axis(config, "blocks"), keys = axis(config, "keys");
+    int64_t rows = isa_lanes[isa] * axis(config, "vectors") * axis(config, "blocks"),
+            keys = axis(config, "keys");
     return c->sq > 2 * rows && c->sk > 2 * keys;
 }
 
@@ -186,8 +189,8 @@ static void note(tally *t, const outcome *o, int64_t index, const drawn_case *c)
         t->worst_index = index;
     }
     if (o->error.status == FG_OK || t->wrong++ >= most_reported) return;
-    fprintf(stderr, "sweep %lld: %s (%.3g of the bound)\n  problem: %s\n  isa: %s\n  config: %s\n", (long long)index,
-            o->error.text, o->ratio, c->line.data, c->isa, o->config);
+    fprintf(stderr, "sweep %lld: %s (%.3g of the bound)\n  problem: %s\n  isa: %s\n  config: %s\n",
+            (long long)index, o->error.text, o->ratio, c->line.data, c->isa, o->config);
 }
 
 static void run_index(tally *t, int64_t index)
@@ -216,12 +219,15 @@ START_TEST(drawn_problems_are_right)
     open_contexts();
     tally t = { .configs = calloc((size_t)count, sizeof *t.configs), .worst_index = -1 };
     for (int64_t k = first + shard; k < count; k += shards) run_index(&t, k);
-    printf("sweep, part %d of %d: %lld problems, %lld configs, %.0f%% of three tiles or more on both axes, "
+    printf("sweep, part %d of %d: %lld problems, %lld configs, %.0f%% of three tiles or more on "
+           "both axes, "
            "%lld wrong, worst error/bound of the others %.3f (problem %lld)\n",
-           shard + 1, shards, (long long)t.ran, (long long)t.distinct, 100.0 * (double)t.wide / (double)t.ran,
-           (long long)t.wrong, t.worst, (long long)t.worst_index);
+           shard + 1, shards, (long long)t.ran, (long long)t.distinct,
+           100.0 * (double)t.wide / (double)t.ran, (long long)t.wrong, t.worst,
+           (long long)t.worst_index);
     fflush(stdout); /* a failure ends this process without */
-    ck_assert_msg(t.wrong == 0, "%lld of %lld problems failed", (long long)t.wrong, (long long)t.ran);
+    ck_assert_msg(t.wrong == 0, "%lld of %lld problems failed", (long long)t.wrong,
+                  (long long)t.ran);
     if (t.ran >= 1000) ck_assert_int_ge(t.wide * 10, t.ran * 3);
     free(t.configs);
     close_contexts();
@@ -233,7 +239,8 @@ END_TEST
 static void count_pairs(int64_t (*pairs)[case_features], uint64_t features)
 {
     for (int a = 0; a < case_features; a++)
-        for (int b = 0; b < case_features; b++) pairs[a][b] += (features >> a & features >> b & 1) != 0;
+        for (int b = 0; b < case_features; b++)
+            pairs[a][b] += (features >> a & features >> b & 1) != 0;
 }
 
 START_TEST(each_pair_of_features_is_drawn)
@@ -257,8 +264,8 @@ START_TEST(each_pair_of_features_is_drawn)
             a_least = a;
             b_least = b;
         }
-    printf("sweep: of %lld problems the rarest pair of features, %s and %s, has %lld\n", (long long)count,
-           case_names[a_least], case_names[b_least], (long long)least);
+    printf("sweep: of %lld problems the rarest pair of features, %s and %s, has %lld\n",
+           (long long)count, case_names[a_least], case_names[b_least], (long long)least);
     if (count >= 3000) ck_assert_int_ge(least, 20);
     close_contexts();
 }
@@ -266,13 +273,15 @@ END_TEST
 
 /* ---- Configs by number ---- */
 
-static char *config_at(fg_context *context, const fg_problem *handle, const char *pins, int64_t index, int64_t *count)
+static char *config_at(fg_context *context, const fg_problem *handle, const char *pins,
+                       int64_t index, int64_t *count)
 {
     char *config = NULL;
     fg_error error;
     maker_device device = context_maker_device(context);
-    maker_request request = { .memory = &context->memory, .problem = handle->problem, .device = &device,
-                              .config = pins };
+    maker_request request = {
+        .memory = &context->memory, .problem = handle->problem, .device = &device, .config = pins
+    };
     fg_status s = context->maker->config_at(&config, count, &request, index, &error);
     ck_assert_msg(s == FG_OK, "%s", error.text);
     return config;
@@ -284,8 +293,10 @@ START_TEST(configs_have_numbers)
     fg_error error;
     int64_t count, same, one;
     open_contexts();
-    ck_assert_int_eq(fg_problem_parse(&handle, contexts[0], "dtype=f32 b=1 hq=2 sq=100 d=64", &error), FG_OK);
-    char *first = config_at(contexts[0], handle, NULL, 0, &count), *second = config_at(contexts[0], handle, NULL, 1, &same);
+    ck_assert_int_eq(
+        fg_problem_parse(&handle, contexts[0], "dtype=f32 b=1 hq=2 sq=100 d=64", &error), FG_OK);
+    char *first = config_at(contexts[0], handle, NULL, 0, &count),
+         *second = config_at(contexts[0], handle, NULL, 1, &same);
     ck_assert_int_gt(count, 100);
     ck_assert_int_eq(same, count);
     ck_assert_str_ne(first, second);
@@ -305,6 +316,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { configs_have_numbers, each_pair_of_features_is_drawn, drawn_problems_are_right, NULL };
+    const TTest *tests[] = { configs_have_numbers, each_pair_of_features_is_drawn,
+                             drawn_problems_are_right, NULL };
     return support_run("sweep", tests);
 }

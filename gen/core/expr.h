@@ -25,13 +25,13 @@ typedef uint32_t expr; /* index of a node in its pool; 0: none */
 typedef enum expr_type { EXPR_BOOL, EXPR_INT, EXPR_FLOAT } expr_type;
 
 /* X(op, operands): constants carry a value, variables and reads a symbol. a > b is b < a. */
+/* clang-format off */
 #define EXPR_OPS(X)                                                                                \
-    X(none, 0)                                                                                     \
-    X(constant, 0)                                                                                 \
-    X(variable, 0)                                                                                 \
-    X(read, -1) X(neg, 1) X(abs, 1) X(floor, 1) X(exp, 1) X(log, 1) X(tanh, 1) X(sqrt, 1)          \
-        X(tofloat, 1) X(add, 2) X(sub, 2) X(mul, 2) X(div, 2) X(idiv, 2) X(mod, 2) X(min, 2)       \
-            X(max, 2) X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2) X(not, 1) X(and, 2) X(or, 2) X(where, 3)
+    X(none, 0) X(constant, 0) X(variable, 0) X(read, -1)                                           \
+    X(neg, 1) X(abs, 1) X(floor, 1) X(exp, 1) X(log, 1) X(tanh, 1) X(sqrt, 1) X(tofloat, 1)        \
+    X(add, 2) X(sub, 2) X(mul, 2) X(div, 2) X(idiv, 2) X(mod, 2) X(min, 2) X(max, 2)               \
+    X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2) X(not, 1) X(and, 2) X(or, 2) X(where, 3)
+/* clang-format on */
 
 typedef enum expr_op {
 #define EXPR_OP_ENUM(name, operands) EXPR_##name,
