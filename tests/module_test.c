@@ -179,7 +179,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        two_thousand_libraries, plans_unload, memfd_refused, proc_missing, unresolved, NULL,
+        two_thousand_libraries, context_unloads, memfd_refused, proc_missing, unresolved, NULL,
     };
     return support_run("module", tests);
 }
