@@ -263,13 +263,15 @@ end
 --   full_first, full_last   a tile with its keys in [full_first, full_last) is full if `full` holds too
 --   empty, full             nil where there is nothing to test
 --   always                  true where every key is visible
+--   uses                    helper -> true, as of print.code
 -- and the same as nodes. i0..i1 and j0..j1 lie within the sequences. `options` are those of print.code.
 function interval.tiles(keep, options)
-  if not keep then return { always = true, nodes = {} } end
+  if not keep then return { always = true, nodes = {}, uses = {} } end
   local t = tile.new(options.ranges)
   local nodes = t:prune(t:classify(keep))
-  local result = { always = true, nodes = nodes }
-  for name, text in pairs(print.inline(nodes, options)) do result[name], result.always = text, false end
+  local texts, uses = print.inline(nodes, options)
+  local result = { always = true, nodes = nodes, uses = uses }
+  for name, text in pairs(texts) do result[name], result.always = text, false end
   return result
 end
 

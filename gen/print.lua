@@ -17,6 +17,7 @@ local function new_printer(roots, options, inline)
   local dialect = options.dialect or require(default_dialect)
   local self = setmetatable({ dialect = dialect, ranges = options.ranges, helpers = {}, named = {}, pointers = {},
     spell = options.spell or dialect.spell, tensor = options.tensor or function(name) return name end,
+    stride = options.stride or function(name, dim) return name .. "_" .. dim end,
     float = dialect.floats[options.real or "f32"], taken = {}, order = {} }, printer)
   self.plan = plan.new(roots, options, inline)
   for word in dialect.words:gmatch("%S+") do self.taken[word] = true end
@@ -25,7 +26,7 @@ local function new_printer(roots, options, inline)
   for _, read in ipairs(options.reads) do
     self.types[read.name] = read.type
     self.taken[self.tensor(read.name)] = true
-    for k = 0, 3 do self.taken[self.tensor(read.name) .. "_" .. k] = true end
+    for k = 0, 3 do self.taken[self.stride(read.name, k)] = true end
   end
   return self
 end
@@ -291,10 +292,10 @@ end
 
 ---- Reads ----
 
-function printer:offset(terms, tensor)
+function printer:offset(terms, name)
   local needed, list = self.dialect.operators.mul.precedence[1] + 1, {}
   for k, term in ipairs(terms) do
-    local stride, index = tensor .. "_" .. term.dim, term.index
+    local stride, index = self.stride(name, term.dim), term.index
     local one = index.op == "constant" and index.value == 1
     list[k] = one and stride or self:operand(index, needed) .. " * " .. stride
   end
@@ -314,7 +315,7 @@ function printer:base(n, read)
     end
     local known = self.pointers[key]
     if not known then
-      known = { type = "pointer", vector = false, text = address .. " + " .. self:offset(stage.terms, tensor),
+      known = { type = "pointer", vector = false, text = address .. " + " .. self:offset(stage.terms, n.name),
         ctype = self.dialect.pointer:format(self.types[n.name]) }
       self:define(stage.level, self:unique(tensor .. "_" .. (name == "" and "at" or name)), known)
       self.pointers[key] = known
@@ -332,12 +333,12 @@ function write.read(self, n)
     self.helpers[name] = true
     local arguments = { address }
     for _, term in ipairs(read.rest) do
-      arguments[#arguments + 1] = self.tensor(n.name) .. "_" .. term.dim
+      arguments[#arguments + 1] = self.stride(n.name, term.dim)
       arguments[#arguments + 1] = (self:text(term.index))
     end
     return name .. "(" .. table.concat(arguments, ", ") .. ")", dialect.primary
   end
-  local offset = #read.rest > 0 and self:offset(read.rest, self.tensor(n.name)) or "0"
+  local offset = #read.rest > 0 and self:offset(read.rest, n.name) or "0"
   local text, load = address .. "[" .. offset .. "]", dialect.load[type]
   if not load then return text, dialect.primary end
   self.helpers[load] = true
@@ -401,7 +402,7 @@ end
 --   lanes            "i": rows are the lanes of vectors; nil: scalars only
 --   dialect          data as templates/target/c_ops.lua; real: "f32" or "f64"
 --   spell(level, name, vector) -> how a variable or temporary is read
---   tensor(name)     -> how a tensor's pointer is called, its strides the same with _0, _1, ...
+--   tensor(name)     -> how a tensor's pointer is called; stride(name, dim): a stride, dims from 0
 --   taken            words that temporaries must not be called
 -- Result: launch, head, row, column, element: lists of temporaries { name=, type= ("float", "int", "bool",
 -- "pointer"), vector=, ctype=, text=, level=, roots={name=true} } in the order of their needs (ctype of a

@@ -78,10 +78,10 @@ static bool always(void)
 #define FLAGS_avx512 FLAGS_avx2 " -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd"
 
 static const cpu_isa isas[] = {
-    { "portable", "", always },
-    { "avx2", FLAGS_avx2, has_avx2 },
-    { "avx512", FLAGS_avx512, has_avx512 },
-    { "avx512bf16", FLAGS_avx512 " -mavx512bf16", has_avx512bf16 },
+    { "portable", "", always, false },
+    { "avx2", FLAGS_avx2, has_avx2, false },
+    { "avx512", FLAGS_avx512, has_avx512, false },
+    { "avx512bf16", FLAGS_avx512 " -mavx512bf16", has_avx512bf16, true },
 };
 
 enum { isa_count = sizeof isas / sizeof *isas };

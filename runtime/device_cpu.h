@@ -10,6 +10,7 @@
 typedef struct cpu_isa {
     const char *name, *flags; /* flags: what the compiler is given */
     bool (*applicable)(void);
+    bool flushes_bf16; /* its bf16 products take and give subnormals as 0 */
 } cpu_isa;
 
 typedef struct device_cpu {

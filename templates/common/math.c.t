@@ -9,7 +9,7 @@
 %   { "tanh_f", "tanh_vf" }, { "exp_f", "exp_vf" }, { "log_f", "log_vf" }, { "sqrt_f", "sqrt_vf" }, { "floor_f", "floor_vf" },
 %   { "tanh_vf", "select_f", "abs_vf" }, { "exp_vf", "min_vf" }, { "log_vf", "select_f" }, { "floor_vf", "select_i" },
 %   { "floordiv_vi", "select_i" }, { "mod_vi", "select_i" }, { "max_vi", "select_i" }, { "min_vi", "select_i" },
-%   { "exp2_vf", "max_vf" }, { "max_vf", "select_f" }, { "min_vf", "select_f" }, { "abs_vf", "select_f" },
+%   { "exp_fall_vf", "max_vf" }, { "max_vf", "select_f" }, { "min_vf", "select_f" }, { "abs_vf", "select_f" },
 % }
 % for _, row in ipairs(order) do
 %   if need[row[1]] then for k = 2, #row do need[row[k]] = true end end
@@ -84,13 +84,14 @@ static inline float min_f(float a, float b) { return a < b ? a : b; }
 static inline vf tofloat_vf(vi x) { return __builtin_convertvector(x, vf); }
 % end
 
-% -- 2^x for x <= 0 (a little above: by rounding); 0 below 2^-126. f in [-1/2, 1/2], minimax with 2^0 = 1.
-% if need.exp2_vf then
-static inline vf exp2_vf(vf x)
+% -- e^x for x <= 0; 0 where it would be below 2^-126. x = (n + f) log(2), f in [-1/2, 1/2]: 2^f is minimax with
+% -- 2^0 = 1, so that e^0 is 1.
+% if need.exp_fall_vf then
+static inline vf exp_fall_vf(vf x)
 {
-    x = max_vf(splat_f(-127.0f), x);
-    const vf whole = x + ${f32(12582912.0 + 127)}; /* 1.5 * 2^23: rounds; 127: the exponent's bias */
-    const vf f = x - (whole - ${f32(12582912.0 + 127)});
+    x = max_vf(splat_f(${f32(-127 * 0.6931471805599453)}), x);
+    const vf whole = x * LOG2E + ${f32(12582912.0 + 127)}; /* 1.5 * 2^23: rounds; 127: the exponent's bias */
+    const vf f = x * LOG2E - (whole - ${f32(12582912.0 + 127)});
     const vf y = ${horner("f", { 1.0, 0x1.62e4292037289p-1, 0x1.ebf9bb8a68816p-3, 0x1.c6b752df2f830p-5, 0x1.3cea875967023p-7, 0x1.5bba13e2fd91ep-10 })};
     return y * (vf)((vi)whole << 23);
 }

@@ -27,12 +27,14 @@
 %   end
 % end
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
-% local need = { select_f = true, max_vf = true, exp2_vf = true, ["store_" .. p.odtype] = true }
+% local need = { select_f = true, max_vf = true, exp_fall_vf = true, ["store_" .. p.odtype] = true }
 % local staging = dot and { "dot_vf", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
 % if code.value.keep or has_score then need.min_vi = true end
 % if p.lse then need.log_vf = true end
-% for name in pairs(code.uses) do need[name] = true end
+% for _, uses in ipairs { code.uses, bounds.uses } do
+%   for name in pairs(uses) do need[name] = true end
+% end
 % local reversed = p.causal and "TILES - 1 - task % TILES" or "task % TILES"
 %
 /* softmax(q k^T) v for ${p.text}
@@ -167,19 +169,19 @@ static void softmax(vf (*restrict s)[VECTORS], struct block *restrict x, const v
     vi(*p)[VECTORS] = (vi(*)[VECTORS])s;
 % end
     for (int v = 0; v < VECTORS; v++) {
-        const vf top2 = select_f(top[v] == -INF, splat_f(0), top[v] * LOG2E); /* every key hidden so far */
-        shrink[v] = exp2_vf(x->top[v] * LOG2E - top2);
+        const vf peak = select_f(top[v] == -INF, splat_f(0), top[v]); /* every key hidden so far */
+        shrink[v] = exp_fall_vf(x->top[v] - peak);
         vf sum = x->sum[v] * shrink[v];
 % if dot then
         for (int r = 0; r < n; r += 2) {
-            const vf a = exp2_vf(s[r][v] * LOG2E - top2);
-            const vf b = r + 1 < n ? exp2_vf(s[r + 1][v] * LOG2E - top2) : splat_f(0);
+            const vf a = exp_fall_vf(s[r][v] - peak);
+            const vf b = r + 1 < n ? exp_fall_vf(s[r + 1][v] - peak) : splat_f(0);
             p[r / 2][v] = (vi)((vu)((vi)a + 0x8000) >> 16) | (((vi)b + 0x8000) & (int)0xffff0000);
             sum += a + b;
         }
 % else
         for (int r = 0; r < n; r++) {
-            s[r][v] = exp2_vf(s[r][v] * LOG2E - top2);
+            s[r][v] = exp_fall_vf(s[r][v] - peak);
             sum += s[r][v];
         }
 % end

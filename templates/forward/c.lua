@@ -102,6 +102,7 @@ local own = { bias = true, mask = true, slopes = true }
 local hooks = {
   lanes = "i",
   tensor = function(name) return own[name] and name or "tensor_" .. name end,
+  stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
 -- One table makes the kernel's argument struct and what the runtime fills it with.
@@ -127,7 +128,7 @@ local function slots(p, cfg, variant)
     local field = hooks.tensor(read.name)
     add { kind = "pointer", name = read.name, field = field, ctype = "const " .. read.type .. " *", read = true }
     for k, dim in ipairs(read.dims) do
-      add { kind = "stride", name = read.name, dim = dim, field = field .. "_" .. k - 1, read = true }
+      add { kind = "stride", name = read.name, dim = dim, field = hooks.stride(read.name, k - 1), read = true }
     end
   end
   add { kind = "real", name = "scale", field = "scale", ctype = "double " }
