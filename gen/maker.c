@@ -180,6 +180,7 @@ static void set_integer(lua_State *L, const char *key, int64_t value)
 static void push_device(lua_State *L, const maker_device *device)
 {
     lua_createtable(L, 0, 8);
+    set_text(L, "name", device->name ? device->name : "");
     set_text(L, "isa", device->isa);
     set_text(L, "compiler", device->compiler ? device->compiler : "cc");
     set_text(L, "flags", device->flags ? device->flags : "");

@@ -42,6 +42,7 @@ void context_log(const fg_context *context, fg_log_level level, const char *form
 maker_device context_maker_device(const fg_context *context)
 {
     return (maker_device){
+        .name = context->device.name,
         .isa = context->device.isa->name,
         .compiler = context->compiler ? context->compiler : "cc",
         .flags = context->compiler_flags,

@@ -8,6 +8,7 @@
 
 /* What a schedule may know of the device. */
 typedef struct maker_device {
+    const char *name;     /* the processor's model */
     const char *isa;      /* names templates/target/c_ISA.lua */
     const char *compiler; /* as emit's first line spells it */
     const char *flags;

@@ -22,9 +22,12 @@ local function refuses(p)
   end
 end
 
+-- Whether bf16 dot instructions may serve, and their rate beside that of f32 multiply-adds.
 local function dots(p, dev)
   return targets.new(dev.isa).dot and p.dtype == "bf16" and p.kvdtype == "bf16"
 end
+
+local function dot_rate(dev) return dev.name:find("AMD") and 2 or 0.5 end
 
 local axes = {
   { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
@@ -87,7 +90,7 @@ end
 local function prior(cfg, p, dev)
   local vectors, blocks, keys, width = cfg.vectors, cfg.blocks, cfg.keys, lanes(dev)
   local columns, rows = ceildiv(p.dv, cfg.mv) * cfg.mv, math.max(p.sq, 1)
-  local products = (p.d * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors)) / (1 + cfg.dot)
+  local products = (p.d * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors)) / (cfg.dot == 1 and dot_rate(dev) or 1)
   local softmax = 10 + (columns + 16) * 1.5 / keys
   local staging = 0.85 * (p.d + columns) / (vectors * blocks)
   local spilled = math.max(0, keys * vectors * width * 4 / dev.l1_bytes - 0.6) * 0.1 * columns
