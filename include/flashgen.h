@@ -117,18 +117,21 @@ typedef struct fg_context_options {
     int threads;                     /* of a run; 0: as many as this process may use */
     fg_parallel_for_fn parallel_for; /* NULL: OpenMP */
     void *parallel_user;
-    const char *compiler;       /* host C compiler, a path or a name on PATH; NULL: cc, gcc, clang */
+    const char *compiler; /* host C compiler, a path or a name on PATH; NULL: cc, gcc, clang */
     const char *compiler_flags; /* further flags, separated by spaces, or NULL */
     double compiler_seconds;    /* after these a compile is ended */
-    const char *isa;            /* at most this instruction set (fg_device_info.isa); NULL: all there is */
-    const char *templates;      /* a directory that overrides the built-in templates, or NULL */
+    const char *isa; /* at most this instruction set (fg_device_info.isa); NULL: all there is */
+    const char *templates; /* a directory that overrides the built-in templates, or NULL */
 } fg_context_options;
 
 #define FG_CONTEXT_OPTIONS_INIT                                                                    \
-    { sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0 }
+    {                                                                                              \
+        sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0                          \
+    }
 
 /* `options` may be NULL. Plans and problems hold their context: it lives until the last is freed. */
-FG_API fg_status fg_context_new(fg_context **out, const fg_context_options *options, fg_error *error);
+FG_API fg_status fg_context_new(fg_context **out, const fg_context_options *options,
+                                fg_error *error);
 FG_API void fg_context_free(fg_context *context);
 
 /* Frees a text that a call returned through a `char **`. */
@@ -156,7 +159,8 @@ FG_API fg_status fg_context_peak(fg_context *context, double *gflops, fg_error *
 typedef struct fg_problem fg_problem;
 
 /* Reads a problem line, as "dtype=f32 b=1 hq=8 sq=1024 d=64 causal". */
-FG_API fg_status fg_problem_parse(fg_problem **out, fg_context *context, const char *text, fg_error *error);
+FG_API fg_status fg_problem_parse(fg_problem **out, fg_context *context, const char *text,
+                                  fg_error *error);
 FG_API void fg_problem_free(fg_problem *problem);
 
 /* The canonical line: keys sorted, defaults dropped, expressions simplified. Equal problems have
@@ -184,7 +188,9 @@ typedef struct fg_emit_options {
 } fg_emit_options;
 
 #define FG_EMIT_OPTIONS_INIT                                                                       \
-    { sizeof(fg_emit_options), 0, 0 }
+    {                                                                                              \
+        sizeof(fg_emit_options), 0, 0                                                              \
+    }
 
 /* The kernel's text; its first line is the command that compiles it alone. Free with fg_text_free. */
 FG_API fg_status fg_emit(char **out, fg_context *context, const fg_problem *problem,
@@ -203,7 +209,9 @@ typedef struct fg_plan_options {
 } fg_plan_options;
 
 #define FG_PLAN_OPTIONS_INIT                                                                       \
-    { sizeof(fg_plan_options), FG_ESTIMATE, 0 }
+    {                                                                                              \
+        sizeof(fg_plan_options), FG_ESTIMATE, 0                                                    \
+    }
 
 /* Writes, compiles and loads what the problem needs, or finds it in the context, which keeps what was loaded
  * until it is freed. Plans are immutable and run from any thread. `options` may be NULL. */
@@ -214,10 +222,10 @@ FG_API void fg_plan_free(fg_plan *plan);
 typedef enum fg_source { FG_FROM_MEMORY, FG_FROM_STORE, FG_FROM_BUNDLE, FG_COMPILED } fg_source;
 
 typedef struct fg_plan_info {
-    const char *target;   /* "c" */
-    const char *schedule; /* as "c" */
-    const char *config;   /* as "k=v ...", all axes, sorted */
-    fg_source source;     /* of this fg_plan_new's result */
+    const char *target;                                     /* "c" */
+    const char *schedule;                                   /* as "c" */
+    const char *config;                                     /* as "k=v ...", all axes, sorted */
+    fg_source source;                                       /* of this fg_plan_new's result */
     double generate_seconds, compile_seconds, load_seconds; /* 0 when found in memory */
 } fg_plan_info;
 
@@ -253,7 +261,8 @@ typedef struct fg_args {
 
 #define FG_ARGS_INIT                                                                               \
     {                                                                                              \
-        sizeof(fg_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NAN, NAN, FG_DEFAULT_INT, FG_DEFAULT_INT, 0, 0 \
+        sizeof(fg_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NAN, NAN, FG_DEFAULT_INT, FG_DEFAULT_INT,   \
+            0, 0                                                                                   \
     }
 
 /* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread. */
@@ -268,7 +277,9 @@ typedef struct fg_check_options {
 } fg_check_options;
 
 #define FG_CHECK_OPTIONS_INIT                                                                      \
-    { sizeof(fg_check_options), 0, 0 }
+    {                                                                                              \
+        sizeof(fg_check_options), 0, 0                                                             \
+    }
 
 typedef struct fg_check_report {
     double error_over_bound; /* largest |error| / bound over o and lse: right when at most 1 */
@@ -281,11 +292,12 @@ typedef struct fg_check_report {
 /* Compares outputs with a naive float64 reference on the same inputs. FG_WRONG, with a sentence, when
  * outside the bound; the report is filled then too. `options` may be NULL. */
 FG_API fg_status fg_check(fg_context *context, const fg_problem *problem, const fg_args *args,
-                          const fg_check_options *options, fg_check_report *report, fg_error *error);
+                          const fg_check_options *options, fg_check_report *report,
+                          fg_error *error);
 
 /* Query-key pairs that the masks leave visible, over all b and query heads. */
-FG_API fg_status fg_visible_pairs(fg_context *context, const fg_problem *problem, const fg_args *args,
-                                  int64_t *pairs, fg_error *error);
+FG_API fg_status fg_visible_pairs(fg_context *context, const fg_problem *problem,
+                                  const fg_args *args, int64_t *pairs, fg_error *error);
 
 #ifdef __cplusplus
 }

@@ -38,7 +38,7 @@ typedef struct kernel_step {
 
 typedef struct kernel {
     struct kernel *next; /* in the context's table, under the library lock */
-    char *key; /* problem line and pinned config */
+    char *key;           /* problem line and pinned config */
     size_t key_length;
     uint64_t hash;
 

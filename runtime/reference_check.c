@@ -69,8 +69,7 @@ static void compare_columns(const reference_group *g, int n, reference_finding *
     const reference *r = g->r;
     const problem *p = r->problem;
     const reference_row *row = &g->row[n];
-    double u = worst_of(dtype_unit_roundoff, p), tiny = smallest(r),
-           relative = row_error(r, row);
+    double u = worst_of(dtype_unit_roundoff, p), tiny = smallest(r), relative = row_error(r, row);
     for (int64_t c = 0; c < r->dv; c++) {
         int64_t at = n * g->dv_padded + c;
         if (g->column_unspecified[at]) continue;

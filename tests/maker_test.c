@@ -5,8 +5,8 @@
 
 #include <sys/wait.h>
 
-static const maker_device device = { "a processor", "avx2", "gcc", "-O3 -mavx2",
-                                     2, 2, 32768, 1 << 20 };
+static const maker_device device = { "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2,
+                                     32768,         1 << 20 };
 
 static problem *parse(const char *line)
 {

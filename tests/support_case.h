@@ -7,16 +7,15 @@
 #include "tests/support_random.h"
 
 /* X(name, group): what a case may have; of a group it has one or none. */
+/* clang-format off */
 #define CASE_FEATURES(X)                                                                           \
-    X(f32, dtype)                                                                                  \
-    X(bf16, dtype) X(f16, dtype) X(kvdtype, kvdtype) X(odtype, odtype) X(b, b) X(mha, heads)       \
-        X(gqa, heads) X(mqa, heads) X(dv, dv) X(deep, deep) X(empty, length) X(single, length)     \
-            X(bhsd, layout) X(align16, align) X(align8, align) X(align4, align) X(align2, align)   \
-                X(align1, align) X(causal, causal) X(top_left, causal) X(window, window)           \
-                    X(softcap, softcap) X(alibi, alibi) X(bias, bias) X(mask, mask)                \
-                        X(score, score) X(maskfn, maskfn) X(tensor, tensor) X(scale, scale)        \
-                            X(lse, lse) X(onehot, data) X(portable, isa) X(avx2, isa)              \
-                                X(avx512, isa) X(avx512bf16, isa)
+    X(f32, dtype) X(bf16, dtype) X(f16, dtype) X(kvdtype, kvdtype) X(odtype, odtype) X(b, b)       \
+    X(mha, heads) X(gqa, heads) X(mqa, heads) X(dv, dv) X(deep, deep) X(empty, length) X(single, length)\
+    X(bhsd, layout) X(align16, align) X(align8, align) X(align4, align) X(align2, align) X(align1, align)\
+    X(causal, causal) X(top_left, causal) X(window, window) X(softcap, softcap) X(alibi, alibi)    \
+    X(bias, bias) X(mask, mask) X(score, score) X(maskfn, maskfn) X(tensor, tensor) X(scale, scale)\
+    X(lse, lse) X(onehot, data) X(portable, isa) X(avx2, isa) X(avx512, isa) X(avx512bf16, isa)
+/* clang-format on */
 
 typedef enum case_feature {
 #define CASE_ENUM(name, group) CASE_##name,

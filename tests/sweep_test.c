@@ -188,7 +188,8 @@ static void note(tally *t, const outcome *o, int64_t index, const drawn_case *c)
         t->worst = o->ratio;
         t->worst_index = index;
     }
-    if (getenv("FLASHGEN_TEST_SWEEP_ONLY")) fprintf(stderr, "%s\n%s %s\n", c->line.data, c->isa, o->config);
+    if (getenv("FLASHGEN_TEST_SWEEP_ONLY"))
+        fprintf(stderr, "%s\n%s %s\n", c->line.data, c->isa, o->config);
     if (o->error.status == FG_OK || t->wrong++ >= most_reported) return;
     fprintf(stderr, "sweep %lld: %s (%.3g of the bound)\n  problem: %s\n  isa: %s\n  config: %s\n",
             (long long)index, o->error.text, o->ratio, c->line.data, c->isa, o->config);

@@ -5,16 +5,15 @@
 #include "gen/core/expr.h"
 
 /* X(name, spelling) */
+/* clang-format off */
 #define EXPR_TOKENS(X)                                                                             \
-    X(and, "and")                                                                                  \
-    X(or, "or")                                                                                    \
-    X(not, "not")                                                                                  \
-    X(true, "true") X(false, "false") X(local, "local") X(if, "if") X(then, "then")                \
-        X(elseif, "elseif") X(else, "else") X(end, "end") X(return, "return")                      \
-            X(function, "function") X(eq, "==") X(ne, "~=") X(le, "<=") X(ge, ">=") X(idiv, "//")  \
-                X(lt, "<") X(gt, ">") X(assign, "=") X(add, "+") X(sub, "-") X(mul, "*")           \
-                    X(div, "/") X(mod, "%") X(open, "(") X(close, ")") X(open_index, "[")          \
-                        X(close_index, "]") X(comma, ",") X(semicolon, ";")
+    X(and, "and") X(or, "or") X(not, "not") X(true, "true") X(false, "false")                      \
+    X(local, "local") X(if, "if") X(then, "then") X(elseif, "elseif") X(else, "else") X(end, "end")\
+    X(return, "return") X(function, "function")                                                    \
+    X(eq, "==") X(ne, "~=") X(le, "<=") X(ge, ">=") X(idiv, "//") X(lt, "<") X(gt, ">") X(assign, "=")\
+    X(add, "+") X(sub, "-") X(mul, "*") X(div, "/") X(mod, "%") X(open, "(") X(close, ")")         \
+    X(open_index, "[") X(close_index, "]") X(comma, ",") X(semicolon, ";")
+/* clang-format on */
 
 typedef enum token_kind {
     TOKEN_stop, /* the end of the text */

@@ -36,8 +36,9 @@ typedef enum made_slot_kind {
 
 typedef struct made_slot {
     made_slot_kind kind;
-    char name[32]; /* the tensor (as problem_tensor_at names it) or the number (scale, window_left, ...) */
-    int dim;       /* SLOT_stride: of the tensor's own shape */
+    char name
+        [32]; /* the tensor (as problem_tensor_at names it) or the number (scale, window_left, ...) */
+    int dim; /* SLOT_stride: of the tensor's own shape */
     recipe recipe;
 } made_slot;
 
@@ -70,8 +71,8 @@ typedef struct maker {
     /* The legal configs that agree with the request's pinned axes, of the first schedule that takes the
      * problem: how many there are, and number index % count in the order of the space, as "k=v ..." with
      * all axes (the caller's, of the request's memory). FG_UNSUPPORTED where there is none. */
-    fg_status (*config_at)(char **config, int64_t *count, const maker_request *request, int64_t index,
-                           fg_error *error);
+    fg_status (*config_at)(char **config, int64_t *count, const maker_request *request,
+                           int64_t index, fg_error *error);
 } maker;
 
 /* NULL in the run-only library. */

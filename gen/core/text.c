@@ -24,7 +24,8 @@ static bool text_reserve(text *t, size_t more)
     if (t->failed) return false;
     if (t->capacity - t->length > more) return true;
     size_t capacity = (t->length + more + 1) * 2;
-    char *data = more < SIZE_MAX / 4 ? memory_resize(t->memory, t->data, t->capacity, capacity) : NULL;
+    char *data =
+        more < SIZE_MAX / 4 ? memory_resize(t->memory, t->data, t->capacity, capacity) : NULL;
     if (!data) {
         t->failed = true;
         return false;
@@ -81,7 +82,8 @@ static void add_shortest(text *t, double x, bool single)
     }
     const char *e = strchr(digits, 'e');
     int exponent = e ? atoi(e + 1) : -1;
-    if (exponent >= 0 && exponent < 6) snprintf(digits, sizeof digits, "%.*g", exponent + 1, x); /* 20, not 2e+01 */
+    if (exponent >= 0 && exponent < 6)
+        snprintf(digits, sizeof digits, "%.*g", exponent + 1, x); /* 20, not 2e+01 */
     uselocale(host);
     text_add(t, digits, strlen(digits));
 }
@@ -118,12 +120,14 @@ bool number_int(const char *s, size_t length, int64_t *out)
     for (; k < length; k++) {
         if (s[k] < '0' || s[k] > '9') return false;
         if (__builtin_mul_overflow(value, 10, &value)) return false;
-        if (__builtin_sub_overflow(value, s[k] - '0', &value)) return false; /* downwards: INT64_MIN fits */
+        if (__builtin_sub_overflow(value, s[k] - '0', &value))
+            return false; /* downwards: INT64_MIN fits */
     }
     return s[0] == '-' ? (*out = value, true) : !__builtin_sub_overflow(0, value, out);
 }
 
-static fg_status fail_list(fg_error *error, fg_status status, int64_t position, const char *format, va_list args)
+static fg_status fail_list(fg_error *error, fg_status status, int64_t position, const char *format,
+                           va_list args)
 {
     if (error) {
         error->status = status;

@@ -28,7 +28,8 @@ bool number_double(const char *text, size_t length, double *out);
 bool number_int(const char *text, size_t length, int64_t *out);
 
 /* Fills *error (which may be NULL) and returns `status`. No %f or %g: floats go through text. */
-fg_status fail(fg_error *error, fg_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+fg_status fail(fg_error *error, fg_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 fg_status fail_at(fg_error *error, fg_status status, int64_t position, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 fg_status fail_memory(fg_error *error);
