@@ -23,12 +23,12 @@ static const char *const further[] = {
     "args",     "p",
 };
 
-static void add_word(word *words, int *count, const char *text, size_t length)
+static void add_word(word *words, int *count, const char *from, size_t length)
 {
     if (length >= sizeof words->text || *count == names_max) return;
     for (int k = 0; k < *count; k++)
-        if (strlen(words[k].text) == length && memcmp(words[k].text, text, length) == 0) return;
-    memcpy(words[*count].text, text, length);
+        if (strlen(words[k].text) == length && memcmp(words[k].text, from, length) == 0) return;
+    memcpy(words[*count].text, from, length);
     words[(*count)++].text[length] = 0;
 }
 
@@ -40,17 +40,17 @@ static void collect(word *words, int *count, fg_context *context)
         "mask=B11K lse score={s + floor(exp(-abs(zz[i % 7][j // 2]))) + log(1 + abs(s)) + "
         "sqrt(1 + s * s)} maskfn={zz[j][i] > 0 or i % 3 ~= 0} tensor=zz:f16[sk,sq]";
     fg_problem *handle;
-    char *text;
+    char *emitted;
     fg_error error;
     ck_assert_msg(fg_problem_parse(&handle, context, line, &error) == FG_OK, "%s", error.text);
-    ck_assert_msg(fg_emit(&text, context, handle, NULL, &error) == FG_OK, "%s", error.text);
-    for (const char *at = strstr(text, "*/"); at && *at;) {
+    ck_assert_msg(fg_emit(&emitted, context, handle, NULL, &error) == FG_OK, "%s", error.text);
+    for (const char *at = strstr(emitted, "*/"); at && *at;) {
         size_t length = 0;
         while (isalnum((unsigned char)at[length]) || at[length] == '_') length++;
         if (length && !isdigit((unsigned char)*at)) add_word(words, count, at, length);
         at += length ? length : 1;
     }
-    fg_text_free(context, text);
+    fg_text_free(context, emitted);
     fg_problem_free(handle);
 }
 

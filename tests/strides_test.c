@@ -89,7 +89,7 @@ static void try_all(fg_context *context, const char *type)
         { "t", 0, far_row },
     };
     trial x;
-    trial_open(&x, context, "keys=24",
+    trial_open(&x, context, "keys=24 vectors=1 blocks=1",
                "dtype=%s b=2 hq=4 hkv=2 sq=21 sk=60 d=8 bias=1HQK mask=B11K lse "
                "score={s + t[i + j][j - i]} tensor=t:f32[sk,sq]",
                type);
