@@ -19,15 +19,17 @@ local function check_values(name, values)
   return values
 end
 
--- axes: { {name=, values= a list or function(p, dev)}, ... }, constraints: { {name=, holds=function(cfg, p, dev)} }
+-- axes: { {name=, values= a list or function(p, dev), ranked=}, ... }, ranked = false: the prior does not look at
+-- it; constraints: { {name=, holds=function(cfg, p, dev)} }
 function space.new(axes, constraints, p, dev)
-  local self = { axes = {}, values = {}, constraints = constraints, p = p, dev = dev }
+  local self = { axes = {}, values = {}, constraints = constraints, p = p, dev = dev, ranked = 0 }
   for k, axis in ipairs(axes) do
     assert(not self.values[axis.name], "axis '" .. axis.name .. "' comes twice")
     local values = axis.values
     if type(values) == "function" then values = values(p, dev) end
     self.axes[k] = axis.name
     self.values[axis.name] = check_values(axis.name, values)
+    if axis.ranked ~= false then self.ranked = k end
   end
   return setmetatable(self, space)
 end
@@ -96,7 +98,8 @@ end
 
 -- Visits the legal configs that agree with `pinned`, in axis order, the last axis fastest; gives the tally
 -- that explain() describes. What a constraint said holds until an axis that it looked at changes, so a
--- violation skips all choices that share it, unless `exact` asks which constraint comes first at each.
+-- violation skips all choices that share it, unless `exact` asks which constraint comes first at each. `visit`
+-- may name an axis: then the choices that differ only behind it are skipped.
 local function walk(self, pinned, exact, visit)
   local place = start(self, pinned)
   local view, seen = watch(self, place.cfg)
@@ -128,7 +131,7 @@ local function walk(self, pinned, exact, visit)
       tally.removed[k].count = tally.removed[k].count + points
     else
       tally.legal = tally.legal + 1
-      visit(place.cfg)
+      depth = visit(place.cfg) or depth
     end
     changed = advance(place, depth)
   end
@@ -182,6 +185,7 @@ function space:best(prior, pinned)
     local cost = prior(cfg, self.p, self.dev)
     if not math.type(cost) or cost ~= cost then error("the prior of " .. self:format(cfg) .. " is no number") end
     if not least or cost < least then best, least = copy(cfg), cost end
+    return self.ranked
   end)
   return best, not best and reason(tally) or nil
 end

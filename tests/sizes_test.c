@@ -73,9 +73,28 @@ START_TEST(every_depth_has_a_kernel)
 }
 END_TEST
 
+/* ---- Long sums ---- */
+
+/* Equal terms round alike, so errors add up instead of cancelling: worst where one sum runs over all keys. */
+static void long_sums(fg_context *context, const char *type)
+{
+    trial x;
+    trial_open(&x, context, "keys=64",
+               "dtype=%s odtype=f32 b=1 hq=1 sq=16 sk=20000 d=8 scale=0 lse", type);
+    test_fill(trial_tensor(&x, "v"), 0.1);
+    trial_check(&x, "a long sum of equal values");
+    trial_close(&x);
+}
+
+START_TEST(long_sums_stay_exact)
+{
+    trial_on_all(long_sums, true);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = { runs_may_change_the_window, lengths_of_zero_and_one_are_right,
-                             every_depth_has_a_kernel, NULL };
+                             every_depth_has_a_kernel, long_sums_stay_exact, NULL };
     return support_run("sizes", tests);
 }

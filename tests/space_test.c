@@ -211,11 +211,27 @@ START_TEST(test_skips)
 }
 END_TEST
 
+/* What the prior does not look at costs it nothing; the first legal value stands. */
+START_TEST(test_unranked)
+{
+    ck_assert_str_eq(
+        lua_do("local calls = 0\n"
+               "local s = require('gen.space').new({\n"
+               "  { name = 'a', values = { 1, 2, 3 } },\n"
+               "  { name = 'u', values = { 8, 4, 2, 1 }, ranked = false },\n"
+               "}, { { name = 'fits', holds = function(cfg) return cfg.a * cfg.u <= 6 end } },\n"
+               "  {}, {})\n"
+               "local best = s:best(function(cfg) calls = calls + 1 return -cfg.a end)\n"
+               "return s:format(best) .. ' ' .. calls .. ' ' .. s:explain().legal"),
+        "a=3 u=2 3 8");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        test_points,       test_best,  test_nothing_legal, test_explain, test_parse,
-        test_wrong_spaces, test_drawn, test_skips,         NULL,
+        test_points,       test_best,  test_nothing_legal, test_explain,  test_parse,
+        test_wrong_spaces, test_drawn, test_skips,         test_unranked, NULL,
     };
     if (!lua_folder_make()) return 1;
     int failed = support_run("space", tests);

@@ -2,6 +2,7 @@
 % assert(cfg.keys >= cfg.mk, "a key tile holds at least one register block")
 % assert(p.b and p.sq and p.sk, "this schedule needs static dimensions")
 %
+% local target = require("templates.target.c").narrowed(target, cfg.lanes)
 % local V, MK, MV = cfg.vectors, cfg.mk, cfg.mv
 % local STAGED = ceildiv(cfg.keys, MK) * MK
 % local COLUMNS = ceildiv(p.dv, MV) * MV
@@ -35,12 +36,15 @@
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
 % end
-% local reversed = p.causal and "TILES - 1 - task % TILES" or "task % TILES"
+% -- A causal tile's work grows with its place: the longest ones go first, so that no thread is left with one.
+% local place = cfg.order == "heads" and "task % TILES" or "task / (B * HQ)"
+% local head = cfg.order == "heads" and "task / TILES" or "task % (B * HQ)"
+% if p.causal then place = "TILES - 1 - " .. place end
 %
 /* softmax(q k^T) v for ${p.text}
  * A task is ROWS query rows of one head. The lanes of a vector are query rows: S^T = K Q^T and
  * O^T += V^T P^T take K and V element by element, broadcast to all lanes. */
-% include "templates/common/types.c.t"
+% include("templates/common/types.c.t", { target = target })
 
 enum {
     B = ${p.b}, HQ = ${p.hq}, SQ = ${p.sq}, SK = ${p.sk}, D = ${p.d}, DV = ${p.dv},
@@ -82,8 +86,8 @@ struct scratch {
 };
 _Static_assert(sizeof(struct scratch) <= ${steps[1].scratch}, "scratch as the launch recipe has it");
 
-% include("templates/common/math.c.t", { need = need })
-% include("templates/common/convert.c.t", { need = need })
+% include("templates/common/math.c.t", { need = need, target = target })
+% include("templates/common/convert.c.t", { need = need, target = target })
 
 % if dot then
 /* Rows [0, n) of a tile, where a pair of columns is an int, and copies of the last one up to a whole register
@@ -144,6 +148,11 @@ static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 strid
     }
 }
 
+% local function unroll()
+%   if cfg.unroll > 1 then
+#pragma GCC unroll ${cfg.unroll}
+%   end
+% end
 /* S^T = K Q^T for MK keys; their maximum joins top. */
 static void scores(vf (*restrict s)[VECTORS], const ${element} (*restrict k)[DEPTH],
                    const ${operand} (*restrict q)[VECTORS], vf *restrict top${dot and ", float scale" or ""})
@@ -151,6 +160,7 @@ static void scores(vf (*restrict s)[VECTORS], const ${element} (*restrict k)[DEP
     vf sum[MK][VECTORS];
     for (int r = 0; r < MK; r++)
         for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_f(0);
+% unroll()
     for (int c = 0; c < DEPTH; c++)
         for (int r = 0; r < MK; r++)
             for (int v = 0; v < VECTORS; v++) ${madd("sum[r][v]", "k[r][c]", "q[c][v]")};
@@ -197,6 +207,7 @@ static void accumulate(vf (*restrict o)[VECTORS], const ${element} *restrict val
     vf sum[MV][VECTORS];
     for (int c = 0; c < MV; c++)
         for (int v = 0; v < VECTORS; v++) sum[c][v] = o[c][v] * shrink[v];
+% unroll()
     for (int r = 0; r < n; r += ${step}, value += COLUMNS, p++)
         for (int c = 0; c < MV; c++)
             for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "value[c]", "(*p)[v]")};
@@ -276,8 +287,8 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
     ${declare(temporary)} = ${temporary.text};
 % end
     for (i64 task = first; task < last; task++) {
-        const int tile = (int)(${reversed});
-        const int h = (int)(task / TILES % HQ), b = (int)(task / TILES / HQ);
+        const int tile = (int)(${place}), head = (int)(${head});
+        const int h = head % HQ, b = head / HQ;
         const int row = tile * ROWS, rows = min_i(ROWS, SQ - row);
         const int blocks = (rows + BLOCK - 1) / BLOCK;
         const ${p.dtype} *q = a->q + b * a->q_b + h * a->q_h + row * a->q_s;

@@ -5,7 +5,7 @@
 local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
 
 local targets = require "templates.target.c"
-local function lanes(dev) return targets.new(dev.isa).lanes end
+local function widest(dev) return targets.new(dev.isa).lanes end
 local function registers(dev) return targets.new(dev.isa).registers end
 
 local function refuses(p)
@@ -29,19 +29,31 @@ end
 
 local function dot_rate(dev) return dev.name:find("AMD") and 2 or 0.5 end
 
+local function widths(p, dev)
+  local list = {}
+  for _, lanes in ipairs { 16, 8, 4 } do
+    if lanes <= widest(dev) then list[#list + 1] = lanes end
+  end
+  return list
+end
+
 local axes = {
   { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
     about = "1: bf16 dot instructions, P rounded to bf16" },
+  { name = "lanes", values = widths, about = "query rows in a vector" },
   { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
   { name = "mk", values = { 4, 6, 8, 12, 16 }, about = "keys in a register block of S" },
   { name = "mv", values = { 2, 4, 6, 8, 12, 16 }, about = "value columns in a register block of O" },
   { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
   { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
+  { name = "order", values = { "heads", "tiles" }, ranked = false,
+    about = "tasks go head by head, or through all heads tile by tile" },
+  { name = "unroll", values = { 1, 2, 4 }, ranked = false, about = "steps of a product at once" },
 }
 
 -- Bytes of a worker's scratch, as the template lays it out.
 local function scratch(cfg, p, dev)
-  local row = cfg.vectors * 4 * lanes(dev) -- of all lanes of a register block
+  local row = cfg.vectors * 4 * cfg.lanes -- of all lanes of a register block
   local staged = cfg.keys + cfg.mk
   local columns = p.dv + cfg.mv
   return cfg.blocks * ((p.d + columns + 2) * row + 64) + staged * (row + 4 * (p.d + 16))
@@ -49,6 +61,8 @@ local function scratch(cfg, p, dev)
 end
 
 local constraints = {
+  { name = "vectors are narrower than they could be only where there are no more rows",
+    holds = function(cfg, p, dev) return cfg.lanes == widest(dev) or p.sq <= cfg.lanes end },
   {
     name = "accumulators leave registers for a column of Q or P and a broadcast",
     holds = function(cfg, p, dev)
@@ -68,7 +82,7 @@ local constraints = {
   {
     name = "a task has rows for each of its blocks",
     holds = function(cfg, p, dev)
-      local block = cfg.vectors * lanes(dev)
+      local block = cfg.vectors * cfg.lanes
       return (cfg.vectors == 1 or block < 2 * p.sq) and (cfg.blocks == 1 or block * (cfg.blocks - 1) < p.sq)
     end,
   },
@@ -88,7 +102,7 @@ end
 -- Cycles a vector of query rows and a key, roughly: products, softmax, the staging of K and V shared by the
 -- rows of a task, and what padding and idle threads waste.
 local function prior(cfg, p, dev)
-  local vectors, blocks, keys, width = cfg.vectors, cfg.blocks, cfg.keys, lanes(dev)
+  local vectors, blocks, keys, width = cfg.vectors, cfg.blocks, cfg.keys, cfg.lanes
   local columns, rows = ceildiv(p.dv, cfg.mv) * cfg.mv, math.max(p.sq, 1)
   local products = (p.d * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors)) / (cfg.dot == 1 and dot_rate(dev) or 1)
   local softmax = 10 + (columns + 16) * 1.5 / keys
@@ -143,7 +157,7 @@ local function slots(p, cfg, variant)
 end
 
 local function steps(p, cfg, dev)
-  local rows = cfg.vectors * cfg.blocks * lanes(dev)
+  local rows = cfg.vectors * cfg.blocks * cfg.lanes
   return { {
     entry = "attention",
     tasks = ("b * hq * ((sq + %d) // %d)"):format(rows - 1, rows),

@@ -18,4 +18,9 @@ local target = {}
 
 function target.new(name) return isa[name] or error("no instruction set is called " .. name) end
 
+-- The same with narrower vectors.
+function target.narrowed(facts, lanes)
+  return setmetatable({ lanes = lanes, bytes = 4 * lanes }, { __index = facts })
+end
+
 return target
