@@ -16,7 +16,7 @@
  * host's. */
 #define FLAGS_kernel                                                                               \
     "-O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv "  \
-    "-fno-strict-aliasing -fno-tree-vectorize -fno-tree-loop-distribute-patterns"
+    "-fno-strict-aliasing -fno-tree-vectorize"
 #define FLAGS_bare "-nostdlib"
 
 static bool executable(const char *path)
