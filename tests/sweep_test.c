@@ -117,13 +117,10 @@ static int64_t axis(const char *config, const char *name)
     return at ? atoll(at + strlen(word)) : 1;
 }
 
-static bool spans_tiles(const drawn_case *c, const fg_context *context, const char *config)
+static bool spans_tiles(const drawn_case *c, const char *config)
 {
-    int isa = 0;
-    while (strcmp(isa_names[isa], context->device.isa->name) != 0) isa++;
-    int64_t rows = isa_lanes[isa] * axis(config, "vectors") * axis(config, "blocks"),
-            keys = axis(config, "keys");
-    return c->sq > 2 * rows && c->sk > 2 * keys;
+    int64_t rows = axis(config, "lanes") * axis(config, "vectors") * axis(config, "blocks");
+    return c->sq > 2 * rows && c->sk > 2 * axis(config, "keys");
 }
 
 static fg_status check(outcome *o, fg_context *context, const drawn_case *c, test_tensors *t)
@@ -151,7 +148,7 @@ static fg_status run_case(outcome *o, fg_context *context, const drawn_case *c, 
     if (s == FG_OK) s = fg_plan_new(&plan, context, handle, &how, &o->error);
     if (s == FG_OK) {
         rng layouts = rng_new(c->layouts, 0);
-        o->wide = spans_tiles(c, context, o->config);
+        o->wide = spans_tiles(c, o->config);
         test_tensors_make(&t, handle, &layouts);
         fill(&t, c);
         s = test_run(&t, plan, &o->error);
