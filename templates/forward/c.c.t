@@ -181,7 +181,7 @@ static void softmax(vf (*restrict s)[VECTORS], struct block *restrict x, const v
     for (int v = 0; v < VECTORS; v++) {
         const vf peak = select_f(top[v] == -INF, splat_f(0), top[v]); /* every key hidden so far */
         shrink[v] = exp_fall_vf(x->top[v] - peak);
-        vf sum = x->sum[v] * shrink[v];
+        vf sum = splat_f(0);
 % if dot then
         for (int r = 0; r < n; r += 2) {
             const vf a = exp_fall_vf(s[r][v] - peak);
@@ -195,24 +195,25 @@ static void softmax(vf (*restrict s)[VECTORS], struct block *restrict x, const v
             sum += s[r][v];
         }
 % end
-        x->sum[v] = sum;
+        x->sum[v] = x->sum[v] * shrink[v] + sum;
         x->top[v] = top[v];
     }
 }
 
-/* O^T = O^T shrink + V^T P^T for MV value columns. */
+/* O^T = O^T shrink + V^T P^T for MV value columns. A tile's sum is on its own first: errors of a long sum of
+ * like terms grow with the tiles, not with the keys. */
 static void accumulate(vf (*restrict o)[VECTORS], const ${element} *restrict value, const ${operand} (*restrict p)[VECTORS],
                        const vf *restrict shrink, int n)
 {
     vf sum[MV][VECTORS];
     for (int c = 0; c < MV; c++)
-        for (int v = 0; v < VECTORS; v++) sum[c][v] = o[c][v] * shrink[v];
+        for (int v = 0; v < VECTORS; v++) sum[c][v] = splat_f(0);
 % unroll()
     for (int r = 0; r < n; r += ${step}, value += COLUMNS, p++)
         for (int c = 0; c < MV; c++)
             for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "value[c]", "(*p)[v]")};
     for (int c = 0; c < MV; c++)
-        for (int v = 0; v < VECTORS; v++) o[c][v] = sum[c][v];
+        for (int v = 0; v < VECTORS; v++) o[c][v] = o[c][v] * shrink[v] + sum[c][v];
 }
 
 /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; both for a row without visible keys as if V were 0. */

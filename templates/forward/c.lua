@@ -88,6 +88,10 @@ local constraints = {
   },
   { name = "a tile is not mostly padding",
     holds = function(cfg, p) return cfg.keys == 24 or cfg.keys < 2 * p.sk end },
+  { name = "sums over a tile and over the tiles keep their error near the root of the keys",
+    holds = function(cfg, p)
+      return cfg.keys == 256 or math.min(cfg.keys, p.sk) / 2 + p.sk / (2 * cfg.keys) <= 1.5 * math.sqrt(p.sk) + 4
+    end },
   { name = "scratch fits the second-level cache",
     holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 4 << 20) end },
 }
