@@ -139,7 +139,7 @@ static int open_libraries(lua_State *L)
     return 0;
 }
 
-/* Only templates that a user edits can run forever; a count slows Lua down by half. */
+/* Only templates that a user edits can run forever; a count adds a fifth to what Lua does. */
 static fg_status open_state(lua_host *h, const problem *p, bool edited, fg_error *error)
 {
     h->L = lua_newstate(allocate, h);

@@ -11,7 +11,7 @@
 
 /* Nothing that changes a result behind the kernel's back: no -ffast-math, which would also set flush-to-zero
  * in the host when it loads the kernel, and no -march=native, which is not what CPUID says in this process.
- * Kernels are written in vectors: looking for more takes the compiler a fifth of its time and finds nothing.
+ * Kernels are written in vectors: looking for more takes the compiler a seventh of its work and finds nothing.
  * Errno and traps are nobody's. Kernels need no start files; a memcpy that the compiler makes up is the
  * host's. */
 #define FLAGS_kernel                                                                               \
