@@ -123,42 +123,81 @@ static fg_status insert(files *f, files_name **first, const char *folder, const 
     return FG_OK;
 }
 
-static fg_status list_embedded(files *f, const char *folder, files_name **first, fg_error *error)
+/* Which files a list has: those in a folder, or all below it, with so many folders on the way. */
+enum { flat = 0, deepest = 8 };
+
+static fg_status list_embedded(files *f, const char *folder, int depth, files_name **first,
+                               fg_error *error)
 {
     fg_status s = FG_OK;
     size_t head = strlen(folder);
     for (size_t k = 0; k < embedded_file_count && s == FG_OK; k++) {
         const char *name = embedded_files[k].name;
-        if (strncmp(name, folder, head) == 0 && !strchr(name + head, '/'))
+        if (strncmp(name, folder, head) == 0 && (depth != flat || !strchr(name + head, '/')))
             s = insert(f, first, folder, name + head, error);
     }
     return s;
 }
 
-/* Editors leave files behind whose names are not plain or end in '~'. */
-static bool is_template(const struct dirent *entry)
+static bool is_folder(DIR *directory, const struct dirent *entry)
 {
-    return entry->d_type != DT_DIR && name_is_plain(entry->d_name);
+    struct stat facts;
+    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) return entry->d_type == DT_DIR;
+    return fstatat(dirfd(directory), entry->d_name, &facts, 0) == 0 && S_ISDIR(facts.st_mode);
 }
 
-static fg_status list_directory(files *f, const char *folder, files_name **first, fg_error *error)
+static fg_status list_directory(files *f, const char *folder, int depth, files_name **first,
+                                fg_error *error);
+
+static fg_status list_within(files *f, const char *folder, const char *name, int depth,
+                             files_name **first, fg_error *error)
+{
+    char inner[PATH_MAX];
+    if (depth == flat) return FG_OK;
+    if (depth == 1)
+        return fail(error, FG_REQUEST, "'%s' of the templates directory is nested too deep",
+                    folder);
+    if (snprintf(inner, sizeof inner, "%s%s/", folder, name) >= (int)sizeof inner)
+        return fail(error, FG_REQUEST, "the path of '%s' in the templates directory is too long",
+                    name);
+    return list_directory(f, inner, depth - 1, first, error);
+}
+
+static fg_status list_directory(files *f, const char *folder, int depth, files_name **first,
+                                fg_error *error)
 {
     char path[PATH_MAX];
     fg_status s = join(path, f, folder, error);
     if (s != FG_OK) return s;
     DIR *directory = opendir(path);
     if (!directory) return errno == ENOENT || errno == ENOTDIR ? FG_OK : fail_file(error, path);
-    for (struct dirent *entry; s == FG_OK && (entry = readdir(directory));)
-        if (is_template(entry)) s = insert(f, first, folder, entry->d_name, error);
+    for (struct dirent *entry; s == FG_OK && (entry = readdir(directory));) {
+        if (!name_is_plain(entry->d_name)) continue; /* as what editors leave behind */
+        if (is_folder(directory, entry))
+            s = list_within(f, folder, entry->d_name, depth, first, error);
+        else
+            s = insert(f, first, folder, entry->d_name, error);
+    }
     closedir(directory);
+    return s;
+}
+
+static fg_status list(files *f, const char *folder, int depth, const files_name **first,
+                      fg_error *error)
+{
+    files_name *names = NULL;
+    fg_status s = list_embedded(f, folder, depth, &names, error);
+    if (s == FG_OK && f->directory) s = list_directory(f, folder, depth, &names, error);
+    *first = names;
     return s;
 }
 
 fg_status files_list(files *f, const char *folder, const files_name **first, fg_error *error)
 {
-    files_name *names = NULL;
-    fg_status s = list_embedded(f, folder, &names, error);
-    if (s == FG_OK && f->directory) s = list_directory(f, folder, &names, error);
-    *first = names;
-    return s;
+    return list(f, folder, flat, first, error);
+}
+
+fg_status files_tree(files *f, const char *folder, const files_name **first, fg_error *error)
+{
+    return list(f, folder, deepest, first, error);
 }

@@ -24,5 +24,9 @@ void files_close(files *f);
 fg_status files_read(files *f, const char *name, const char **bytes, size_t *size, fg_error *error);
 /* The files directly in `folder`, as "templates/forward/", sorted. */
 fg_status files_list(files *f, const char *folder, const files_name **first, fg_error *error);
+/* Also those of folders within. */
+fg_status files_tree(files *f, const char *folder, const files_name **first, fg_error *error);
+/* As maker.hash. */
+fg_status files_hash(char out[65], const memory *m, const char *directory, fg_error *error);
 
 #endif

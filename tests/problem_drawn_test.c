@@ -217,6 +217,89 @@ START_TEST(each_word_counts)
 }
 END_TEST
 
+/* ---- Parts of the line ---- */
+
+static char *part_of(const problem *p, problem_part part)
+{
+    text out;
+    text_init(&out, &memory_default);
+    problem_line(&out, p, part);
+    char *copy = strdup(out.data);
+    text_free(&out);
+    return copy;
+}
+
+/* Puts each of `words`, up to NULL, where one of its key stands. */
+static void replace_values(draft *d, const char *const *words)
+{
+    for (; *words; words++)
+        for (int k = 0; k < d->words; k++)
+            if (strncmp(d->word[k], *words, strcspn(*words, "=") + 1) == 0)
+                strcpy(d->word[k], *words);
+}
+
+static problem *parse_draft(const draft *d)
+{
+    char line[8192];
+    join(d, line);
+    return parse(&memory_default, line);
+}
+
+static void assert_share(const problem *p, const problem *q, problem_part part, bool right)
+{
+    char *one = part_of(p, part), *other = part_of(q, part);
+    ck_assert_msg((strcmp(one, other) == 0) == right, "%s\n%s", one, other);
+    free(one);
+    free(other);
+}
+
+/* Values that a run replaces are in no part but the whole; whether they are there is in all. */
+START_TEST(parts_share_values)
+{
+    static const char *const numbers[] = { "softcap=31", "dropout=0.375", "scale=7", NULL };
+    static const char *const window[] = { "window=31,7", NULL };
+    draft d;
+    int changed = 0;
+    srand(4);
+    for (int k = 0; k < 1000; k++) {
+        draw(&d);
+        problem *p = parse_draft(&d);
+        replace_values(&d, numbers);
+        problem *q = parse_draft(&d);
+        replace_values(&d, window);
+        problem *r = parse_draft(&d);
+        char *whole = part_of(p, PROBLEM_whole);
+        ck_assert_str_eq(whole, p->text);
+        assert_share(p, q, PROBLEM_tuned, true);
+        assert_share(p, r, PROBLEM_tuned, !p->window.present);
+        assert_share(p, r, PROBLEM_kernel, true);
+        changed += strcmp(p->text, q->text) != 0 && strcmp(q->text, r->text) != 0;
+        free(whole);
+        problem_free(p);
+        problem_free(q);
+        problem_free(r);
+    }
+    ck_assert_int_gt(changed, 100);
+}
+END_TEST
+
+START_TEST(parts_tell_presence)
+{
+    static const char *const words[] = { "softcap=9", "dropout=0", "window=-1,-1" };
+    const char *base = "b=1 hq=4 sq=128 d=64";
+    problem *plain = parse(&memory_default, base);
+    for (int k = 0; k < COUNT(words); k++) {
+        char line[256];
+        sprintf(line, "%s %s", base, words[k]);
+        problem *p = parse(&memory_default, line);
+        assert_share(plain, p, PROBLEM_tuned, false);
+        assert_share(plain, p, PROBLEM_kernel, false);
+        problem_free(p);
+    }
+    problem_free(plain);
+}
+END_TEST
+
 /* ---- A foreign locale ---- */
 
 START_TEST(foreign_locale)
@@ -362,6 +445,8 @@ int main(void)
     TCase *drawn = tcase_create("drawn"), *out_of_memory = tcase_create("memory");
     tcase_add_test(drawn, any_order_one_canonical_line);
     tcase_add_test(drawn, each_word_counts);
+    tcase_add_test(drawn, parts_share_values);
+    tcase_add_test(drawn, parts_tell_presence);
     tcase_add_test(drawn, foreign_locale);
     tcase_add_loop_test(out_of_memory, each_allocation_fails, 0, 2);
     tcase_add_loop_test(out_of_memory, each_allocation_fails_in_a_bad_line, 0, 2);

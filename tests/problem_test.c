@@ -125,6 +125,53 @@ START_TEST(different_problems_hash_apart)
 }
 END_TEST
 
+/* ---- Parts of it ---- */
+
+static void assert_part(const char *line, problem_part part, const char *right)
+{
+    problem *p = parse(line);
+    text out;
+    text_init(&out, &memory_default);
+    text_add(&out, "|", 1);
+    problem_line(&out, p, part);
+    ck_assert_str_eq(out.data + 1, right);
+    ck_assert_uint_eq(out.length, strlen(right) + 1);
+    text_free(&out);
+    problem_free(p);
+}
+
+#define SMALL "b=2 hq=8 sq=128 d=64 "
+
+static const struct {
+    const char *line, *tuned, *kernel;
+} parts[] = {
+    { SMALL, "b=2 d=64 hq=8 sq=128", "b=2 d=64 hq=8 sq=128" },
+    { SMALL "scale=0.125", "b=2 d=64 hq=8 sq=128", "b=2 d=64 hq=8 sq=128" },
+    { SMALL "scale=7", "b=2 d=64 hq=8 sq=128", "b=2 d=64 hq=8 sq=128" },
+    { SMALL "softcap=30", "b=2 d=64 hq=8 softcap sq=128", "b=2 d=64 hq=8 softcap sq=128" },
+    { SMALL "softcap=1e-3", "b=2 d=64 hq=8 softcap sq=128", "b=2 d=64 hq=8 softcap sq=128" },
+    { SMALL "dropout=0.25", "b=2 d=64 dropout hq=8 sq=128", "b=2 d=64 dropout hq=8 sq=128" },
+    { SMALL "dropout=0", "b=2 d=64 dropout hq=8 sq=128", "b=2 d=64 dropout hq=8 sq=128" },
+    { SMALL "window=5,-1", "b=2 d=64 hq=8 sq=128 window=5,-1", "b=2 d=64 hq=8 sq=128 window" },
+    { SMALL "window=-1,-1", "b=2 d=64 hq=8 sq=128 window=-1,-1", "b=2 d=64 hq=8 sq=128 window" },
+    { "dropout=1 softcap=2 window=3,4 scale=5 align=8 b=* hq=8 page=16 sq=* sk=9 d=64 causal alibi",
+      "alibi align=8 b=* causal d=64 dropout hq=8 page=16 sk=9 softcap sq=* window=3,4",
+      "alibi align=8 b=* causal d=64 dropout hq=8 page=16 sk=9 softcap sq=* window" },
+};
+
+START_TEST(parts_of_a_line)
+{
+    assert_part(parts[_i].line, PROBLEM_tuned, parts[_i].tuned);
+    assert_part(parts[_i].line, PROBLEM_kernel, parts[_i].kernel);
+}
+END_TEST
+
+START_TEST(the_whole_line)
+{
+    assert_part(lines[_i].line, PROBLEM_whole, lines[_i].canonical);
+}
+END_TEST
+
 /* ---- What the fields hold ---- */
 
 START_TEST(fields_are_filled)
@@ -285,6 +332,8 @@ int main(void)
     tcase_add_loop_test(good, canonical, 0, COUNT(lines));
     tcase_add_loop_test(good, every_key_is_among_the_lines, 0, (int)problem_field_count);
     tcase_add_test(good, different_problems_hash_apart);
+    tcase_add_loop_test(good, parts_of_a_line, 0, COUNT(parts));
+    tcase_add_loop_test(good, the_whole_line, 0, COUNT(lines));
     tcase_add_test(good, fields_are_filled);
     tcase_add_test(good, defaults);
     tcase_add_test(uses, names_are_declared_in_order);

@@ -54,6 +54,15 @@ static double small_value(dtype type, uint32_t code)
     return code & sign ? -magnitude : magnitude;
 }
 
+/* The upper half of an f32. */
+static double bf16_value(uint16_t code)
+{
+    uint32_t bits = (uint32_t)code << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
 /* value / 2^shift to nearest, ties to even; value has at most 53 bits, shift is positive */
 static uint64_t shift_even(uint64_t value, int shift)
 {
@@ -105,7 +114,7 @@ static double saturate(double value, double least, double most)
 
 ELEMENT(f32, float, (double)x, value)
 ELEMENT(f16, uint16_t, small_value(DTYPE_f16, x), small_code(DTYPE_f16, value))
-ELEMENT(bf16, uint16_t, small_value(DTYPE_bf16, x), small_code(DTYPE_bf16, value))
+ELEMENT(bf16, uint16_t, bf16_value(x), small_code(DTYPE_bf16, value))
 ELEMENT(f64, double, x, value)
 ELEMENT(e4m3, uint8_t, small_value(DTYPE_e4m3, x), small_code(DTYPE_e4m3, value))
 ELEMENT(i32, int32_t, x, saturate(value, INT32_MIN, INT32_MAX))

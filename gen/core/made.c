@@ -15,3 +15,27 @@ void made_free(made *m)
     if (m->text) memory_free(m->memory, m->text, m->text_length + 1);
     memory_free(m->memory, m, sizeof *m);
 }
+
+static void free_removals(maker_space *s)
+{
+    if (!s->removal) return;
+    for (int k = 0; k < s->removals; k++) free_text(s->memory, s->removal[k].constraint);
+    memory_free(s->memory, s->removal, (size_t)s->removals * sizeof *s->removal);
+}
+
+static void free_configs(maker_space *s)
+{
+    if (!s->config) return;
+    for (int k = 0; k < s->count; k++) free_text(s->memory, s->config[k]);
+    memory_free(s->memory, s->config, (size_t)s->count * sizeof *s->config);
+}
+
+void maker_space_free(maker_space *s)
+{
+    if (!s) return;
+    free_text(s->memory, s->schedule);
+    free_removals(s);
+    free_configs(s);
+    if (s->cost) memory_free(s->memory, s->cost, (size_t)s->count * sizeof *s->cost);
+    memory_free(s->memory, s, sizeof *s);
+}

@@ -62,6 +62,24 @@ typedef struct made {
 
 void made_free(made *m);
 
+/* The legal configs that agree with the pinned axes, of the first schedule that takes the problem. */
+typedef struct maker_space {
+    const memory *memory;
+    char *schedule;
+    int64_t total; /* points before the constraints */
+    int removals;  /* constraints that removed something, in the order of the schedule */
+    struct maker_removal {
+        char *constraint;
+        int64_t points; /* for which it was the first to be violated */
+    } * removal;
+    int count;
+    char **
+        config; /* all axes, "k=v ...", by the prior's cost, least first; equals in the order of the space */
+    double *cost;
+} maker_space;
+
+void maker_space_free(maker_space *s); /* NULL is fine */
+
 typedef struct maker {
     /* Writes the kernel. FG_UNSUPPORTED when no schedule takes the problem, with each one's reason. */
     fg_status (*make)(made **out, const maker_request *request, fg_error *error);
@@ -73,6 +91,10 @@ typedef struct maker {
      * all axes (the caller's, of the request's memory). FG_UNSUPPORTED where there is none. */
     fg_status (*config_at)(char **config, int64_t *count, const maker_request *request,
                            int64_t index, fg_error *error);
+    fg_status (*space)(maker_space **out, const maker_request *request, fg_error *error);
+    /* SHA-256 in hex of all that the text depends on besides the request: the built-in templates and
+     * generator, or those of the directory that overrides them. */
+    fg_status (*hash)(char out[65], const memory *m, const char *templates, fg_error *error);
 } maker;
 
 /* NULL in the run-only library. */

@@ -198,17 +198,36 @@ static uint64_t fnv1a(const char *bytes, size_t length)
     return hash;
 }
 
+static void print_field(text *out, const problem *p, const problem_field *f, problem_part part)
+{
+    const problem_without *without = &problem_without_value[f->kind];
+    if (without->part == PROBLEM_whole || part < without->part)
+        problem_kinds[f->kind].print(p, f, out);
+    else if (without->print)
+        without->print(p, f, out);
+}
+
+void problem_line(text *out, const problem *p, problem_part part)
+{
+    text line; /* each field begins with a space */
+    text_init(&line, out->memory);
+    for (const problem_field *f = next_key(NULL); f; f = next_key(f))
+        print_field(&line, p, f, part);
+    if (line.failed)
+        out->failed = true;
+    else
+        text_add(out, line.data + 1, line.length - 1);
+    text_free(&line);
+}
+
 static fg_status write_canonical(problem *p, fg_error *error)
 {
     text out;
     text_init(&out, p->memory);
-    for (const problem_field *f = next_key(NULL); f; f = next_key(f))
-        problem_kinds[f->kind].print(p, f, &out);
-    if (!out.failed)
-        p->text =
-            memory_text(p->memory, out.data + 1, out.length - 1); /* each begins with a space */
+    problem_line(&out, p, PROBLEM_whole);
+    if (!out.failed) p->text = memory_text(p->memory, out.data, out.length);
     if (p->text) {
-        p->text_length = out.length - 1;
+        p->text_length = out.length;
         p->hash = fnv1a(p->text, p->text_length);
     }
     text_free(&out);

@@ -81,6 +81,17 @@ typedef struct problem {
     uint64_t hash; /* of the canonical line */
 } problem;
 
+/* What a line leaves out besides defaults: values that a run may replace. */
+typedef enum problem_part {
+    PROBLEM_whole,
+    PROBLEM_tuned,  /* without the values of scale, softcap and dropout: what a search depends on */
+    PROBLEM_kernel, /* nor that of window: what a kernel's text depends on */
+} problem_part;
+
+/* The canonical line, or a part of it; a value that is left out leaves its bare key ("softcap"; scale
+ * leaves nothing). out->failed: out of memory. */
+void problem_line(text *out, const problem *p, problem_part part);
+
 fg_status problem_parse(problem **out, const memory *m, const char *text, size_t length,
                         fg_error *error);
 void problem_free(problem *p);

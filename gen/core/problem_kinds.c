@@ -170,6 +170,14 @@ static void print_real(const problem *p, const problem_field *f, text *out)
     text_add_double(out, value);
 }
 
+/* " key" where a number or a window is there: each starts with whether it is. */
+static void print_present(const problem *p, const problem_field *f, text *out)
+{
+    _Static_assert(offsetof(problem_number, present) == 0, "starts with present");
+    _Static_assert(offsetof(problem_window, present) == 0, "starts with present");
+    if (*(const bool *)problem_at(p, f)) text_addf(out, " %s", f->key);
+}
+
 static fg_status parse_number(problem_reader *r, const problem_entry *e)
 {
     problem_number *number = problem_at(r->p, e->field);
@@ -264,4 +272,10 @@ const problem_kind_ops problem_kinds[problem_kind_count] = {
     [KIND_tensors] = { false, problem_parse_tensor, NULL, problem_print_tensors },
     [KIND_grad] = { false, problem_parse_grad, problem_default_grad, problem_print_grad },
     [KIND_function] = { false, problem_parse_function, NULL, problem_print_function },
+};
+
+const problem_without problem_without_value[problem_kind_count] = {
+    [KIND_real] = { PROBLEM_tuned, NULL },
+    [KIND_number] = { PROBLEM_tuned, print_present },
+    [KIND_window] = { PROBLEM_kernel, print_present },
 };

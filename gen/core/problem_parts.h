@@ -71,6 +71,15 @@ typedef struct problem_kind_ops {
 
 extern const problem_kind_ops problem_kinds[problem_kind_count];
 
+/* Kinds whose value a run may replace. */
+typedef struct problem_without {
+    problem_part part; /* the first without the value; PROBLEM_whole: every one has it */
+    /* What stands in its place; NULL: nothing. */
+    void (*print)(const problem *p, const problem_field *f, text *out);
+} problem_without;
+
+extern const problem_without problem_without_value[problem_kind_count];
+
 /* The name of a type that the entry's field allows. */
 fg_status problem_parse_type(problem_reader *r, const problem_entry *e, span name, dtype *out);
 fg_status problem_parse_tensor(problem_reader *r, const problem_entry *e);
