@@ -31,8 +31,10 @@ end
 
 ---- Choosing ----
 
+local function no_prior() return 0 end
+
 local function best(body, points, pinned)
-  return points:best(body.prior or function() return 0 end, pinned)
+  return points:best(body.prior or no_prior, pinned)
 end
 
 -- The schedule's space and the config that pick(body, space, pinned axes) gives, or nil and why it has none.
@@ -107,6 +109,20 @@ function make.config_at(p, dev, options, index)
     return found, legal
   end)
   return points:format(cfg), count
+end
+
+-- All legal configs that agree with options.config. Gives what C's `maker_space` holds.
+function make.space(p, dev, options)
+  local list, tally
+  local schedule = choose(p, dev, options.config, function(body, points, pinned)
+    list, tally = points:ranking(body.prior or no_prior, pinned)
+    return list, tally
+  end)
+  local removals = {}
+  for _, removed in ipairs(tally.removed) do
+    if removed.count > 0 then removals[#removals + 1] = removed end
+  end
+  return { schedule = schedule.name, total = tally.total, removals = removals, configs = list }
 end
 
 -- The kernel that measures multiply-adds. templates/common/peak.lua gives its template, the flops of a round

@@ -1,6 +1,5 @@
-#include "gen/core/maker.h"
-
-#include "gen/lua.h"
+#include "gen/files.h"
+#include "gen/maker_parts.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -19,11 +18,16 @@ typedef struct job {
 
 /* ---- Results out of Lua: the table that gen/make.lua returns is on top ---- */
 
-_Noreturn static void fail_result(lua_State *L, const char *what)
+_Noreturn void maker_fail(lua_State *L, const char *what)
 {
     fg_error error;
     fail(&error, FG_INTERNAL, "the schedule's %s", what);
     lua_host_fail(L, FG_INTERNAL, error.text);
+}
+
+_Noreturn void maker_fail_memory(lua_State *L)
+{
+    lua_host_fail(L, FG_MEMORY, "out of memory");
 }
 
 /* The string in field `key` of the table on top; it stays alive with the table. */
@@ -32,20 +36,19 @@ static const char *field_text(lua_State *L, const char *key, size_t *length)
     char what[80];
     if (lua_getfield(L, -1, key) != LUA_TSTRING) {
         snprintf(what, sizeof what, "field '%s' is no string", key);
-        fail_result(L, what);
+        maker_fail(L, what);
     }
     const char *bytes = lua_tolstring(L, -1, length);
     lua_pop(L, 1);
     return bytes;
 }
 
-static char *copy_text(lua_State *L, const char *key, size_t *length)
+char *maker_copy(lua_State *L, const memory *m, const char *key, size_t *length)
 {
-    job *j = lua_touserdata(L, 1);
     const char *bytes = field_text(L, key, length);
-    if (memchr(bytes, 0, *length)) fail_result(L, "text has a zero byte");
-    char *copy = memory_text(j->request->memory, bytes, *length);
-    if (!copy) lua_host_fail(L, FG_MEMORY, "out of memory");
+    if (memchr(bytes, 0, *length)) maker_fail(L, "text has a zero byte");
+    char *copy = memory_text(m, bytes, *length);
+    if (!copy) maker_fail_memory(L);
     return copy;
 }
 
@@ -53,7 +56,7 @@ static void read_name(lua_State *L, const char *key, char out[32])
 {
     size_t length;
     const char *bytes = field_text(L, key, &length);
-    if (length >= 32) fail_result(L, "names have at most 31 bytes");
+    if (length >= 32) maker_fail(L, "names have at most 31 bytes");
     memcpy(out, bytes, length + 1);
 }
 
@@ -65,7 +68,7 @@ static void read_recipe(lua_State *L, const char *key, recipe *out)
     const char *bytes = field_text(L, key, &length);
     if (recipe_parse(out, bytes, &error) == FG_OK) return;
     snprintf(what, sizeof what, "recipe '%.200s' is wrong: %.1500s", bytes, error.text);
-    fail_result(L, what);
+    maker_fail(L, what);
 }
 
 static made_slot_kind read_kind(lua_State *L)
@@ -75,7 +78,7 @@ static made_slot_kind read_kind(lua_State *L)
     const char *bytes = field_text(L, "kind", &length);
     for (made_slot_kind kind = SLOT_pointer; kind <= SLOT_recipe; kind++)
         if (strcmp(names[kind], bytes) == 0) return kind;
-    fail_result(L, "slots have a kind that is none of pointer, stride, real, int, recipe");
+    maker_fail(L, "slots have a kind that is none of pointer, stride, real, int, recipe");
 }
 
 /* A pointer or stride must be of a tensor that the problem has. */
@@ -89,7 +92,7 @@ static void check_tensor(lua_State *L, const problem *p, const made_slot *slot)
     }
     snprintf(what, sizeof what, "slots read a tensor or dimension that there is not: %s, %d",
              slot->name, slot->dim);
-    fail_result(L, what);
+    maker_fail(L, what);
 }
 
 static int read_dim(lua_State *L)
@@ -130,10 +133,10 @@ static int read_list(lua_State *L, const char *key, int most, void (*read)(lua_S
     lua_Unsigned count = lua_getfield(L, -1, key) == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
     if (count == 0 || count > (lua_Unsigned)most) {
         snprintf(what, sizeof what, "%s are no list of 1 to %d", key, most);
-        fail_result(L, what);
+        maker_fail(L, what);
     }
     for (int k = 0; k < (int)count; k++) {
-        if (lua_geti(L, -1, k + 1) != LUA_TTABLE) fail_result(L, "slots and steps are tables");
+        if (lua_geti(L, -1, k + 1) != LUA_TTABLE) maker_fail(L, "slots and steps are tables");
         read(L, j, k);
         lua_pop(L, 1);
     }
@@ -147,7 +150,7 @@ static void read_flops(lua_State *L, job *j)
     if (!j->flops) return;
     lua_getfield(L, -1, "flops");
     *j->flops = lua_tointegerx(L, -1, &whole);
-    if (!whole || *j->flops <= 0) fail_result(L, "flops of a round are no positive integer");
+    if (!whole || *j->flops <= 0) maker_fail(L, "flops of a round are no positive integer");
     lua_pop(L, 1);
 }
 
@@ -155,9 +158,9 @@ static void read_made(lua_State *L, job *j)
 {
     size_t length;
     made *m = j->made;
-    m->schedule = copy_text(L, "schedule", &length);
-    m->config = copy_text(L, "config", &length);
-    m->text = copy_text(L, "text", &m->text_length);
+    m->schedule = maker_copy(L, m->memory, "schedule", &length);
+    m->config = maker_copy(L, m->memory, "config", &length);
+    m->text = maker_copy(L, m->memory, "text", &m->text_length);
     m->slots = read_list(L, "slots", made_max_slots, read_slot);
     m->steps = read_list(L, "steps", made_max_steps, read_step);
     read_flops(L, j);
@@ -177,7 +180,7 @@ static void set_integer(lua_State *L, const char *key, int64_t value)
     lua_setfield(L, -2, key);
 }
 
-static void push_device(lua_State *L, const maker_device *device)
+void maker_push_device(lua_State *L, const maker_device *device)
 {
     lua_createtable(L, 0, 8);
     set_text(L, "name", device->name ? device->name : "");
@@ -190,7 +193,7 @@ static void push_device(lua_State *L, const maker_device *device)
     set_integer(L, "l2_bytes", device->l2_bytes);
 }
 
-static void push_options(lua_State *L, const maker_request *request)
+void maker_push_options(lua_State *L, const maker_request *request)
 {
     lua_createtable(L, 0, 2);
     set_text(L, "config", request->config ? request->config : "");
@@ -198,8 +201,7 @@ static void push_options(lua_State *L, const maker_request *request)
     lua_setfield(L, -2, "lines");
 }
 
-/* Pushes the function `name` of gen/make.lua. */
-static void push_make(lua_State *L, const char *name)
+void maker_push(lua_State *L, const char *name)
 {
     lua_getglobal(L, "require");
     lua_pushliteral(L, "gen.make");
@@ -210,10 +212,10 @@ static void push_make(lua_State *L, const char *name)
 static int make_kernel(lua_State *L)
 {
     job *j = lua_touserdata(L, 1);
-    push_make(L, "kernel");
+    maker_push(L, "kernel");
     lua_push_problem(L, j->request->problem);
-    push_device(L, j->request->device);
-    push_options(L, j->request);
+    maker_push_device(L, j->request->device);
+    maker_push_options(L, j->request);
     lua_call(L, 3, 1);
     read_made(L, j);
     return 0;
@@ -222,9 +224,9 @@ static int make_kernel(lua_State *L)
 static int make_peak(lua_State *L)
 {
     job *j = lua_touserdata(L, 1);
-    push_make(L, "peak");
-    push_device(L, j->request->device);
-    push_options(L, j->request);
+    maker_push(L, "peak");
+    maker_push_device(L, j->request->device);
+    maker_push_options(L, j->request);
     lua_call(L, 2, 1);
     read_made(L, j);
     return 0;
@@ -233,27 +235,27 @@ static int make_peak(lua_State *L)
 static int find_config(lua_State *L)
 {
     job *j = lua_touserdata(L, 1);
-    push_make(L, "config_at");
+    maker_push(L, "config_at");
     lua_push_problem(L, j->request->problem);
-    push_device(L, j->request->device);
-    push_options(L, j->request);
+    maker_push_device(L, j->request->device);
+    maker_push_options(L, j->request);
     lua_pushinteger(L, j->index);
     lua_call(L, 4, 2);
     *j->count = lua_tointeger(L, -1);
     const char *config = lua_tostring(L, -2);
     j->config = memory_text(j->request->memory, config, strlen(config));
-    if (!j->config) lua_host_fail(L, FG_MEMORY, "out of memory");
+    if (!j->config) maker_fail_memory(L);
     return 0;
 }
 
-static fg_status run_host(job *j, const problem *p, lua_CFunction body, fg_error *error)
+fg_status maker_run(const maker_request *r, const problem *p, lua_CFunction body, void *data,
+                    fg_error *error)
 {
-    const maker_request *r = j->request;
     lua_host *host = NULL;
     if (r->config && strlen(r->config) > max_config)
         return fail(error, FG_REQUEST, "the config has more than %d bytes", max_config);
     fg_status s = lua_host_new(&host, r->memory, r->templates, p, error);
-    if (s == FG_OK) s = lua_host_run(host, body, j, error);
+    if (s == FG_OK) s = lua_host_run(host, body, data, error);
     lua_host_free(host);
     return s;
 }
@@ -264,7 +266,7 @@ static fg_status run(made **out, job *j, const problem *p, lua_CFunction body, f
     *out = NULL;
     if (!(j->made = memory_new(m, 1, sizeof *j->made))) return fail_memory(error);
     j->made->memory = m;
-    fg_status s = run_host(j, p, body, error);
+    fg_status s = maker_run(j->request, p, body, j, error);
     if (s == FG_OK)
         *out = j->made;
     else
@@ -290,10 +292,16 @@ static fg_status maker_config_at(char **config, int64_t *count, const maker_requ
 {
     job j = { .request = request, .index = index, .count = count };
     *count = 0;
-    fg_status s = run_host(&j, request->problem, find_config, error);
+    fg_status s = maker_run(request, request->problem, find_config, &j, error);
     *config = j.config;
     return s;
 }
 
-static const maker lua_maker = { maker_make, maker_peak, maker_config_at };
+static const maker lua_maker = {
+    .make = maker_make,
+    .peak = maker_peak,
+    .config_at = maker_config_at,
+    .space = maker_read_space,
+    .hash = files_hash,
+};
 const maker *const maker_installed = &lua_maker;

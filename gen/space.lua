@@ -31,6 +31,8 @@ function space.new(axes, constraints, p, dev)
     self.values[axis.name] = check_values(axis.name, values)
     if axis.ranked ~= false then self.ranked = k end
   end
+  self.names = { table.unpack(self.axes) }
+  table.sort(self.names)
   return setmetatable(self, space)
 end
 
@@ -98,8 +100,9 @@ end
 
 -- Visits the legal configs that agree with `pinned`, in axis order, the last axis fastest; gives the tally
 -- that explain() describes. What a constraint said holds until an axis that it looked at changes, so a
--- violation skips all choices that share it, unless `exact` asks which constraint comes first at each. `visit`
--- may name an axis: then the choices that differ only behind it are skipped.
+-- violation skips all choices that share it; `exact` asks which constraint comes first at each: then it skips
+-- those that also share what the constraints before it looked at. `visit` gets the first axis that changed since
+-- it was called last, and may name an axis: then the choices that differ only behind it are skipped.
 local function walk(self, pinned, exact, visit)
   local place = start(self, pinned)
   local view, seen = watch(self, place.cfg)
@@ -116,22 +119,22 @@ local function walk(self, pinned, exact, visit)
         seen.last = 0
         local legal = constraint.holds(view, self.p, self.dev)
         holds[k] = legal and seen.last or nil
-        if not legal then return k end
+        if not legal then return k, exact and math.max(seen.last, table.unpack(holds, 1, k - 1)) or seen.last end
       end
     end
   end
 
-  local changed = 0
+  local changed, fresh = 0, 0
   while changed do
-    local k, depth = violated(changed), #self.axes
-    if k and not exact then depth = seen.last end
+    local k, depth = violated(changed)
+    depth, fresh = depth or #self.axes, math.min(fresh, changed)
     local points = rest(place, depth)
     tally.total = tally.total + points
     if k then
       tally.removed[k].count = tally.removed[k].count + points
     else
       tally.legal = tally.legal + 1
-      depth = visit(place.cfg) or depth
+      depth, fresh = visit(place.cfg, fresh) or depth, #self.axes
     end
     changed = advance(place, depth)
   end
@@ -178,16 +181,34 @@ function space:explain(pinned)
   return walk(self, pinned or {}, true, function() end)
 end
 
+local function cost_of(self, prior, cfg)
+  local cost = prior(cfg, self.p, self.dev)
+  if not math.type(cost) or cost ~= cost then error("the prior of " .. self:format(cfg) .. " is no number") end
+  return cost
+end
+
 -- The legal config of least prior(cfg, p, dev) that agrees with `pinned`, the first of equals; or nil and why.
 function space:best(prior, pinned)
   local best, least = nil, nil
   local tally = walk(self, pinned or {}, false, function(cfg)
-    local cost = prior(cfg, self.p, self.dev)
-    if not math.type(cost) or cost ~= cost then error("the prior of " .. self:format(cfg) .. " is no number") end
+    local cost = cost_of(self, prior, cfg)
     if not least or cost < least then best, least = copy(cfg), cost end
     return self.ranked
   end)
   return best, not best and reason(tally) or nil
+end
+
+-- All legal configs that agree with `pinned`, as { {config= text, cost=}, ... }, the least prior first, equals in
+-- axis order, and explain()'s tally; or nil and why.
+function space:ranking(prior, pinned)
+  local list, cost = {}, nil
+  local tally = walk(self, pinned or {}, true, function(cfg, fresh)
+    if fresh <= self.ranked then cost = cost_of(self, prior, cfg) end
+    list[#list + 1] = { config = self:format(cfg), cost = cost }
+  end)
+  if #list == 0 then return nil, reason(tally) end
+  table.sort(list, function(a, b) return a.cost < b.cost end)
+  return list, tally
 end
 
 ---- Text ----
@@ -209,10 +230,8 @@ end
 
 local function axis_of(self, name)
   if rawget(self.values, name) then return name end
-  local names = { table.unpack(self.axes) }
-  table.sort(names)
   host.fail("FG_REQUEST", "the config names an axis " .. quote(name) .. ", which is none of "
-    .. table.concat(names, ", "))
+    .. table.concat(self.names, ", "))
 end
 
 -- "k=v ..." as a table of pinned axes.
@@ -231,7 +250,7 @@ end
 -- All axes as "k=v ...", sorted by name.
 function space:format(cfg)
   local words = {}
-  for name, value in pairs(cfg) do words[#words + 1] = name .. "=" .. value end
+  for k, name in ipairs(self.names) do words[k] = name .. "=" .. cfg[name] end
   return table.concat(words, " ")
 end
 
