@@ -91,7 +91,7 @@ static int64_t draw_length(rng *r)
 static void draw_wide(drawn_case *c, int lanes, int64_t budget)
 {
     static const int64_t all_keys[] = { 24, 24, 48, 48, 64, 96, 128, 192 },
-                         all_vectors[] = { 1, 1, 2, 3, 4, 6 };
+                         all_vectors[] = { 1, 1, 2, 3, 4, 4 };
     int64_t keys = 24, vectors = 2, blocks = 1;
     for (int tries = 0; tries < 8; tries++) {
         int64_t k = rng_pick(&c->r, all_keys), v = rng_pick(&c->r, all_vectors),

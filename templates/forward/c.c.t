@@ -148,11 +148,6 @@ static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 strid
     }
 }
 
-% local function unroll()
-%   if cfg.unroll > 1 then
-#pragma GCC unroll ${cfg.unroll}
-%   end
-% end
 /* S^T = K Q^T for MK keys; their maximum joins top. */
 static void scores(vf (*restrict s)[VECTORS], const ${element} (*restrict k)[DEPTH],
                    const ${operand} (*restrict q)[VECTORS], vf *restrict top${dot and ", float scale" or ""})
@@ -160,7 +155,6 @@ static void scores(vf (*restrict s)[VECTORS], const ${element} (*restrict k)[DEP
     vf sum[MK][VECTORS];
     for (int r = 0; r < MK; r++)
         for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_f(0);
-% unroll()
     for (int c = 0; c < DEPTH; c++)
         for (int r = 0; r < MK; r++)
             for (int v = 0; v < VECTORS; v++) ${madd("sum[r][v]", "k[r][c]", "q[c][v]")};
@@ -208,7 +202,6 @@ static void accumulate(vf (*restrict o)[VECTORS], const ${element} *restrict val
     vf sum[MV][VECTORS];
     for (int c = 0; c < MV; c++)
         for (int v = 0; v < VECTORS; v++) sum[c][v] = splat_f(0);
-% unroll()
     for (int r = 0; r < n; r += ${step}, value += COLUMNS, p++)
         for (int c = 0; c < MV; c++)
             for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "value[c]", "(*p)[v]")};

@@ -30,26 +30,29 @@ end
 local function dot_rate(dev) return dev.name:find("AMD") and 2 or 0.5 end
 
 local function widths(p, dev)
-  local list = {}
-  for _, lanes in ipairs { 16, 8, 4 } do
-    if lanes <= widest(dev) then list[#list + 1] = lanes end
-  end
-  return list
+  return widest(dev) > 4 and { widest(dev), widest(dev) // 2 } or { widest(dev) }
 end
+
+local block_counts = { 1, 2, 3, 4, 6, 8, 12, 16, 24 }
 
 local axes = {
   { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
     about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "lanes", values = widths, about = "query rows in a vector" },
-  { name = "vectors", values = { 1, 2, 3, 4, 6 }, about = "vectors of query rows in a register block" },
+  { name = "vectors", values = { 1, 2, 3, 4 }, about = "vectors of query rows in a register block" },
   { name = "mk", values = { 4, 6, 8, 12, 16 }, about = "keys in a register block of S" },
-  { name = "mv", values = { 2, 4, 6, 8, 12, 16 }, about = "value columns in a register block of O" },
-  { name = "blocks", values = { 1, 2, 3, 4, 6 }, about = "register blocks of query rows in a task" },
-  { name = "keys", values = { 24, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
+  { name = "mv", values = { 4, 6, 8, 12, 16 }, about = "value columns in a register block of O" },
+  { name = "blocks", values = block_counts, about = "register blocks of query rows in a task" },
+  { name = "keys", values = { 16, 24, 32, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
   { name = "order", values = { "heads", "tiles" }, ranked = false,
     about = "tasks go head by head, or through all heads tile by tile" },
-  { name = "unroll", values = { 1, 2, 4 }, ranked = false, about = "steps of a product at once" },
 }
+
+-- Register blocks of query rows in a head, and tasks in all.
+local function blocks_of(cfg, p) return ceildiv(math.max(p.sq, 1), cfg.vectors * cfg.lanes) end
+local function tasks_of(cfg, p) return p.b * p.hq * ceildiv(blocks_of(cfg, p), cfg.blocks) end
+
+local function padding(n, unit) return -n % unit end
 
 -- Bytes of a worker's scratch, as the template lays it out.
 local function scratch(cfg, p, dev)
@@ -60,9 +63,27 @@ local function scratch(cfg, p, dev)
     + 4 * cfg.keys * (columns + 16) + 256
 end
 
+local fewer_blocks = {}
+for k = 2, #block_counts do fewer_blocks[block_counts[k]] = block_counts[k - 1] end
+
+-- What a constraint calls dead was 2 % or more slower than the best on an AVX-512 machine and as avx2 there, on
+-- problems of 110 to 4096 rows and head dimensions of 32 to 256.
 local constraints = {
   { name = "vectors are narrower than they could be only where there are no more rows",
     holds = function(cfg, p, dev) return cfg.lanes == widest(dev) or p.sq <= cfg.lanes end },
+  {
+    -- 3 to 20 % slower; but rows that fill few vectors are padded less.
+    name = "a register block has one vector of query rows only where there are few",
+    holds = function(cfg, p) return cfg.vectors > 1 or p.sq <= 8 * cfg.lanes end,
+  },
+  {
+    -- 1 to 12 % slower where all else is equal and four vectors could be had.
+    name = "three vectors of query rows make a register block only where two pad more, or registers are few",
+    holds = function(cfg, p, dev)
+      return cfg.vectors ~= 3 or registers(dev) <= 16
+        or padding(p.sq, 3 * cfg.lanes) < padding(p.sq, 2 * cfg.lanes)
+    end,
+  },
   {
     name = "accumulators leave registers for a column of Q or P and a broadcast",
     holds = function(cfg, p, dev)
@@ -71,23 +92,60 @@ local constraints = {
     end,
   },
   {
+    -- Two units, four to five cycles each; more where there are registers for it, and rows to gain by it.
     name = "accumulators hide the latency of a multiply-add, unless there are no more columns",
-    holds = function(cfg, p)
-      local least = 8 // cfg.vectors
-      return cfg.mk >= least and (cfg.mv >= least or cfg.mv >= p.dv)
+    holds = function(cfg, p, dev)
+      local least = registers(dev) > 16 and cfg.vectors > 1 and 12 or 8
+      return cfg.mk * cfg.vectors >= least and (cfg.mv * cfg.vectors >= least or cfg.mv >= p.dv)
     end,
   },
-  { name = "a block of value columns is not mostly padding",
-    holds = function(cfg, p) return cfg.mv < 2 * p.dv or cfg.mv == 2 end },
   {
-    name = "a task has rows for each of its blocks",
-    holds = function(cfg, p, dev)
-      local block = cfg.vectors * cfg.lanes
-      return (cfg.vectors == 1 or block < 2 * p.sq) and (cfg.blocks == 1 or block * (cfg.blocks - 1) < p.sq)
+    name = "little of a tile's last register block is padding",
+    holds = function(cfg) return padding(cfg.keys, cfg.mk) <= cfg.keys // 16 end,
+  },
+  {
+    -- Where rows are few, staging costs more than products do.
+    name = "few value columns are padding, unless rows are few",
+    holds = function(cfg, p)
+      local few = cfg.vectors == 1 and (cfg.mv < 2 * p.dv or cfg.mv == 4)
+      return few or padding(p.dv, cfg.mv) <= math.max(3, p.dv // 8)
     end,
+  },
+  {
+    -- The slower by what is known of the processor's kind, which may be wrong: enough to see that.
+    name = "the slower of dot instructions and multiply-adds has square register blocks only",
+    holds = function(cfg, p, dev)
+      return not dots(p, dev) or cfg.dot == (dot_rate(dev) > 1 and 1 or 0) or cfg.mk == cfg.mv
+    end,
+  },
+  {
+    name = "no fewer blocks make as few tasks",
+    holds = function(cfg, p)
+      local blocks, block = blocks_of(cfg, p), cfg.vectors * cfg.lanes
+      return (cfg.vectors == 1 or block < 2 * p.sq)
+        and (cfg.blocks == 1 or ceildiv(blocks, cfg.blocks) < ceildiv(blocks, fewer_blocks[cfg.blocks]))
+    end,
+  },
+  {
+    -- Each task of a head stages K and V anew.
+    name = "a task has rows to share what it stages, unless that leaves threads without work",
+    holds = function(cfg, p, dev)
+      local vectors = cfg.vectors * cfg.blocks
+      return vectors >= 8 and vectors <= 48 or vectors < 8
+        and (8 * vectors * cfg.lanes >= p.sq or tasks_of(cfg, p) <= 8 * dev.threads)
+    end,
+  },
+  {
+    -- A tile rescales O once; but where rows are few, what was staged had better be in the first-level cache still.
+    name = "a tile has 48 keys or more, unless keys or rows are few",
+    holds = function(cfg, p) return cfg.keys >= 48 or p.sk <= 128 or p.sq <= 2 * cfg.lanes end,
   },
   { name = "a tile is not mostly padding",
-    holds = function(cfg, p) return cfg.keys == 24 or cfg.keys < 2 * p.sk end },
+    holds = function(cfg, p) return cfg.keys <= 24 or cfg.keys < 2 * p.sk end },
+  { name = "a block's scores fit the first-level cache",
+    holds = function(cfg, p, dev)
+      return cfg.keys * cfg.vectors * cfg.lanes * 4 <= 0.75 * math.max(dev.l1_bytes, 48 << 10)
+    end },
   {
     -- A sum of n like terms errs by up to n / 2 round-offs, in practice by a third of that; 2 sqrt(n) is allowed.
     name = "sums over a tile and over the tiles keep their error near the root of the keys",
@@ -96,29 +154,54 @@ local constraints = {
     end,
   },
   { name = "scratch fits the second-level cache",
-    holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 4 << 20) end },
+    holds = function(cfg, p, dev) return scratch(cfg, p, dev) <= math.max(dev.l2_bytes, 1 << 20) end },
+  {
+    -- Then the longest tasks of all heads go first; else the order makes no difference.
+    name = "tasks go tile by tile only where they differ in length and are few for the threads",
+    holds = function(cfg, p, dev)
+      local differ = (p.causal or p.maskfn) and blocks_of(cfg, p) > cfg.blocks and p.b * p.hq > 1
+      return cfg.order == "heads" or differ and tasks_of(cfg, p) <= 8 * dev.threads
+    end,
+  },
 }
 
--- Cycles of an m by `vectors` block, for a step of its product: multiply-adds at the rate that loads, their
--- latency and loop ends allow.
+-- Cycles of a multiply-add in an m by `vectors` register block: as its units, its loads and its latency allow, and
+-- a little for the registers that compilers run short of.
 local function product(m, vectors)
   local tile = m * vectors
-  return math.max(0.5, (m + vectors) / (2 * tile), 4 / tile) * (1 + 1.5 / tile)
+  return math.max(0.5, (m + vectors) / (2 * tile), 4.5 / tile) + math.max(0, tile - 16) / 1000
 end
 
--- Cycles a vector of query rows and a key, roughly: products, softmax, the staging of K and V shared by the
--- rows of a task, and what padding and idle threads waste.
+-- Keys that a row sees on average, and how many of the two ends of their range move with the row.
+local function visible(p)
+  local right = p.causal and 0 or p.window and p.window.right or -1
+  local left = p.window and p.window.left or -1
+  local keys = p.causal and p.sk - math.min(p.sq, p.sk) / 2 or p.sk
+  if left >= 0 and left < p.sk then keys = math.min(keys, left + 1 + math.max(right, 0)) else left = -1 end
+  return math.max(keys, 1), (left >= 0 and 1 or 0) + (right >= 0 and 1 or 0)
+end
+
+-- Cycles a vector of query rows and a key, roughly: products, softmax, the staging of K and V, which the rows of a
+-- task share, and what padding, keys that only a block's other rows see, and idle threads waste. The numbers are
+-- fitted to some 2,000 timed configs.
 local function prior(cfg, p, dev)
-  local vectors, blocks, keys, width = cfg.vectors, cfg.blocks, cfg.keys, cfg.lanes
-  local columns, rows = ceildiv(p.dv, cfg.mv) * cfg.mv, math.max(p.sq, 1)
-  local products = (p.d * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors)) / (cfg.dot == 1 and dot_rate(dev) or 1)
-  local softmax = 10 + (columns + 16) * 1.5 / keys
-  local staging = 0.85 * (p.d + columns) / (vectors * blocks)
-  local spilled = math.max(0, keys * vectors * width * 4 / dev.l1_bytes - 0.6) * 0.1 * columns
-  local padded = ceildiv(rows, vectors * width) * vectors * width / rows
-  local tasks = math.max(1, p.b * p.hq * ceildiv(rows, vectors * width * blocks))
-  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks
-  return (products + softmax + staging + spilled) * padded * idle
+  local vectors, width, keys = cfg.vectors, cfg.lanes, math.min(cfg.keys, math.max(p.sk, 1))
+  local columns, blocks = p.dv + padding(p.dv, cfg.mv), blocks_of(cfg, p)
+  local seen, ends = visible(p)
+  local last = p.sk % cfg.keys
+  local padded = 1 + (p.sk // cfg.keys * padding(cfg.keys, cfg.mk) + padding(last, cfg.mk)) / math.max(p.sk, 1)
+  local products = (p.d * padded * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors))
+    / (cfg.dot == 1 and dot_rate(dev) or 1)
+  local softmax = 12 * padded + 1.1 * columns / keys
+  local spilled = 0.03 * columns * math.max(0, keys * vectors * width * 4 / dev.l1_bytes - 0.4)
+  local cold = math.min(1, math.max(0, keys * (p.d + columns) * 4 / dev.l1_bytes - 0.5)) -- staged and gone from the first level
+  local tasks, rows = ceildiv(blocks, cfg.blocks), vectors * width * math.min(cfg.blocks, blocks)
+  local staging = (0.23 + 1.1 / width + 0.1 * cold) * (p.d + columns) * tasks / (blocks * vectors)
+    * (1 + ends * rows / 2 / seen)
+  local wasted = blocks * vectors * (1 + ends * vectors * width / 2 / seen)
+  local all = p.b * p.hq * tasks
+  local idle = ceildiv(all, dev.threads) * dev.threads / math.max(all, 1)
+  return (products + softmax + spilled + staging) * wasted * idle
 end
 
 -- Names in C: a user's tensor may be called like anything.
