@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,9 +30,8 @@ static int above_stdio(int fd)
     return higher;
 }
 
-static bool pipe_open(int out[2])
+static bool both_above_stdio(int out[2])
 {
-    if (pipe2(out, O_CLOEXEC) != 0) return false;
     out[0] = above_stdio(out[0]);
     out[1] = above_stdio(out[1]);
     if (out[0] >= 0 && out[1] >= 0) return true;
@@ -39,12 +40,29 @@ static bool pipe_open(int out[2])
     return false;
 }
 
-static int actions_add(posix_spawn_file_actions_t *actions, int output, const char *folder)
+static bool pipe_open(int out[2])
 {
-    int e = posix_spawn_file_actions_addchdir_np(actions, folder);
-    if (!e) e = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    if (!e) e = posix_spawn_file_actions_adddup2(actions, output, 1);
-    if (!e) e = posix_spawn_file_actions_adddup2(actions, output, 2);
+    return pipe2(out, O_CLOEXEC) == 0 && both_above_stdio(out);
+}
+
+static bool socket_open(int out[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out) == 0 && both_above_stdio(out);
+}
+
+/* What becomes of 0, 1 and 2, and where; -1: /dev/null, NULL: here. */
+typedef struct place {
+    int stream[3];
+    const char *folder;
+} place;
+
+static int actions_add(posix_spawn_file_actions_t *actions, const place *at)
+{
+    int e = at->folder ? posix_spawn_file_actions_addchdir_np(actions, at->folder) : 0;
+    for (int fd = 0; fd < 3 && !e; fd++)
+        e = at->stream[fd] < 0
+                ? posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0)
+                : posix_spawn_file_actions_adddup2(actions, at->stream[fd], fd);
 #if HAVE_CLOSEFROM
     if (!e)
         e = posix_spawn_file_actions_addclosefrom_np(actions,
@@ -69,48 +87,64 @@ static int attributes_set(posix_spawnattr_t *attributes)
     return e;
 }
 
-/* PATH, because a compiler looks for its assembler and linker there; TMPDIR, so that what it leaves when it
- * is killed goes with the folder. */
-static int spawn_in(pid_t *pid, char *const argv[], const posix_spawn_file_actions_t *actions,
-                    const posix_spawnattr_t *attributes)
+enum { environment_max = 16, environment_path = 4096 };
+
+typedef struct environment {
+    char path[environment_path];
+    char *entry[environment_max];
+    int count;
+} environment;
+
+/* `fixed` as "NAME=value", or NULL; `kept`: names of the host's, or NULL. */
+static void environment_make(environment *out, char *fixed, const char *const *kept)
 {
-    char path[4096], locale[] = "LC_ALL=C", temporary[] = "TMPDIR=.";
+    static char locale[] = "LC_ALL=C";
     const char *host = secure_getenv("PATH");
-    int length = snprintf(path, sizeof path, "PATH=%s", host ? host : "");
-    if (!host || length >= (int)sizeof path)
-        snprintf(path, sizeof path, "PATH=/usr/local/bin:/usr/bin:/bin");
-    char *const environment[] = { path, locale, temporary, NULL };
-    return posix_spawn(pid, argv[0], actions, attributes, argv, environment);
+    int length = snprintf(out->path, sizeof out->path, "PATH=%s", host ? host : "");
+    if (!host || length >= (int)sizeof out->path)
+        snprintf(out->path, sizeof out->path, "PATH=/usr/local/bin:/usr/bin:/bin");
+    out->entry[0] = out->path;
+    out->entry[1] = locale;
+    out->count = 2;
+    if (fixed) out->entry[out->count++] = fixed;
+    for (; kept && *kept && out->count < environment_max - 1; kept++) {
+        char *value = secure_getenv(*kept);
+        if (value) out->entry[out->count++] = value - strlen(*kept) - 1; /* "NAME=" is before it */
+    }
+    out->entry[out->count] = NULL;
 }
 
-static int spawn(pid_t *pid, char *const argv[], const char *folder, int output)
+static int spawn(pid_t *pid, char *const argv[], const place *at, const environment *e)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    int e = posix_spawn_file_actions_init(&actions);
-    if (e) return e;
-    e = posix_spawnattr_init(&attributes);
-    if (e) goto out;
-    e = actions_add(&actions, output, folder);
-    if (!e) e = attributes_set(&attributes);
-    if (!e) e = spawn_in(pid, argv, &actions, &attributes);
+    int code = posix_spawn_file_actions_init(&actions);
+    if (code) return code;
+    code = posix_spawnattr_init(&attributes);
+    if (code) goto out;
+    code = actions_add(&actions, at);
+    if (!code) code = attributes_set(&attributes);
+    if (!code) code = posix_spawn(pid, argv[0], &actions, &attributes, argv, e->entry);
     posix_spawnattr_destroy(&attributes);
 out:
     posix_spawn_file_actions_destroy(&actions);
-    return e;
+    return code;
 }
 
-/* Keeps the first bytes, drops the rest. False at the end of the stream. */
+/* The first bytes; the rest is dropped. */
+static void keep_output(process_result *result, const char *bytes, ssize_t count)
+{
+    for (ssize_t k = 0; k < count && result->length < process_output_max; k++)
+        result->output[result->length++] = bytes[k] ? bytes[k] : '?';
+}
+
+/* False at the end of the stream. */
 static bool take_output(process_result *result, int fd)
 {
     char bytes[4096];
     ssize_t got = read(fd, bytes, sizeof bytes);
     if (got < 0) return errno == EINTR || errno == EAGAIN;
-    for (ssize_t k = 0; k < got && result->length < process_output_max; k++) {
-        unsigned char c = (unsigned char)bytes[k];
-        bool printable = (c >= 32 && c < 127) || c == '\n' || c == '\t';
-        result->output[result->length++] = printable ? (char)c : '?';
-    }
+    keep_output(result, bytes, got);
     return got > 0;
 }
 
@@ -174,17 +208,22 @@ static void unstarted(process_result *result, int code)
     result->code = code;
 }
 
-void process_run(process_result *result, char *const argv[], const char *folder, double seconds)
+void process_run_raw(process_result *result, char *const argv[], const char *folder, double seconds)
 {
+    /* So that what a compiler leaves when it is killed goes with the folder. */
+    char temporary[] = "TMPDIR=.";
     double deadline = library_seconds() + seconds;
     int stream[2];
     pid_t pid;
+    environment variables;
     *result = (process_result){ .length = 0 };
     if (!pipe_open(stream)) {
         unstarted(result, errno);
         return;
     }
-    int e = spawn(&pid, argv, folder, stream[1]);
+    environment_make(&variables, temporary, NULL);
+    const place at = { { -1, stream[1], stream[1] }, folder };
+    int e = spawn(&pid, argv, &at, &variables);
     close(stream[1]);
     if (e)
         unstarted(result, e);
@@ -192,4 +231,59 @@ void process_run(process_result *result, char *const argv[], const char *folder,
         reap(result, pid, read_until(result, stream[0], pid, deadline) && end_until(pid, deadline));
     close(stream[0]);
     result->output[result->length] = 0;
+}
+
+static void make_printable(process_result *result)
+{
+    for (size_t k = 0; k < result->length; k++) {
+        unsigned char c = (unsigned char)result->output[k];
+        bool printable = (c >= 32 && c < 127) || c == '\n' || c == '\t';
+        if (!printable) result->output[k] = '?';
+    }
+}
+
+void process_run(process_result *result, char *const argv[], const char *folder, double seconds)
+{
+    process_run_raw(result, argv, folder, seconds);
+    make_printable(result);
+}
+
+/* ---- Beside us ---- */
+
+int process_start(process *out, char *const argv[], const char *const *kept)
+{
+    int stream[2];
+    environment variables;
+    *out = (process){ .socket = -1, .errors = -1 };
+    if (!socket_open(stream)) return errno;
+    out->errors = above_stdio(memfd_create("flashgen worker", MFD_CLOEXEC));
+    environment_make(&variables, NULL, kept);
+    const place at = { { stream[1], stream[1], out->errors }, NULL };
+    int e = spawn(&out->pid, argv, &at, &variables);
+    close(stream[1]);
+    out->socket = stream[0];
+    if (!e) return 0;
+    close(out->socket);
+    if (out->errors >= 0) close(out->errors);
+    return e;
+}
+
+bool process_has_ended(const process *p)
+{
+    return has_ended(p->pid);
+}
+
+void process_stop(process_result *result, process *p, double seconds)
+{
+    char bytes[process_output_max];
+    *result = (process_result){ .length = 0 };
+    reap(result, p->pid, end_until(p->pid, library_seconds() + seconds));
+    if (p->errors >= 0) {
+        keep_output(result, bytes, pread(p->errors, bytes, sizeof bytes, 0));
+        close(p->errors);
+    }
+    result->output[result->length] = 0;
+    make_printable(result);
+    close(p->socket);
+    *p = (process){ .socket = -1, .errors = -1 };
 }

@@ -111,6 +111,7 @@ fg_status reference_new(reference *out, const fg_context *context, const problem
     if ((s = refuse(p, error)) != FG_OK) goto out;
     if ((s = bind(out, args, error)) != FG_OK) goto out;
     resolve_values(out, args);
+    reference_units(out);
     if (p->maskfn.root &&
         (s = expr_program_new(&out->maskfn, m, p->pool, p->maskfn.root, error)) != FG_OK)
         goto out;

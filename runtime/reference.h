@@ -27,6 +27,8 @@ typedef struct reference {
     double scale, softcap;
     int64_t window_left, window_right;
     bool default_scale; /* 1/sqrt(d), whoever said so */
+    double u, w,
+        eta; /* unit round-offs of the types and of the sums; where results round to next to 0 */
     reference_view q, k, v, o, lse, bias, mask, slopes, tensor[problem_max_tensors];
     expr_program score, maskfn; /* count 0 where there is none */
 } reference;
@@ -104,6 +106,8 @@ fg_status reference_group_new(reference_group *g, const reference *r, fg_error *
 void reference_group_free(reference_group *g);
 /* Computes the rows whose `i` are set. */
 void reference_group_compute(reference_group *g);
+/* A copy of the results without what computing them takes: for reference_compare. */
+fg_status reference_group_keep(reference_group *out, const reference_group *g, fg_error *error);
 
 /* What comparing a group found. */
 typedef struct reference_finding {
@@ -115,6 +119,25 @@ typedef struct reference_finding {
 } reference_finding;
 
 void reference_compare(const reference_group *g, reference_finding *f);
+/* Adds one group's to what all have found. */
+void reference_merge(reference_finding *all, const reference_finding *one);
+/* FG_WRONG, with a sentence, when outside the bounds; `drawn` as in fg_check_options. */
+fg_status reference_judge(const reference *r, const reference_finding *f, bool drawn,
+                          fg_check_report *report, fg_error *error);
+
+/* ---- The bound ---- */
+
+/* Fills u, w and eta. */
+void reference_units(reference *r);
+/* What a row's scores may add to the error, for each unit of P|V|: w (2 L + 2 sqrt(n)). */
+double reference_row_error(const reference *r, const reference_row *row);
+/* For a result of o, with P|V| in o_abs and the sum of |V| over the row's sum of weights in v_sum. */
+double reference_o_bound(const reference *r, double row_error, double o, double o_abs,
+                         double v_sum);
+double reference_lse_bound(const reference *r, double row_error, double lse);
+
+/* At most `most` different rows of [0, sq), the telling ones first; how many. */
+int64_t reference_choose_rows(int64_t *list, int64_t most, int64_t sq);
 
 fg_status reference_check(const reference *r, const fg_check_options *options,
                           fg_check_report *report, fg_error *error);

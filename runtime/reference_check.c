@@ -1,113 +1,7 @@
-/* Outputs against the reference: which rows, what bound, what was found. */
+/* Outputs against the reference: which rows, and what was found. */
 #include "runtime/reference.h"
 
-#include <float.h>
 #include <string.h>
-
-/* ---- One group against its outputs ---- */
-
-static double worst_of(double (*fact)(dtype), const problem *p)
-{
-    return fmax(fact(p->dtype), fmax(fact(p->kvdtype), fact(p->odtype)));
-}
-
-/* Of the accumulation. */
-static double working_roundoff(const problem *p)
-{
-    return p->dtype == DTYPE_f64 ? 0x1p-53 : 0x1p-24;
-}
-
-/* w (2 L + 2 sqrt(n)) */
-static double row_error(const reference *r, const reference_row *row)
-{
-    double largest = row->product_error + row->magnitude;
-    return working_roundoff(r->problem) * (2 * largest + 2 * sqrt((double)row->visible));
-}
-
-/* |error| / bound; an error where nothing finite is expected counts as infinite. */
-static double ratio_of(double got, double expected, double bound, dtype type)
-{
-    if (isnan(expected)) return isnan(got) ? 0 : HUGE_VAL;
-    if (got == expected) return 0;
-    if (isinf(expected))
-        return isnan(got) ? 0 : HUGE_VAL; /* an infinite value whose weight underflows to 0 */
-    if (isinf(got)) {
-        double rounded; /* the largest that is right may be beyond the type */
-        char element[8];
-        dtype_store(type, element, expected + copysign(bound, expected));
-        rounded = dtype_load(type, element);
-        return got == rounded ? 0 : HUGE_VAL;
-    }
-    double error = fabs(got - expected);
-    return isnan(error) ? HUGE_VAL : bound > 0 ? error / bound : HUGE_VAL;
-}
-
-static void note(const reference_group *g, reference_finding *f, double ratio, int64_t i,
-                 int64_t column, double got, double expected)
-{
-    if (ratio <= f->ratio && f->worst[2] >= 0) return;
-    f->ratio = ratio;
-    f->got = got;
-    f->expected = expected;
-    f->worst[0] = g->b;
-    f->worst[1] = g->h;
-    f->worst[2] = i;
-    f->worst[3] = column;
-}
-
-/* Where results round to next to 0. */
-static double smallest(const reference *r)
-{
-    const problem *p = r->problem;
-    double tiny = worst_of(dtype_tiny, p);
-    bool pairs = p->dtype == DTYPE_bf16 && p->kvdtype == DTYPE_bf16;
-    return pairs && r->context->device.isa->flushes_bf16 ? fmax(tiny, FLT_MIN) : tiny;
-}
-
-static void compare_columns(const reference_group *g, int n, reference_finding *f)
-{
-    const reference *r = g->r;
-    const problem *p = r->problem;
-    const reference_row *row = &g->row[n];
-    double u = worst_of(dtype_unit_roundoff, p), tiny = smallest(r), relative = row_error(r, row);
-    for (int64_t c = 0; c < r->dv; c++) {
-        int64_t at = n * g->dv_padded + c;
-        if (g->column_unspecified[at]) continue;
-        double expected = g->o[at], got = reference_at(&r->o, g->b, g->h, row->i, c);
-        double bound = u * (g->o_abs[at] + fabs(expected)) + relative * g->o_abs[at] +
-                       tiny * (1 + g->v_sum[at]);
-        if (!row->visible) bound = 0; /* exactly 0 */
-        note(g, f, ratio_of(got, expected, bound, p->odtype), row->i, c, got, expected);
-        double error = got - expected;
-        if (!isfinite(error) || !row->visible) continue;
-        f->error_sum += error * error;
-        f->o_sum += expected * expected;
-        f->elements++;
-    }
-}
-
-static void compare_lse(const reference_group *g, int n, reference_finding *f)
-{
-    const reference *r = g->r;
-    const reference_row *row = &g->row[n];
-    double got = reference_at(&r->lse, g->b, g->h, row->i, 0);
-    double bound = row_error(r, row) + working_roundoff(r->problem) * (fabs(row->lse) + 4);
-    if (isinf(row->lse)) bound = 0; /* no key: exactly -inf, and NaN is no excuse */
-    double ratio =
-        isinf(row->lse) && got != row->lse ? HUGE_VAL : ratio_of(got, row->lse, bound, r->lse.type);
-    note(g, f, ratio, row->i, -1, got, row->lse);
-}
-
-void reference_compare(const reference_group *g, reference_finding *f)
-{
-    *f = (reference_finding){ .worst = { 0, 0, -1, 0 } };
-    for (int n = 0; n < g->count; n++) {
-        f->rows++;
-        if (g->row[n].overflow || g->row[n].unspecified) continue;
-        compare_columns(g, n, f);
-        if (g->r->problem->lse) compare_lse(g, n, f);
-    }
-}
 
 /* ---- Which rows ---- */
 
@@ -120,29 +14,31 @@ typedef struct row_plan {
     int64_t list[list_size];
 } row_plan;
 
-static void list_add(row_plan *plan, const reference *r, int64_t i)
+static void list_add(int64_t *list, int64_t *count, int64_t most, int64_t sq, int64_t i)
 {
-    if (i < 0 || i >= r->sq || plan->list_count == list_size) return;
-    for (int64_t k = 0; k < plan->list_count; k++)
-        if (plan->list[k] == i) return;
-    plan->list[plan->list_count++] = i;
+    if (i < 0 || i >= sq || *count == most) return;
+    for (int64_t k = 0; k < *count; k++)
+        if (list[k] == i) return;
+    list[(*count)++] = i;
 }
 
 /* The edges of whatever tiles there are in the first, a middle and the last 64 rows; then any. */
-static void list_rows(row_plan *plan, const reference *r)
+int64_t reference_choose_rows(int64_t *list, int64_t most, int64_t sq)
 {
     static const int edges[] = { 0, 63, 1, 64, 15, 16, 31, 32, 47, 48, 17, 33, 49, -1, -2 };
-    const int64_t starts[] = { 0, (r->sq - 1) / 64 * 64, r->sq / 2 / 64 * 64 };
-    list_add(plan, r, r->sq - 1);
-    list_add(plan, r, r->sq - 2);
+    const int64_t starts[] = { 0, (sq - 1) / 64 * 64, sq / 2 / 64 * 64 };
+    int64_t count = 0;
+    list_add(list, &count, most, sq, sq - 1);
+    list_add(list, &count, most, sq, sq - 2);
     for (size_t e = 0; e < sizeof edges / sizeof *edges; e++)
         for (size_t s = 0; s < sizeof starts / sizeof *starts; s++)
-            list_add(plan, r, starts[s] + edges[e]);
+            list_add(list, &count, most, sq, starts[s] + edges[e]);
     uint64_t state = 1;
-    for (int tries = 0; tries < 16 * list_size; tries++) {
+    for (int64_t tries = 0; tries < 16 * most && sq > 0; tries++) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        list_add(plan, r, (int64_t)((state >> 33) % (uint64_t)r->sq));
+        list_add(list, &count, most, sq, (int64_t)((state >> 33) % (uint64_t)sq));
     }
+    return count;
 }
 
 /* Above 2^32 multiply-adds each head is sampled: at least 8 rows, at least 256 in all. */
@@ -152,7 +48,7 @@ static void row_plan_make(row_plan *plan, const reference *r, bool full)
     if (plan->heads == 0 || r->sq == 0) return;
     double row = (double)r->sk * (double)(r->d + r->dv), heads = (double)plan->heads;
     if (full || row * heads * (double)r->sq <= 0x1p32) return;
-    list_rows(plan, r);
+    plan->list_count = reference_choose_rows(plan->list, list_size, r->sq);
     int64_t affordable = (int64_t)fmin(0x1p32 / (row * heads), list_size);
     int64_t least = (list_size + plan->heads - 1) / plan->heads;
     if (least < 8) least = 8;
@@ -200,7 +96,7 @@ static void check_task(const void *work, void *worker, int64_t first, int64_t la
     for (int64_t task = first; task < last; task++) check_group(work, worker, task);
 }
 
-static void merge(reference_finding *all, const reference_finding *one)
+void reference_merge(reference_finding *all, const reference_finding *one)
 {
     if (one->worst[2] >= 0 && (all->worst[2] < 0 || one->ratio > all->ratio)) {
         all->ratio = one->ratio;
@@ -223,13 +119,11 @@ static int64_t view_count(const reference_view *v)
 
 static double rms_bound(const reference *r, const reference_finding *f, bool drawn)
 {
-    const problem *p = r->problem;
     const int64_t least = 256;
     if (!drawn || !r->default_scale || r->score.count || f->elements < least) return HUGE_VAL;
     if (view_count(&r->q) < least || view_count(&r->k) < least || view_count(&r->v) < least)
         return HUGE_VAL;
-    double u = worst_of(dtype_unit_roundoff, p);
-    return (u > 0x1p-24 ? 0.8 : 40) * u;
+    return (r->u > 0x1p-24 ? 0.8 : 40) * r->u;
 }
 
 static double rms_of(const reference_finding *f)
@@ -288,6 +182,14 @@ static void fill_report(const reference *r, const reference_finding *f, bool dra
     memcpy(report->worst, f->worst, sizeof report->worst);
 }
 
+fg_status reference_judge(const reference *r, const reference_finding *f, bool drawn,
+                          fg_check_report *report, fg_error *error)
+{
+    fill_report(r, f, drawn, report);
+    bool right = report->error_over_bound <= 1 && report->rms <= report->rms_bound;
+    return right ? FG_OK : wrong(r, report, f, error);
+}
+
 static fg_status run_work(check_work *w, int64_t tasks, fg_error *error)
 {
     fg_status s = FG_OK;
@@ -315,10 +217,8 @@ fg_status reference_check(const reference *r, const fg_check_options *options,
     int64_t tasks = w.rows.heads * w.groups;
     fg_status s = tasks ? run_work(&w, tasks, error) : FG_OK;
     if (s == FG_OK) {
-        for (int64_t k = 0; k < tasks; k++) merge(&all, &w.finding[k]);
-        fill_report(r, &all, options->drawn, report);
-        if (!(report->error_over_bound <= 1 && report->rms <= report->rms_bound))
-            s = wrong(r, report, &all, error);
+        for (int64_t k = 0; k < tasks; k++) reference_merge(&all, &w.finding[k]);
+        s = reference_judge(r, &all, options->drawn, report, error);
     }
     memory_free(&r->context->memory, w.finding, (size_t)tasks * sizeof *w.finding);
     return s;

@@ -60,6 +60,24 @@ fg_status reference_group_new(reference_group *g, const reference *r, fg_error *
     return FG_OK;
 }
 
+fg_status reference_group_keep(reference_group *out, const reference_group *g, fg_error *error)
+{
+    size_t values = (size_t)(g->count * g->dv_padded);
+    *out = *g;
+    out->block_bytes = values * (3 * sizeof(double) + sizeof(bool)) + 1;
+    out->q = out->q_norm = out->k = out->k_norm = out->v = out->v_abs = out->logits = NULL;
+    out->o = out->block = memory_new(&g->r->context->memory, 1, out->block_bytes);
+    if (!out->block) return fail_memory(error);
+    out->o_abs = out->o + values;
+    out->v_sum = out->o_abs + values;
+    out->column_unspecified = (bool *)(out->v_sum + values);
+    memcpy(out->o, g->o, values * sizeof *g->o);
+    memcpy(out->o_abs, g->o_abs, values * sizeof *g->o_abs);
+    memcpy(out->v_sum, g->v_sum, values * sizeof *g->v_sum);
+    memcpy(out->column_unspecified, g->column_unspecified, values * sizeof(bool));
+    return FG_OK;
+}
+
 void reference_group_free(reference_group *g)
 {
     if (g->r) memory_free(&g->r->context->memory, g->block, g->block_bytes);

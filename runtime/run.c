@@ -1,3 +1,4 @@
+#include "runtime/run.h"
 #include "runtime/plan.h"
 
 #include <math.h>
@@ -60,18 +61,22 @@ static fg_status check_workspace(const kernel *k, const recipe_facts *facts, con
     return FG_OK;
 }
 
+fg_status run_kernel(const kernel *k, const fg_args *args, fg_error *error)
+{
+    bound operands[operand_max];
+    run_numbers numbers;
+    recipe_facts facts = k->facts;
+    fg_status status = operands_bind(operands, &facts, &k->operands, args, error);
+    if (status == FG_OK) status = take_numbers(&numbers, &k->defaults, args, error);
+    if (status == FG_OK) status = check_workspace(k, &facts, args, error);
+    if (status == FG_OK) status = kernel_run(k, operands, &numbers, &facts, args->workspace, error);
+    return status;
+}
+
 fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error)
 {
     fg_args a = FG_ARGS_INIT;
-    bound operands[operand_max];
-    run_numbers numbers;
     if (!plan || !args) return fail(error, FG_REQUEST, "plan or args is NULL");
-    const kernel *k = plan->kernel;
-    recipe_facts facts = k->facts;
     fg_status status = options_copy(&a, sizeof a, sizeof a, args, "fg_args", error);
-    if (status == FG_OK) status = operands_bind(operands, &facts, &k->operands, &a, error);
-    if (status == FG_OK) status = take_numbers(&numbers, &k->defaults, &a, error);
-    if (status == FG_OK) status = check_workspace(k, &facts, &a, error);
-    if (status == FG_OK) status = kernel_run(k, operands, &numbers, &facts, a.workspace, error);
-    return status;
+    return status == FG_OK ? run_kernel(plan->kernel, &a, error) : status;
 }

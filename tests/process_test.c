@@ -71,6 +71,20 @@ START_TEST(output_is_bounded_and_printable)
 }
 END_TEST
 
+START_TEST(output_as_it_came)
+{
+    char shell[] = "/bin/sh", c[] = "-c",
+         script[] = "printf 'a\\000\\303\\251\\033\n'; "
+                    "head -c 3000000 /dev/zero";
+    char *const argv[] = { shell, c, script, NULL };
+    process_run_raw(&result, argv, "/", 60);
+    ck_assert_int_eq(result.end, PROCESS_exited);
+    ck_assert_int_eq((int)result.length, process_output_max);
+    ck_assert(strncmp(result.output, "a?\303\251\033\n??", 8) == 0);
+    ck_assert_int_eq((int)strlen(result.output), process_output_max);
+}
+END_TEST
+
 /* However it hangs, it is over soon after the deadline. */
 static void assert_late(const char *script)
 {
@@ -90,15 +104,9 @@ START_TEST(deadline)
 }
 END_TEST
 
-/* A grandchild that keeps the stream open neither delays us nor lives on. */
-START_TEST(grandchildren_end)
+/* Reaped, or about to be. */
+static void assert_gone(int child)
 {
-    double start = library_seconds();
-    run("sleep 60 & echo $!", 30);
-    ck_assert_int_eq(result.end, PROCESS_exited);
-    ck_assert_double_lt(library_seconds() - start, 5);
-    int child = atoi(result.output);
-    ck_assert_int_gt(child, 0);
     char path[40], state = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", child);
     for (int wait = 0; wait < 200; wait++, usleep(10000)) {
@@ -109,6 +117,18 @@ START_TEST(grandchildren_end)
         if (state == 'Z') return;
     }
     ck_abort_msg("%d lives on (%c)", child, state);
+}
+
+/* A grandchild that keeps the stream open neither delays us nor lives on. */
+START_TEST(grandchildren_end)
+{
+    double start = library_seconds();
+    run("sleep 60 & echo $!", 30);
+    ck_assert_int_eq(result.end, PROCESS_exited);
+    ck_assert_double_lt(library_seconds() - start, 5);
+    int child = atoi(result.output);
+    ck_assert_int_gt(child, 0);
+    assert_gone(child);
 }
 END_TEST
 
@@ -245,6 +265,83 @@ START_TEST(files_are_distrusted)
 }
 END_TEST
 
+/* ---- Beside us ---- */
+
+static const char *const kept[] = { "KEPT", "UNSET", NULL };
+
+static void start(process *p, const char *script)
+{
+    char shell[] = "/bin/sh", c[] = "-c", *copy = strdup(script);
+    char *const argv[] = { shell, c, copy, NULL };
+    ck_assert_int_eq(process_start(p, argv, kept), 0);
+    free(copy);
+}
+
+static void hear(const process *p, const char *expected)
+{
+    char bytes[100];
+    size_t length = 0;
+    ssize_t got;
+    while (length < strlen(expected) &&
+           (got = read(p->socket, bytes + length, sizeof bytes - 1 - length)) > 0)
+        length += (size_t)got;
+    bytes[length] = 0;
+    ck_assert_str_eq(bytes, expected);
+}
+
+START_TEST(conversation)
+{
+    process p;
+    int lowest = dup(0);
+    close(lowest);
+    setenv("KEPT", "a b", 1);
+    setenv("SECRET", "1", 1);
+    start(&p, "read x; echo \"$x $KEPT $SECRET $UNSET.\"; echo o\033ops >&2; read x; echo end");
+    ck_assert_int_eq(write(p.socket, "hello\n", 6), 6);
+    hear(&p, "hello a b  .\n");
+    ck_assert(!process_has_ended(&p));
+    ck_assert_int_eq(write(p.socket, "\n", 1), 1);
+    hear(&p, "end\n");
+    process_stop(&result, &p, 10);
+    ck_assert_int_eq(result.end, PROCESS_exited);
+    ck_assert_int_eq(result.code, 0);
+    ck_assert_str_eq(result.output, "o?ops\n");
+    ck_assert_int_eq(dup(0), lowest); /* all is closed */
+}
+END_TEST
+
+START_TEST(stopped_with_its_group)
+{
+    process p;
+    int child = 0;
+    char told[20] = "";
+    start(&p, "trap '' TERM HUP; sleep 60 & echo $!; wait; sleep 60");
+    ck_assert_int_gt((int)read(p.socket, told, sizeof told - 1), 1);
+    child = atoi(told);
+    double before = library_seconds();
+    process_stop(&result, &p, 0.2);
+    ck_assert_double_lt(library_seconds() - before, 10);
+    ck_assert_int_eq(result.end, PROCESS_late);
+    ck_assert_int_gt(child, 1);
+    assert_gone(child);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(ended_before_it_is_stopped)
+{
+    process p;
+    start(&p, "kill -9 $$");
+    while (!process_has_ended(&p)) usleep(1000);
+    process_stop(&result, &p, 0);
+    ck_assert_int_eq(result.end, PROCESS_killed);
+    ck_assert_int_eq(result.code, 9);
+    char name[] = "/no/such/program";
+    char *const argv[] = { name, NULL };
+    ck_assert_int_eq(process_start(&p, argv, kept), ENOENT);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -252,6 +349,7 @@ int main(void)
         killed,
         unstarted,
         output_is_bounded_and_printable,
+        output_as_it_came,
         deadline,
         grandchildren_end,
         environment_is_fixed,
@@ -262,6 +360,9 @@ int main(void)
         folder_is_private_and_goes,
         folder_without_a_place,
         files_are_distrusted,
+        conversation,
+        stopped_with_its_group,
+        ended_before_it_is_stopped,
         NULL,
     };
     return support_run("process", tests);
