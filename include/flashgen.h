@@ -46,7 +46,10 @@ FG_API const char *fg_version(void);
     X(FG_COMPILER, 3, "the host compiler is missing or failed")                                    \
     X(FG_MACHINE, 3, "this machine cannot do it")                                                  \
     X(FG_MEMORY, 3, "out of memory")                                                               \
-    X(FG_INTERNAL, 4, "an internal error: please report it")
+    X(FG_INTERNAL, 4, "an internal error: please report it")                                       \
+    X(FG_PENDING, 3, "the plan is being made in the background")                                   \
+    X(FG_CANCELLED, 3, "the progress callback ended it")                                           \
+    X(FG_NOT_STORED, 3, "nothing is stored for this problem")
 
 typedef enum fg_status {
 #define FG_STATUS_ENUM(name, exit_code, text) name,
@@ -122,11 +125,21 @@ typedef struct fg_context_options {
     double compiler_seconds;    /* after these a compile is ended */
     const char *isa; /* at most this instruction set (fg_device_info.isa); NULL: all there is */
     const char *templates; /* a directory that overrides the built-in templates, or NULL */
+    /* Where kernels and winners are kept; "": nowhere; NULL: $FLASHGEN_STORE (empty: nowhere), else
+     * $XDG_CACHE_HOME/flashgen, else ~/.cache/flashgen. Made when first written to, open to this user alone;
+     * one that others could write to is not used. A setuid process keeps nothing. */
+    const char *store;
+    /* Further such directories, separated by ':', which are only read; or NULL. They must belong to this
+     * user or to root. */
+    const char *shared_stores;
+    /* Path of the flashgen command, which measures for fg_tune in a process of its own; NULL: beside the
+     * library (in ../bin or its own directory), else on PATH. */
+    const char *worker;
 } fg_context_options;
 
 #define FG_CONTEXT_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0                          \
+        sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0, 0, 0, 0                 \
     }
 
 /* `options` may be NULL. Plans and problems hold their context: it lives until the last is freed. */
@@ -196,25 +209,107 @@ typedef struct fg_emit_options {
 FG_API fg_status fg_emit(char **out, fg_context *context, const fg_problem *problem,
                          const fg_emit_options *options, fg_error *error);
 
+/* ---- Tuning ----------------------------------------------------------------------------------- */
+
+typedef enum fg_rigor {
+    FG_ESTIMATE,   /* a stored winner, else the prior's best config; nothing is timed */
+    FG_MEASURE,    /* a stored winner, else a search of at most so many seconds */
+    FG_EXHAUSTIVE, /* a stored winner of an exhaustive search, else every legal config */
+    FG_STORED      /* a stored winner, else FG_NOT_STORED; nothing is compiled */
+} fg_rigor;
+
+/* X(name): what a search tells of */
+#define FG_EVENTS(X)                                                                                   \
+    X(SPACE)      /* the space is known: `legal` of `count` points */                                  \
+    X(CONSTRAINT) /* the constraint called `text` removed `count` points (the first that holds not) */ \
+    X(MEASURED) /* `config` is right, and was run `count` times so far: `seconds`, `spread` */         \
+    X(REJECTED) /* `config` did not compile, crashed, hung, was wrong or wrote elsewhere: `text` */    \
+    X(NOTE)     /* `text` is worth knowing, as that the leader's lead is within the noise */           \
+    X(TICK)     /* time went by */
+
+typedef enum fg_event_kind {
+#define FG_EVENT_ENUM(name) FG_EVENT_##name,
+    FG_EVENTS(FG_EVENT_ENUM)
+#undef FG_EVENT_ENUM
+} fg_event_kind;
+
+typedef struct fg_event {
+    fg_event_kind kind;
+    const char *text, *config; /* or NULL */
+    int64_t count;
+    double seconds, spread;                      /* median of a run; how far another would be off */
+    double elapsed, budget;                      /* seconds of the search, and those it may take */
+    double done;                                 /* of the search, 0 to 1 */
+    int64_t legal, compiled, measured, rejected; /* configs: in all, and so far */
+    const char *best_config;                     /* the leader so far, or NULL */
+    double best_seconds;                         /* its median */
+} fg_event;
+
+/* Called from the thread that tunes, some times a second; not 0 cancels (FG_CANCELLED). What `event`
+ * points to lives until the call returns. */
+typedef int (*fg_event_fn)(void *user, const fg_event *event);
+
+typedef struct fg_tune_options {
+    size_t size;
+    fg_rigor rigor;     /* FG_MEASURE or FG_EXHAUSTIVE */
+    double seconds;     /* of FG_MEASURE: the search ends soon after */
+    const char *config; /* "k=v ..." pins these axes, or NULL */
+    fg_event_fn event;
+    void *event_user;
+    int again;      /* search also when a winner is stored */
+    int in_process; /* measure in this process: a candidate that crashes takes it along */
+} fg_tune_options;
+
+#define FG_TUNE_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(fg_tune_options), FG_MEASURE, 20.0, 0, 0, 0, 0, 0                                   \
+    }
+
+#define FG_CONFIG_TEXT 512
+
+typedef struct fg_tune_report {
+    char schedule[32], config[FG_CONFIG_TEXT]; /* the winner */
+    double seconds, spread;                    /* its median, and how far another would be off */
+    double estimate_seconds;                   /* the prior's best config, timed in turn with it */
+    double elapsed,
+        compile_seconds; /* seconds of the search; and of those, of compiling (several at once) */
+    int64_t legal, compiled, measured, rejected;
+    int decided; /* the lead exceeds the noise */
+    int found;   /* the winner was stored: nothing was measured now */
+} fg_tune_report;
+
+/* Finds the fastest config of the problem on this machine, and stores it. Every candidate is compared with
+ * a float64 reference before it is timed, on drawn inputs, between guard zones. */
+FG_API fg_status fg_tune(fg_tune_report *out, fg_context *context, const fg_problem *problem,
+                         const fg_tune_options *options, fg_error *error);
+
+/* Serves one search over a pair of file descriptors, until `input` ends: what `flashgen worker` does. */
+FG_API fg_status fg_worker(int input, int output, fg_error *error);
+
 /* ---- Plans ------------------------------------------------------------------------------------ */
 
 typedef struct fg_plan fg_plan;
-
-typedef enum fg_rigor { FG_ESTIMATE /* the prior's best config, no timing */ } fg_rigor;
 
 typedef struct fg_plan_options {
     size_t size;
     fg_rigor rigor;
     const char *config; /* "k=v ..." pins these axes, or NULL */
+    double seconds;     /* as in fg_tune_options, as are event, event_user and in_process */
+    fg_event_fn event;
+    void *event_user;
+    int in_process;
+    /* Return FG_PENDING at once, while a thread of the library's makes the plan: ask again, with the same
+     * options, until it is there. */
+    int background;
 } fg_plan_options;
 
 #define FG_PLAN_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_plan_options), FG_ESTIMATE, 0                                                    \
+        sizeof(fg_plan_options), FG_ESTIMATE, 0, 20.0, 0, 0, 0, 0                                  \
     }
 
-/* Writes, compiles and loads what the problem needs, or finds it in the context, which keeps what was loaded
- * until it is freed. Plans are immutable and run from any thread. `options` may be NULL. */
+/* Finds what the problem needs in the context, which keeps what was loaded until it is freed, or in the
+ * store; else writes, compiles, loads and stores it. Plans are immutable and run from any thread. `options` may be NULL. */
 FG_API fg_status fg_plan_new(fg_plan **out, fg_context *context, const fg_problem *problem,
                              const fg_plan_options *options, fg_error *error);
 FG_API void fg_plan_free(fg_plan *plan);
@@ -233,6 +328,54 @@ FG_API void fg_plan_config(const fg_plan *plan, fg_plan_info *info);
 
 /* Bytes of workspace a run needs (0: none). */
 FG_API fg_status fg_plan_workspace(const fg_plan *plan, size_t *bytes, fg_error *error);
+
+/* ---- The store -------------------------------------------------------------------------------- */
+
+/* X(name): how often, since the context was made */
+#define FG_STORE_COUNTS(X)                                                                         \
+    X(hits)      /* entries found and used */                                                      \
+    X(misses)    /* looked for, and not there */                                                   \
+    X(damaged)   /* found, and not as they were written: taken as missing */                       \
+    X(written)   /* published */                                                                   \
+    X(unwritten) /* that could not be */
+
+typedef struct fg_store_counts {
+#define FG_STORE_COUNT(name) int64_t name;
+    FG_STORE_COUNTS(FG_STORE_COUNT)
+#undef FG_STORE_COUNT
+} fg_store_counts;
+
+/* `path`: of the directory, or NULL where nothing is kept, in this context. Either may be NULL. */
+FG_API fg_status fg_store_info(fg_context *context, const char **path, fg_store_counts *counts,
+                               fg_error *error);
+
+typedef struct fg_store_entry {
+    const char *kind; /* kernel, winner, stored, estimate or compiler */
+    const char *path;
+    const char *problem, *schedule, *config; /* or NULL */
+    int64_t bytes;
+    int64_t used;     /* when it was last used, to a day: seconds since 1970 */
+    fg_status status; /* FG_WRONG: damaged, or no entry at all; FG_MACHINE: it cannot be read now */
+    const char *fault; /* then: what is wrong with it, as "is truncated", or why */
+} fg_store_entry;
+
+/* Not 0 ends the visit. What `entry` points to lives until the call returns. */
+typedef int (*fg_store_fn)(void *user, const fg_store_entry *entry);
+
+/* Every file of the store, each read and checked, sorted by kind and name. */
+FG_API fg_status fg_store_visit(fg_context *context, fg_store_fn visit, void *user,
+                                fg_error *error);
+
+typedef struct fg_store_report {
+    int64_t removed, removed_bytes, left, left_bytes;
+} fg_store_report;
+
+/* Removes what is damaged or was abandoned half written, then the least recently used entries until at
+ * most `most_bytes` are left; -1: no limit. Loaded kernels go on. `report` may be NULL. */
+FG_API fg_status fg_store_prune(fg_context *context, int64_t most_bytes, fg_store_report *report,
+                                fg_error *error);
+/* Removes every entry. */
+FG_API fg_status fg_store_clear(fg_context *context, fg_store_report *report, fg_error *error);
 
 /* ---- Running ---------------------------------------------------------------------------------- */
 

@@ -1,13 +1,10 @@
 #include "runtime/backend_c.h"
+#include "runtime/executable.h"
 #include "runtime/folder.h"
 #include "runtime/process.h"
 
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Nothing that changes a result behind the kernel's back: no -ffast-math, which would also set flush-to-zero
  * in the host when it loads the kernel, and no -march=native, which is not what CPUID says in this process.
@@ -19,43 +16,12 @@
     "-fno-strict-aliasing -fno-tree-vectorize"
 #define FLAGS_bare "-nostdlib"
 
-static bool executable(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
-}
-
-/* `name` in the absolute folders of PATH: an empty or relative one would mean whatever lies where we are. */
-static bool find_on_path(char out[PATH_MAX], const char *name)
-{
-    const char *path = secure_getenv("PATH");
-    if (!path) path = "/usr/local/bin:/usr/bin:/bin";
-    while (*path) {
-        size_t length = strcspn(path, ":");
-        int wrote = snprintf(out, PATH_MAX, "%.*s/%s", (int)length, path, name);
-        if (*path == '/' && wrote < PATH_MAX && executable(out)) return true;
-        path += length;
-        path += *path == ':';
-    }
-    return false;
-}
-
-/* A path as given, made absolute: the compiler runs in a folder of its own. */
-static bool find_by_path(char out[PATH_MAX], const char *path)
-{
-    char here[PATH_MAX] = "";
-    if (*path != '/' && !getcwd(here, sizeof here)) return false;
-    const char *slash = *path == '/' ? "" : "/";
-    int wrote = snprintf(out, PATH_MAX, "%s%s%s", *path == '/' ? "" : here, slash, path);
-    return wrote < PATH_MAX && executable(out);
-}
-
 static bool find_any(char out[PATH_MAX], const char *wanted)
 {
     static const char *const names[] = { "cc", "gcc", "clang" };
-    if (wanted) return strchr(wanted, '/') ? find_by_path(out, wanted) : find_on_path(out, wanted);
+    if (wanted) return executable_find(out, wanted);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        if (find_on_path(out, names[k])) return true;
+        if (executable_find(out, names[k])) return true;
     return false;
 }
 
@@ -124,24 +90,27 @@ static char **command_new(arena *a, const fg_context *context, char *const *last
     return argv;
 }
 
+enum { error_output_max = 1500 }; /* leaves room for a sentence in an fg_error */
+
 /* How it ended, unless well. */
 static fg_status judge(const process_result *r, const char *compiler, double seconds,
                        fg_error *error)
 {
+    int room = error_output_max;
     const char *output = r->output;
     if (r->end == PROCESS_unstarted)
         return fail(error, FG_COMPILER, "cannot start the host compiler %.200s: %s", compiler,
                     errno_text(r->code));
     if (r->end == PROCESS_late)
         return fail(error, FG_COMPILER,
-                    "the host compiler %.200s was ended after %ld ms without a result\n%s",
-                    compiler, (long)(seconds * 1000), output);
+                    "the host compiler %.200s was ended after %ld ms without a result\n%.*s",
+                    compiler, (long)(seconds * 1000), room, output);
     if (r->end == PROCESS_killed)
-        return fail(error, FG_COMPILER, "the host compiler %.200s was killed by signal %d\n%s",
-                    compiler, r->code, output);
+        return fail(error, FG_COMPILER, "the host compiler %.200s was killed by signal %d\n%.*s",
+                    compiler, r->code, room, output);
     if (r->code > 0)
-        return fail(error, FG_COMPILER, "the host compiler %.200s failed with exit code %d:\n%s",
-                    compiler, r->code, output);
+        return fail(error, FG_COMPILER, "the host compiler %.200s failed with exit code %d:\n%.*s",
+                    compiler, r->code, room, output);
     return FG_OK;
 }
 
@@ -156,8 +125,8 @@ static fg_status take_binary(binary *out, const fg_context *context, const char 
     fg_status status = file_read(&out->data, &out->size, binary_limit, m, path, error);
     if (status == FG_REQUEST)
         status = fail(error, FG_COMPILER,
-                      "the host compiler %.200s succeeded but wrote no kernel.so\n%s",
-                      context->compiler, r->output);
+                      "the host compiler %.200s succeeded but wrote no kernel.so\n%.*s",
+                      context->compiler, error_output_max, r->output);
     memory_free(m, path, strlen(path) + 1);
     return status;
 }

@@ -1,8 +1,10 @@
 #include "runtime/context.h"
 
 #include "runtime/backend_c.h"
-#include "runtime/kernel.h"
+#include "runtime/identity.h"
+#include "runtime/kernels.h"
 #include "runtime/library.h"
+#include "runtime/plan.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,26 +80,39 @@ static fg_status options_check(const fg_context_options *o, fg_error *error)
     return FG_OK;
 }
 
-static void kernels_free(fg_context *context)
-{
-    for (int bucket = 0; bucket < context_buckets; bucket++) {
-        while (context->kernels[bucket]) {
-            kernel *k = context->kernels[bucket];
-            context->kernels[bucket] = k->next;
-            kernel_free(k);
-        }
-    }
-}
-
 static void context_destroy(fg_context *context)
 {
     memory m = context->memory;
+    background_free(context);
     kernels_free(context);
+    identity_free(context);
+    store_close(context->store);
     char *const texts[] = { context->compiler, context->compiler_flags, context->templates,
-                            atomic_load(&context->compiler_version) };
+                            context->worker, atomic_load(&context->compiler_version) };
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         if (texts[k]) memory_free(&m, texts[k], strlen(texts[k]) + 1);
     memory_free(&m, context, sizeof *context);
+}
+
+static void warn(void *user, const char *sentence)
+{
+    context_log(user, FG_LOG_WARNING, "%s", sentence);
+}
+
+static fg_status open_store(fg_context *context, const fg_context_options *o, fg_error *error)
+{
+    const store_options options = { &context->memory,    o->store, o->shared_stores,
+                                    &store_calls_system, warn,     context };
+    if (context->secure) return FG_OK;
+    return store_open(&context->store, &options, error);
+}
+
+static fg_status copy_option(char **out, const fg_context *context, const char *value,
+                             fg_error *error)
+{
+    if (!value) return FG_OK;
+    *out = memory_text(&context->memory, value, strlen(value));
+    return *out ? FG_OK : fail_memory(error);
 }
 
 static fg_status context_fill(fg_context *context, const fg_context_options *o, fg_error *error)
@@ -113,10 +128,10 @@ static fg_status context_fill(fg_context *context, const fg_context_options *o, 
     if (status != FG_OK) return status;
     context->threads = o->threads ? o->threads : context->device.cores;
     /* A setuid process reads no templates but its own. */
-    if (o->templates && !context->secure) {
-        context->templates = memory_text(&context->memory, o->templates, strlen(o->templates));
-        if (!context->templates) return fail_memory(error);
-    }
+    if (!context->secure) status = copy_option(&context->templates, context, o->templates, error);
+    if (status == FG_OK) status = copy_option(&context->worker, context, o->worker, error);
+    if (status == FG_OK) status = open_store(context, o, error);
+    if (status != FG_OK) return status;
     if ((status = compiler_find(context, o->compiler, error)) != FG_OK) return status;
     return compiler_flags_make(context, o->compiler_flags, error);
 }

@@ -5,6 +5,7 @@
 
 #include "gen/core/maker.h"
 #include "runtime/device_cpu.h"
+#include "runtime/store.h"
 
 #include <stdatomic.h>
 
@@ -28,8 +29,14 @@ struct fg_context {
     double compiler_seconds;
     _Atomic(char *) compiler_version; /* asked for by the first fg_context_device */
     const maker *maker;               /* maker_installed; tests put their own here */
-    bool secure;                      /* a setuid process: it runs no compiler */
-    struct kernel *kernels[context_buckets];
+    bool secure;                      /* a setuid process: it runs no compiler and keeps nothing */
+    store *store;                     /* NULL: nothing is kept */
+    _Atomic(struct identity *)
+        identity;           /* of the compiler, as last looked at; runtime/identity.c's own */
+    char *worker;           /* as in the options, or NULL */
+    struct kernel *kernels; /* all that are loaded */
+    struct kernel_binding *bindings[context_buckets];
+    struct plan_job *jobs; /* what is being made in the background */
 };
 
 struct fg_problem {

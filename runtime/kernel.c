@@ -108,62 +108,36 @@ static void take_problem(kernel *k, const problem *p)
 
 /* ---- Making ---- */
 
-static fg_status generate(made **out, const fg_context *context, const problem *p,
-                          const char *config, int64_t *flops, fg_error *error)
+static fg_status load(kernel *k, const image *i, fg_error *error)
 {
-    if (p) return context_make(out, context, p, config, true, error);
-    maker_device device = context_maker_device(context);
-    maker_request request = { .memory = &context->memory,
-                              .device = &device,
-                              .templates = context->templates };
-    *out = NULL;
-    if (!context->maker)
-        return fail(error, FG_UNSUPPORTED, "this library was built without a generator");
-    return context->maker->peak(out, flops, &request, error);
-}
-
-static fg_status build(kernel *k, const made *m, fg_error *error)
-{
-    binary compiled = { NULL, 0 };
     double start = library_seconds();
-    fg_status status = k->backend->compile(&compiled, k->context, m->text, m->text_length, error);
-    if (status != FG_OK) return status;
-    double middle = library_seconds();
-    status = k->backend->load(&k->module, k->context, &compiled, error);
-    binary_free(k->context, &compiled);
-    k->compile_seconds = middle - start;
-    k->load_seconds = library_seconds() - middle;
+    fg_status status = k->backend->load(&k->module, k->context, &i->compiled, error);
+    k->generate_seconds = i->generate_seconds;
+    k->compile_seconds = i->compile_seconds;
+    k->load_seconds = library_seconds() - start;
     return status;
 }
 
-static fg_status fill(kernel *k, const problem *p, const char *config, int64_t *flops,
-                      fg_error *error)
+static fg_status fill(kernel *k, const problem *p, const image *i, fg_error *error)
 {
-    made *m = NULL;
-    double start = library_seconds();
-    fg_status status = generate(&m, k->context, p, config, flops, error);
-    if (status != FG_OK) return status;
-    k->generate_seconds = library_seconds() - start;
+    fg_status status;
     if (p) take_problem(k, p);
     k->facts.threads = k->context->threads;
-    if ((status = take_names(k, m, error)) != FG_OK) goto out;
-    if ((status = take_slots(k, m, error)) != FG_OK) goto out;
-    if ((status = build(k, m, error)) != FG_OK) goto out;
-    status = take_steps(k, m, error);
-out:
-    made_free(m);
-    return status;
+    if ((status = take_names(k, i->made, error)) != FG_OK) return status;
+    if ((status = take_slots(k, i->made, error)) != FG_OK) return status;
+    if ((status = load(k, i, error)) != FG_OK) return status;
+    return take_steps(k, i->made, error);
 }
 
-fg_status kernel_new(kernel **out, fg_context *context, const problem *p, const char *config,
-                     int64_t *flops, fg_error *error)
+fg_status kernel_load(kernel **out, fg_context *context, const problem *p, const image *i,
+                      fg_error *error)
 {
     *out = NULL;
     kernel *k = memory_new(&context->memory, 1, sizeof *k);
     if (!k) return fail_memory(error);
     k->context = context;
     k->backend = backends[0];
-    fg_status status = fill(k, p, config, flops, error);
+    fg_status status = fill(k, p, i, error);
     if (status == FG_OK)
         *out = k;
     else
@@ -180,6 +154,5 @@ void kernel_free(kernel *k)
     if (k->config) memory_free(m, k->config, strlen(k->config) + 1);
     if (k->recipe) memory_free(m, k->recipe, (size_t)k->recipe_room * sizeof *k->recipe);
     if (k->step) memory_free(m, k->step, (size_t)k->step_room * sizeof *k->step);
-    if (k->key) memory_free(m, k->key, k->key_length + 1);
     memory_free(m, k, sizeof *k);
 }

@@ -2,7 +2,7 @@
 #ifndef RUNTIME_KERNEL_H
 #define RUNTIME_KERNEL_H
 
-#include "runtime/backend.h"
+#include "runtime/image.h"
 #include "runtime/operand.h"
 
 /* X(name): what a kernel may ask of a run, as a double and as an int64 */
@@ -37,11 +37,7 @@ typedef struct kernel_step {
 } kernel_step;
 
 typedef struct kernel {
-    struct kernel *next; /* in the context's table, under the library lock */
-    char *key;           /* problem line and pinned config */
-    size_t key_length;
-    uint64_t hash;
-
+    struct kernel *next; /* of the context's, under the library lock */
     fg_context *context; /* not held: it owns this */
     const backend *backend;
     void *module;
@@ -56,9 +52,9 @@ typedef struct kernel {
     double generate_seconds, compile_seconds, load_seconds;
 } kernel;
 
-/* Writes, compiles and loads; `p` NULL: the kernel that measures the peak, and `flops` of a round. */
-fg_status kernel_new(kernel **out, fg_context *context, const problem *p, const char *config,
-                     int64_t *flops, fg_error *error);
+/* Loads what an image of this problem holds; `p` NULL: the kernel that measures the peak. */
+fg_status kernel_load(kernel **out, fg_context *context, const problem *p, const image *i,
+                      fg_error *error);
 void kernel_free(kernel *k);
 
 /* Bytes that every step's workers need. FG_REQUEST when that is no number. */

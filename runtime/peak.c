@@ -58,7 +58,11 @@ fg_status fg_context_peak(fg_context *context, double *gflops, fg_error *error)
     int64_t flops = 0;
     double rounds = 0;
     if (!context || !gflops) return fail(error, FG_REQUEST, "context or gflops is NULL");
-    fg_status status = kernel_new(&k, context, NULL, NULL, &flops, error);
+    image i;
+    fg_status status = image_make(&i, context, NULL, NULL, &flops, error);
+    if (status != FG_OK) return status;
+    status = kernel_load(&k, context, NULL, &i, error);
+    image_free(&i);
     if (status != FG_OK) return status;
     status = measure_kernel(&rounds, k, error);
     kernel_free(k);

@@ -230,8 +230,12 @@ static int secure_main(void)
     fg_context_options o = stub_options();
     fg_context *context = NULL;
     binary b;
+    const char *kept = NULL;
+    o.store = "/var/tmp";
     if (fg_context_new(&context, &o, &error) != FG_OK) return 1;
-    fg_status status = compiler_run(&b, context, "", 0, &error);
+    fg_status status = fg_store_info(context, &kept, NULL, &error);
+    if (status != FG_OK || kept) return 2;
+    status = compiler_run(&b, context, "", 0, &error);
     fg_context_free(context);
     return status == FG_COMPILER && strstr(error.text, "setuid") ? 42 : 1;
 }

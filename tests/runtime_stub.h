@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,18 @@ static fg_status stub_make(made **out, const maker_request *r, fg_error *error)
     return status;
 }
 
-static const maker stub_maker = { .make = stub_make };
+static const char *stub_generator = "one"; /* what wrote the kernel, to keys */
+
+static fg_status stub_hash(char out[65], const memory *m, const char *templates, fg_error *error)
+{
+    (void)m;
+    (void)templates;
+    (void)error;
+    snprintf(out, 65, "%s", stub_generator);
+    return FG_OK;
+}
+
+static const maker stub_maker = { .make = stub_make, .hash = stub_hash };
 
 static inline void stub_add_slot(made_slot_kind kind, const char *name, int dim)
 {
@@ -95,6 +107,7 @@ static inline fg_context_options stub_options(void)
     fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
     o.compiler = FLASHGEN_KERNEL_COMPILER;
     o.compiler_flags = FLASHGEN_KERNEL_FLAGS;
+    o.store = "";
     return o;
 }
 
@@ -291,6 +304,33 @@ static inline int entries(const char *path)
         count += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
     closedir(d);
     return count;
+}
+
+/* ---- A compiler that does nothing ---- */
+
+static char stub_compiler[96]; /* its path */
+
+/* In the test's folder: whatever it is given, it gives the kernel that stub_text is now. */
+static inline void stub_compiler_make(void)
+{
+    char path[96];
+    image i;
+    fg_error error;
+    fg_context *context = stub_context(NULL);
+    fg_problem *p = stub_problem(context, "dtype=f64 b=1 hq=1 sq=64 d=4");
+    ck_assert_int_eq(image_make(&i, context, p->problem, NULL, NULL, &error), FG_OK);
+    snprintf(path, sizeof path, "%s/kernel.so", folder);
+    ck_assert_int_eq(file_write(path, i.compiled.data, i.compiled.size, &error), FG_OK);
+    image_free(&i);
+    fg_problem_free(p);
+    fg_context_free(context);
+    snprintf(stub_compiler, sizeof stub_compiler, "%s/cc", folder);
+    FILE *f = fopen(stub_compiler, "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "#!/bin/sh\ncase \" $* \" in *' -o '*) exec cp '%s' kernel.so ;; esac\nexit 1\n",
+            path);
+    fclose(f);
+    ck_assert_int_eq(chmod(stub_compiler, 0755), 0);
 }
 
 #endif

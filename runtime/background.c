@@ -1,0 +1,149 @@
+/* Plans made in a thread of the library's, while the host goes on. */
+#include "runtime/plan.h"
+
+#include "runtime/library.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+struct plan_job {
+    struct plan_job *next; /* of the context's, under the library lock */
+    pthread_t thread;
+    pid_t process; /* a forked child has the list, but not the thread */
+    fg_problem problem;
+    fg_plan_options options;
+    char *config;
+    uint64_t hash;
+    fg_source source;
+    fg_status status;
+    fg_error error;
+    atomic_bool done;
+};
+
+static void job_free(struct plan_job *j)
+{
+    const memory *m = &j->problem.context->memory;
+    problem_free(j->problem.problem);
+    if (j->config) memory_free(m, j->config, strlen(j->config) + 1);
+    memory_free(m, j, sizeof *j);
+}
+
+/* A job of this process that has the request, or NULL. Under the lock. */
+static struct plan_job **find_locked(fg_context *context, const plan_request *r)
+{
+    struct plan_job **at = &context->jobs;
+    for (; *at; at = &(*at)->next) {
+        const struct plan_job *j = *at;
+        if (j->hash == r->hash && j->options.rigor == r->rigor && j->process == getpid() &&
+            strcmp(j->problem.problem->text, r->problem->text) == 0 &&
+            strcmp(j->config, r->config) == 0)
+            break;
+    }
+    return at;
+}
+
+static void *job_run(void *argument)
+{
+    struct plan_job *j = argument;
+    kernel *k;
+    j->status = plan_resolve(&k, &j->source, &j->problem, &j->options, &j->error);
+    atomic_store(&j->done, true);
+    return NULL;
+}
+
+static struct plan_job *job_new(const fg_problem *handle, const fg_plan_options *o,
+                                const plan_request *r)
+{
+    const memory *m = &handle->context->memory;
+    struct plan_job *j = memory_new(m, 1, sizeof *j);
+    if (!j) return NULL;
+    j->problem.context = handle->context;
+    j->process = getpid();
+    j->hash = r->hash;
+    j->options = *o;
+    j->config = memory_text(m, r->config, r->config_length);
+    j->options.config = j->config;
+    fg_status status =
+        problem_parse(&j->problem.problem, m, r->problem->text, r->problem->text_length, &j->error);
+    if (j->config && status == FG_OK) return j;
+    job_free(j);
+    return NULL;
+}
+
+/* Its thread starts with every signal blocked: those are the host's. */
+static bool job_start(struct plan_job *j)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&j->thread, NULL, job_run, j) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static fg_status job_new_started(const fg_problem *handle, const fg_plan_options *o,
+                                 const plan_request *r, fg_error *error)
+{
+    fg_context *context = handle->context;
+    struct plan_job *j = job_new(handle, o, r);
+    if (!j) return fail_memory(error);
+    library_lock();
+    bool first = *find_locked(context, r) == NULL;
+    if (first) {
+        j->next = context->jobs;
+        context->jobs = j;
+        if (!job_start(j)) context->jobs = j->next, first = false, j->status = FG_MACHINE;
+    }
+    library_unlock();
+    fg_status status = j->status;
+    if (!first) job_free(j);
+    if (status == FG_MACHINE) return fail(error, status, "no thread can be started");
+    return fail(error, FG_PENDING, "the plan is being made");
+}
+
+/* Takes a finished job off the list, or tells that there is none, or none that is done. */
+static fg_status job_collect(struct plan_job **out, fg_context *context, const plan_request *r)
+{
+    library_lock();
+    struct plan_job **at = find_locked(context, r), *j = *at;
+    bool done = j && atomic_load(&j->done);
+    if (done) *at = j->next;
+    library_unlock();
+    *out = done ? j : NULL;
+    return j && !done ? FG_PENDING : FG_OK;
+}
+
+fg_status background_resolve(kernel **out, fg_source *source, const fg_problem *handle,
+                             const fg_plan_options *options, fg_error *error)
+{
+    struct plan_job *j;
+    plan_request r =
+        request_of(handle->problem, options->rigor, options->config ? options->config : "");
+    *out = NULL;
+    if (job_collect(&j, handle->context, &r) == FG_PENDING)
+        return fail(error, FG_PENDING, "the plan is being made");
+    if (!j) {
+        *source = FG_FROM_MEMORY;
+        *out = kernels_find(handle->context, &r);
+        return *out ? FG_OK : job_new_started(handle, options, &r, error);
+    }
+    pthread_join(j->thread, NULL);
+    fg_status status = j->status;
+    *source = j->source;
+    if (status != FG_OK && error) *error = j->error;
+    job_free(j);
+    if (status == FG_OK) *out = kernels_find(handle->context, &r);
+    return status;
+}
+
+void background_free(fg_context *context)
+{
+    while (context->jobs) {
+        struct plan_job *j = context->jobs;
+        context->jobs = j->next;
+        if (j->process == getpid()) pthread_join(j->thread, NULL);
+        job_free(j);
+    }
+}

@@ -1,0 +1,30 @@
+/* The kernels that a context has loaded, and what was asked for to get them. They live as long as it does. */
+#ifndef RUNTIME_KERNELS_H
+#define RUNTIME_KERNELS_H
+
+#include "runtime/kernel.h"
+
+/* What a host asks for: of a problem, so much effort, with these axes pinned. */
+typedef struct plan_request {
+    const problem *problem;
+    fg_rigor rigor;
+    const char *config; /* "": none is pinned */
+    size_t config_length;
+    uint64_t hash;
+} plan_request;
+
+plan_request request_of(const problem *p, fg_rigor rigor, const char *config);
+
+/* The kernel bound to a request, or NULL. */
+kernel *kernels_find(fg_context *context, const plan_request *r);
+/* The loaded kernel of this problem with these very axes, all of them, or NULL. */
+kernel *kernels_find_config(fg_context *context, const problem *p, const char *config);
+
+/* Hands a fresh kernel to the context; *k becomes the one to use: another thread may have been first. */
+fg_status kernels_keep(kernel **k, const problem *p, fg_error *error);
+/* From now on `r` gives `k`, which is kept; one that it gave before stays loaded. */
+fg_status kernels_bind(const plan_request *r, kernel *k, fg_error *error);
+
+void kernels_free(fg_context *context);
+
+#endif
