@@ -1,0 +1,28 @@
+/* Candidates generated and compiled, several at once. */
+#ifndef AUTOTUNE_COMPILE_H
+#define AUTOTUNE_COMPILE_H
+
+#include "runtime/image.h"
+
+typedef struct compile_job {
+    const char *config;
+    fg_status status; /* FG_PENDING: it was too late to begin */
+    image image;      /* where the status is FG_OK */
+    fg_error error;
+} compile_job;
+
+typedef struct compile_options {
+    const fg_context *context;
+    const problem *problem;
+    int threads;
+    double deadline; /* on library_seconds' clock: later, none but the first begins */
+    /* Called some times a second, from the calling thread; a status other than FG_OK ends it. */
+    fg_status (*tick)(void *user, fg_error *error);
+    void *user;
+} compile_options;
+
+/* Waits for those that have begun, whatever comes. A failure is tick's; each job has its own. */
+fg_status compile_all(compile_job *jobs, int count, const compile_options *options,
+                      fg_error *error);
+
+#endif

@@ -1,0 +1,226 @@
+#include "autotune/testbed.h"
+
+#include "autotune/drawn.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t element_bytes(const testbed_tensor *t)
+{
+    return dtypes[t->operand->type].bits / 8u;
+}
+
+static char *row_of(const testbed_tensor *t, int64_t r)
+{
+    return t->memory.data + (size_t)(r * t->pitch) * element_bytes(t);
+}
+
+/* ---- Making ---- */
+
+static const DLTensor **field_of(fg_args *args, int field)
+{
+    const DLTensor **const fields[] = {
+#define FIELD_PLACE(name) &args->name,
+        FG_TENSORS(FIELD_PLACE)
+#undef FIELD_PLACE
+    };
+    return fields[field];
+}
+
+/* Row-major; rows are padded to what the problem promises of strides. */
+static fg_status lay_out(testbed_tensor *t, fg_error *error)
+{
+    const operand *o = t->operand;
+    int last = o->rank - 1;
+    int64_t step = o->align / (int64_t)element_bytes(t);
+    t->row = last >= 0 ? o->shape[last] : 1;
+    t->pitch = step > 1 ? (t->row + step - 1) / step * step : t->row;
+    t->rows = 1;
+    int64_t stride = t->pitch, bytes;
+    for (int k = last; k >= 0; k--) {
+        t->stride[k] = k == last ? 1 : stride;
+        if (k == last) continue;
+        t->rows *= o->shape[k];
+        if (__builtin_mul_overflow(stride, o->shape[k], &stride)) return fail_memory(error);
+    }
+    if (__builtin_mul_overflow(stride, (int64_t)element_bytes(t), &bytes))
+        return fail_memory(error);
+    return guarded_new(&t->memory, (size_t)bytes, error);
+}
+
+static void describe(testbed_tensor *t)
+{
+    const operand *o = t->operand;
+    t->dl = (DLTensor){
+        .data = t->memory.data,
+        .device = { 1, 0 },
+        .ndim = o->rank,
+        .dtype = { dtypes[o->type].code, dtypes[o->type].bits, 1 },
+        .shape = (int64_t *)(uintptr_t)o->shape,
+        .strides = t->stride,
+    };
+}
+
+static fg_status make(testbed_tensor *t, const operand *o, uint64_t seed, fg_error *error)
+{
+    t->operand = o;
+    fg_status status = lay_out(t, error);
+    if (status != FG_OK) return status;
+    describe(t);
+    if (o->output) return FG_OK;
+    drawn_fill(t->memory.data, o->type, drawn_kind_of(o->name, o->type), t->rows, t->row, t->pitch,
+               seed);
+    return guarded_freeze(&t->memory, error);
+}
+
+static fg_status check_static(const problem *p, fg_error *error)
+{
+    if (p->b != problem_dynamic && p->sq != problem_dynamic && p->sk != problem_dynamic)
+        return FG_OK;
+    return fail(error, FG_UNSUPPORTED,
+                "a search needs numbers for b, sq and sk: what is given at launch (*) cannot be "
+                "tuned yet");
+}
+
+fg_status testbed_new(testbed *out, const problem *p, uint64_t seed, fg_error *error)
+{
+    *out = (testbed){ .args = FG_ARGS_INIT };
+    fg_status status = check_static(p, error);
+    if (status == FG_OK) operands_make(&out->operands, p);
+    for (int k = 0; k < out->operands.count && status == FG_OK; k++) {
+        const operand *o = &out->operands.operand[k];
+        testbed_tensor *t = &out->tensor[k];
+        status = make(t, o, seed * operand_max + (uint64_t)k, error);
+        out->bytes += (int64_t)t->memory.bytes;
+        if (o->field >= 0)
+            *field_of(&out->args, o->field) = &t->dl;
+        else
+            out->extra[out->args.tensor_count++] = &t->dl;
+    }
+    out->args.tensors = out->args.tensor_count ? out->extra : NULL;
+    if (status != FG_OK) testbed_free(out);
+    return status;
+}
+
+void testbed_free(testbed *t)
+{
+    for (int k = 0; k < t->operands.count; k++) guarded_free(&t->tensor[k].memory);
+    t->operands.count = 0;
+}
+
+testbed_tensor *testbed_find(testbed *t, const char *name)
+{
+    int k = operand_find(&t->operands, name);
+    return k >= 0 ? &t->tensor[k] : NULL;
+}
+
+fg_status testbed_absolute(testbed_tensor *out, const testbed_tensor *from, fg_error *error)
+{
+    size_t size = element_bytes(from);
+    *out = *from;
+    fg_status status = guarded_new(&out->memory, from->memory.bytes, error);
+    if (status != FG_OK) return status;
+    out->dl.data = out->memory.data;
+    for (int64_t r = 0; r < from->rows; r++)
+        for (int64_t c = 0; c < from->row; c++) {
+            const char *element = row_of(from, r) + (size_t)c * size;
+            double value = dtype_load(from->operand->type, element);
+            dtype_store(from->operand->type, row_of(out, r) + (size_t)c * size, fabs(value));
+        }
+    status = guarded_freeze(&out->memory, error);
+    if (status != FG_OK) guarded_free(&out->memory);
+    return status;
+}
+
+/* ---- Outputs ---- */
+
+static void clear(testbed_tensor *t)
+{
+    guarded_mend(&t->memory);
+    if (t->pitch > t->row) memset(t->memory.data, guard_pattern, t->memory.bytes);
+    for (int64_t r = 0; r < t->rows; r++)
+        memset(row_of(t, r), 0xff, (size_t)t->row * element_bytes(t));
+}
+
+void testbed_clear(testbed *t)
+{
+    for (int k = 0; k < t->operands.count; k++)
+        if (t->tensor[k].operand->output) clear(&t->tensor[k]);
+}
+
+static bool padding_intact(const testbed_tensor *t)
+{
+    for (int64_t r = 0; r < t->rows && t->pitch > t->row; r++) {
+        const char *end = row_of(t, r + 1);
+        for (const char *at = row_of(t, r) + (size_t)t->row * element_bytes(t); at < end; at++)
+            if ((unsigned char)*at != guard_pattern) return false;
+    }
+    return true;
+}
+
+fg_status testbed_intact(const testbed *t, fg_error *error)
+{
+    for (int k = 0; k < t->operands.count; k++) {
+        const testbed_tensor *one = &t->tensor[k];
+        if (!one->operand->output) continue;
+        const char *where = guarded_spilled(&one->memory);
+        if (where) return fail(error, FG_WRONG, "it wrote %s %s", where, one->operand->name);
+        if (!padding_intact(one))
+            return fail(error, FG_WRONG, "it wrote between the rows of %s", one->operand->name);
+    }
+    return FG_OK;
+}
+
+/* Whether an element of 2 bytes may be all ones: a quick look at all of them. */
+static bool may_be_unwritten(const uint16_t *row, int64_t count)
+{
+    unsigned found = 0;
+    for (int64_t c = 0; c < count; c++) found |= row[c] == 0xffff;
+    return found;
+}
+
+/* The first element whose bits are all ones; `count` when there is none. */
+static int64_t find_unwritten(const char *row, int64_t count, size_t size)
+{
+    static const unsigned char ones[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+    int64_t c = 0;
+    if (!may_be_unwritten((const void *)row, count * (int64_t)size / 2)) return count;
+    while (c < count && memcmp(row + (size_t)c * size, ones, size) != 0) c++;
+    return c;
+}
+
+/* The index of a row, along each dimension but the last. */
+static void row_index(int64_t out[4], const operand *o, int64_t r)
+{
+    for (int k = o->rank - 2; k >= 0; k--) {
+        out[k] = r % o->shape[k];
+        r /= o->shape[k];
+    }
+}
+
+static fg_status tell_unwritten(const testbed_tensor *t, int64_t r, int64_t c, fg_error *error)
+{
+    char at[4 * 22 + 1] = "";
+    int64_t index[4] = { 0 };
+    const operand *o = t->operand;
+    size_t length = 0;
+    row_index(index, o, r);
+    index[o->rank - 1] = c;
+    for (int k = 0; k < o->rank; k++)
+        length += (size_t)snprintf(at + length, sizeof at - length, "[%lld]", (long long)index[k]);
+    return fail(error, FG_WRONG, "it did not write %s%s", o->name, at);
+}
+
+fg_status testbed_written(const testbed *t, fg_error *error)
+{
+    for (int k = 0; k < t->operands.count; k++) {
+        const testbed_tensor *one = &t->tensor[k];
+        if (!one->operand->output) continue;
+        for (int64_t r = 0; r < one->rows; r++) {
+            int64_t c = find_unwritten(row_of(one, r), one->row, element_bytes(one));
+            if (c < one->row) return tell_unwritten(one, r, c, error);
+        }
+    }
+    return FG_OK;
+}

@@ -1,0 +1,213 @@
+#include "autotune/tuning.h"
+
+#include "runtime/library.h"
+
+#include <math.h>
+
+/* ---- Telling ---- */
+
+void tuning_begin(tuning *t)
+{
+    t->start = library_seconds();
+    t->state = (search_state){ .leader = -1 };
+}
+
+static bool exhaustive(const tuning *t)
+{
+    return t->options->rigor == FG_EXHAUSTIVE;
+}
+
+static const char *config_of(const tuning *t, int id)
+{
+    return id < 0 ? NULL : t->space->config[id];
+}
+
+static fg_status tell(tuning *t, fg_event *e, fg_error *error)
+{
+    const search_state *s = &t->state;
+    if (!t->options->event) return FG_OK;
+    e->elapsed = library_seconds() - t->start;
+    e->budget = exhaustive(t) ? HUGE_VAL : t->options->seconds;
+    e->done = s->done;
+    e->legal = t->space ? t->space->count : 0;
+    e->compiled = s->compiled;
+    e->measured = s->measured;
+    e->rejected = s->rejected;
+    e->best_config = config_of(t, s->leader);
+    e->best_seconds = s->leader < 0 ? 0 : s->leader_seconds;
+    if (t->options->event(t->options->event_user, e) == 0) return FG_OK;
+    return fail(error, FG_CANCELLED, "the event callback ended the search");
+}
+
+fg_status tuning_tell(tuning *t, fg_event_kind kind, const char *what, int64_t count,
+                      fg_error *error)
+{
+    fg_event e = { .kind = kind, .text = what, .count = count };
+    return tell(t, &e, error);
+}
+
+fg_status tuning_tick(tuning *t, fg_error *error)
+{
+    double passed = library_seconds() - t->start;
+    if (!exhaustive(t)) t->state.done = fmin(fmax(t->state.done, passed / t->options->seconds), 1);
+    return tuning_tell(t, FG_EVENT_TICK, NULL, 0, error);
+}
+
+static void keep_reason(tuning *t, int id, fg_status status, const char *why)
+{
+    if (t->reason.status == FG_OK) fail(&t->reason, status, "%s: %s", t->space->config[id], why);
+}
+
+static fg_status machine_tell(void *user, const search_state *state, const search_news *news,
+                              fg_error *error)
+{
+    tuning *t = user;
+    fg_event e = { .kind = news->kind,
+                   .text = news->text,
+                   .config = config_of(t, news->id),
+                   .count = news->runs,
+                   .seconds = news->seconds,
+                   .spread = news->spread };
+    t->state = *state;
+    if (news->kind == FG_EVENT_REJECTED) keep_reason(t, news->id, FG_WRONG, news->text);
+    return tell(t, &e, error);
+}
+
+/* ---- Doing ---- */
+
+static double machine_now(void *user)
+{
+    (void)user;
+    return library_seconds();
+}
+
+static fg_status tick(void *user, fg_error *error)
+{
+    return tuning_tick(user, error);
+}
+
+static fg_status reserve(tuning *t, int count, fg_error *error)
+{
+    const memory *m = &t->context->memory;
+    if (count <= t->job_room) return FG_OK;
+    memory_free(m, t->jobs, (size_t)t->job_room * sizeof *t->jobs);
+    t->jobs = memory_new(m, (size_t)count, sizeof *t->jobs);
+    t->job_room = t->jobs ? count : 0;
+    return t->jobs ? FG_OK : fail_memory(error);
+}
+
+/* A compiler that makes nothing of so many has something else against us. */
+enum { hopeless = 16 };
+
+static fg_status give_up(const tuning *t, fg_error *error)
+{
+    return fail(error, t->reason.status, "no config can be compiled; the first, %.1800s",
+                t->reason.text);
+}
+
+static fg_status collect(tuning *t, search_job *to, compile_job *from, fg_error *error)
+{
+    static const search_fate fates[] = { SEARCH_failed, SEARCH_made };
+    if (from->status == FG_OK) t->image[to->id] = from->image;
+    if (from->status == FG_MEMORY) return fail_memory(error);
+    if (from->status == FG_PENDING) return FG_OK;
+    to->fate = fates[from->status == FG_OK];
+    to->why = from->error.text;
+    if (to->fate == SEARCH_failed) keep_reason(t, to->id, from->status, from->error.text);
+    return FG_OK;
+}
+
+static fg_status machine_compile(void *user, search_job *jobs, int count, double deadline,
+                                 fg_error *error)
+{
+    tuning *t = user;
+    fg_status status = reserve(t, count, error);
+    if (status != FG_OK) return status;
+    for (int k = 0; k < count; k++) t->jobs[k].config = t->space->config[jobs[k].id];
+    const compile_options o = {
+        t->context, t->problem, t->context->device.cores, deadline, tick, t
+    };
+    const double began = library_seconds();
+    fg_status ended = compile_all(t->jobs, count, &o, error);
+    t->compile_seconds += library_seconds() - began;
+    int succeeded = 0;
+    for (int k = 0; k < count; k++) {
+        fg_status collected = collect(t, &jobs[k], &t->jobs[k], ended == FG_OK ? error : NULL);
+        if (status == FG_OK) status = collected;
+        succeeded += jobs[k].fate == SEARCH_made;
+    }
+    if (ended != FG_OK) return ended;
+    bool none = succeeded == 0 && t->state.compiled == 0;
+    return status == FG_OK && none && t->state.rejected + count >= hopeless ? give_up(t, error)
+                                                                            : status;
+}
+
+/* ---- Timing ---- */
+
+/* Others' timing disturbs ours: searches that share a store take turns, but none waits for long. The lock of
+ * another digest may be the same file, as may that of our own winner. */
+static store_lock take_turn(tuning *t)
+{
+    static const char name[] = "timing";
+    const digest d = digest_of(name, sizeof name);
+    store_lock lock = { t->context->store, -1 };
+    if (d.byte[0] == t->winner.byte[0]) return lock;
+    lock = store_lock_take(t->context->store, &d, t->patience);
+    t->patience = lock.fd < 0 ? 0 : 2;
+    return lock;
+}
+
+static fg_status machine_attempt(void *user, double *seconds, int id, fg_error *error)
+{
+    tuning *t = user;
+    store_lock lock = take_turn(t);
+    fg_status status = measurer_try(t->measurer, seconds, id, &t->image[id], error);
+    store_lock_drop(&lock);
+    return status;
+}
+
+static fg_status machine_time(void *user, double *samples, const int *ids, int count, int runs,
+                              int *culprit, fg_error *error)
+{
+    tuning *t = user;
+    store_lock lock = take_turn(t);
+    fg_status status = measurer_time(t->measurer, samples, ids, count, runs, culprit, error);
+    store_lock_drop(&lock);
+    return status;
+}
+
+static void machine_drop(void *user, int id)
+{
+    tuning *t = user;
+    measurer_drop(t->measurer, id);
+    image_free(&t->image[id]);
+}
+
+const search_machine tuning_machine = { machine_now,  machine_compile, machine_attempt,
+                                        machine_time, machine_drop,    machine_tell };
+
+/* ---- Beginning and ending ---- */
+
+/* A candidate that takes longer for its check, or a run, is taken to hang. */
+static double hanging(const tuning *t)
+{
+    return exhaustive(t) ? 120 : fmax(20, t->options->seconds);
+}
+
+fg_status tuning_measure(tuning *t, fg_error *error)
+{
+    const measurer_options o = { t->context, t->problem, t->options->in_process != 0, hanging(t) };
+    return measurer_new(&t->measurer, &o, error);
+}
+
+void tuning_end(tuning *t)
+{
+    const memory *m = &t->context->memory;
+    measurer_free(t->measurer);
+    if (t->image) {
+        for (int id = 0; id < t->space->count; id++) image_free(&t->image[id]);
+        memory_free(m, t->image, (size_t)t->space->count * sizeof *t->image);
+    }
+    memory_free(m, t->jobs, (size_t)t->job_room * sizeof *t->jobs);
+    maker_space_free(t->space);
+}
