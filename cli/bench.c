@@ -1,8 +1,10 @@
 /* flashgen bench: how fast problems run on drawn inputs. */
 #include "commands.h"
 #include "draw.h"
+#include "interrupt.h"
 #include "list.h"
 #include "measure.h"
+#include "plan.h"
 
 #include <cjson/cJSON.h>
 
@@ -11,16 +13,16 @@
 #include <string.h>
 
 typedef struct bench_choices {
-    const char *list, *config;
+    const char *list;
     bool json;
+    plan_choices plan;
     context_choices context;
 } bench_choices;
 
 static const option options[] = {
     { "list", OPTION_text, "FILE", offsetof(bench_choices, list),
       "problems, one a line; # comments, '# name: X' names the next" },
-    { "config", OPTION_text, "'K=V ...'", offsetof(bench_choices, config),
-      "pin these axes of the tuning space" },
+    PLAN_OPTIONS(bench_choices, plan),
     { "json", OPTION_flag, NULL, offsetof(bench_choices, json), "print one JSON object" },
     CONTEXT_OPTIONS(bench_choices, context),
     { 0 },
@@ -41,6 +43,7 @@ typedef struct bench {
 typedef struct bench_result {
     char *problem; /* canonical */
     char *schedule, *config;
+    fg_source source;
     measurement timing;
     double gflops;
 } bench_result;
@@ -96,6 +99,7 @@ static fg_status fill_result(bench_result *r, fg_context *context, bench *b, fg_
     r->problem = strdup(fg_problem_format(b->problem));
     r->schedule = strdup(info.schedule);
     r->config = strdup(info.config);
+    r->source = info.source;
     r->gflops = measure_gflops(&b->set[0], pairs, r->timing.median);
     return r->problem && r->schedule && r->config ? FG_OK : fault_memory(error);
 }
@@ -106,14 +110,13 @@ static fg_status bench_one(bench_result *r, fg_context *context, const bench_cho
     bench b = { 0 };
     lengths known;
     const tensor_files none = { 0 };
-    fg_plan_options how = FG_PLAN_OPTIONS_INIT;
     char *line = NULL;
     fg_status s;
-    how.config = c->config;
     if ((s = line_expand(&line, item->problem, error)) != FG_OK) goto out;
     if ((s = lengths_complete(&known, &line, &none, error)) != FG_OK) goto out;
     if ((s = fg_problem_parse(&b.problem, context, line, error)) != FG_OK) goto out;
-    if ((s = fg_plan_new(&b.plan, context, b.problem, &how, error)) != FG_OK) goto out;
+    s = plan_make(&b.plan, context, b.problem, &c->plan, list_name(item), error);
+    if (s != FG_OK) goto out;
     if ((s = draw_sets(&b, line, &known, error)) != FG_OK) goto out;
     if ((s = time_sets(&b, &r->timing, error)) != FG_OK) goto out;
     s = fill_result(r, context, &b, error);
@@ -153,6 +156,7 @@ static bool add_row(cJSON *results, const char *name, const bench_result *r, dou
         cJSON_AddStringToObject(row, "problem", r->problem) &&
         cJSON_AddStringToObject(row, "schedule", r->schedule) &&
         cJSON_AddStringToObject(row, "config", r->config) &&
+        cJSON_AddStringToObject(row, "source", plan_source(r->source)) &&
         cJSON_AddNumberToObject(row, "runs", r->timing.runs) &&
         cJSON_AddNumberToObject(row, "median_ms", 1e3 * r->timing.median) &&
         cJSON_AddNumberToObject(row, "gflops", r->gflops) &&
@@ -187,25 +191,12 @@ static fg_status table_finish(table *t, fg_error *error)
     return text ? FG_OK : fault_memory(error);
 }
 
-/* A sentence about one problem of several. */
-static void name_item(const list_item *item, fg_error *error)
-{
-    char sentence[FG_ERROR_TEXT];
-    memcpy(sentence, error->text, sizeof sentence);
-    if (item->line)
-        snprintf(error->text, sizeof error->text, "%s:%d: %.1800s", item->path, item->line,
-                 sentence);
-    else
-        snprintf(error->text, sizeof error->text, "'%.200s': %.1800s", item->problem, sentence);
-    error->position = -1;
-}
-
 /* Goes on behind a problem that fails; the first failure is what the command ends with. */
 static fg_status bench_all(table *t, fg_context *context, const bench_choices *c,
                            const list *problems, fg_error *error)
 {
     fg_status first = FG_OK;
-    for (int k = 0; k < problems->count; k++) {
+    for (int k = 0; k < problems->count && !interrupt_caught(); k++) {
         bench_result r = { 0 };
         fg_error own = { FG_OK, -1, "" };
         const list_item *item = &problems->item[k];
@@ -213,24 +204,12 @@ static fg_status bench_all(table *t, fg_context *context, const bench_choices *c
         if (s == FG_OK) s = table_add(t, item->name, &r, &own);
         result_free(&r);
         if (s == FG_OK) continue;
-        if (problems->count > 1) name_item(item, &own);
+        if (problems->count > 1) list_name_fault(item, &own);
         if (first != FG_OK) fault_print(error, NULL);
         first = first == FG_OK ? s : first;
         *error = own;
     }
     return first;
-}
-
-static fg_status gather(list *problems, const bench_choices *c, int argc, char **argv,
-                        fg_error *error)
-{
-    fg_status s = FG_OK;
-    for (int k = 0; k < argc && s == FG_OK; k++)
-        s = list_add(problems, &(list_item){ .problem = argv[k] }, error);
-    if (s == FG_OK && c->list) s = list_read(problems, c->list, error);
-    if (s == FG_OK && problems->count == 0)
-        s = fault(error, FG_REQUEST, "there is no problem: give some as arguments, or --list FILE");
-    return s;
 }
 
 static fg_status bench_run(void *choices, int argc, char **argv, char **line, fg_error *error)
@@ -241,7 +220,8 @@ static fg_status bench_run(void *choices, int argc, char **argv, char **line, fg
     table t = { 0 };
     fg_status s, output;
     (void)line;
-    if ((s = gather(&problems, c, argc, argv, error)) != FG_OK) goto out;
+    if ((s = plan_check(&c->plan, error)) != FG_OK) goto out;
+    if ((s = list_gather(&problems, c->list, argc, argv, error)) != FG_OK) goto out;
     if ((s = context_open(&context, &c->context, error)) != FG_OK) goto out;
     if ((s = fg_context_peak(context, &t.peak, error)) != FG_OK) goto out;
     if (c->json && !(t.results = cJSON_CreateArray())) s = fault_memory(error);
@@ -261,7 +241,7 @@ out:
 
 const command command_bench = {
     .name = "bench",
-    .arguments = "'PROBLEM'... [OPTION]...",
+    .arguments = "'PROBLEM'...",
     .summary = "Times problems on drawn inputs and compares with the measured peak",
     .about = "GFLOP/s count 2 (d + dv) for each visible query-key pair; the peak is f32 "
              "multiply-add, measured now.\n"

@@ -5,7 +5,7 @@
 #include "options.h"
 
 typedef struct command {
-    const char *name, *arguments; /* arguments: as --help shows them */
+    const char *name, *arguments; /* arguments: as --help shows them, without the options */
     const char *summary;          /* one line */
     const char *about;            /* what --help says below the options, or NULL */
     const option *options;
@@ -13,9 +13,11 @@ typedef struct command {
      * error's position is in. */
     fg_status (*run)(void *choices, int argc, char **argv, char **line, fg_error *error);
     size_t choices_size; /* of the subcommand's choices, zeroed before */
+    bool hidden;         /* from the list: nobody types it */
 } command;
 
-extern const command command_run, command_emit, command_bench, command_info;
+extern const command command_run, command_emit, command_bench, command_tune, command_store,
+    command_info, command_worker;
 
 /* The only word, a problem. */
 fg_status command_problem(const char **out, int argc, char **argv, fg_error *error);

@@ -46,7 +46,7 @@ out:
 
 const command command_emit = {
     .name = "emit",
-    .arguments = "'PROBLEM' [OPTION]...",
+    .arguments = "'PROBLEM'",
     .summary = "Prints the kernel; its first line is the command that compiles it",
     .options = options,
     .run = emit,

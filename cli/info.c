@@ -101,7 +101,7 @@ static fg_status info(void *choices, int argc, char **argv, char **line, fg_erro
 
 const command command_info = {
     .name = "info",
-    .arguments = "[OPTION]...",
+    .arguments = "",
     .summary = "Prints devices, instruction set, compiler, versions and build",
     .options = options,
     .run = info,

@@ -2,6 +2,7 @@
 
 #include "file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,4 +68,32 @@ fg_status list_read(list *l, const char *path, fg_error *error)
     }
     free(text);
     return s;
+}
+
+fg_status list_gather(list *l, const char *path, int argc, char **argv, fg_error *error)
+{
+    fg_status s = FG_OK;
+    for (int k = 0; k < argc && s == FG_OK; k++)
+        s = list_add(l, &(list_item){ .problem = argv[k] }, error);
+    if (s == FG_OK && path) s = list_read(l, path, error);
+    if (s == FG_OK && l->count == 0)
+        s = fault(error, FG_REQUEST, "there is no problem: give some as arguments, or --list FILE");
+    return s;
+}
+
+const char *list_name(const list_item *item)
+{
+    return item->name ? item->name : item->problem;
+}
+
+void list_name_fault(const list_item *item, fg_error *error)
+{
+    char sentence[FG_ERROR_TEXT];
+    memcpy(sentence, error->text, sizeof sentence);
+    if (item->line)
+        snprintf(error->text, sizeof error->text, "%s:%d: %.1800s", item->path, item->line,
+                 sentence);
+    else
+        snprintf(error->text, sizeof error->text, "'%.200s': %.1800s", item->problem, sentence);
+    error->position = -1;
 }

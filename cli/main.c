@@ -1,5 +1,7 @@
 /* flashgen, the command: written on the public header, as any user's program. */
 #include "commands.h"
+#include "interrupt.h"
+#include "keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const command *const commands[] = { &command_run, &command_emit, &command_bench,
-                                           &command_info };
+static const command *const commands[] = { &command_run,   &command_emit,  &command_bench,
+                                           &command_tune,  &command_store, &command_info,
+                                           &command_worker };
 
 enum { command_count = sizeof commands / sizeof *commands };
 
@@ -18,6 +21,21 @@ static const command *command_find(const char *name)
     for (int k = 0; k < command_count; k++)
         if (strcmp(commands[k]->name, name) == 0) return commands[k];
     return NULL;
+}
+
+/* "run, emit or info" */
+static const char *command_names(char *out, size_t size)
+{
+    int shown = 0, told = 0;
+    size_t length = 0;
+    for (int k = 0; k < command_count; k++) shown += !commands[k]->hidden;
+    for (int k = 0; k < command_count && length < size; k++) {
+        if (commands[k]->hidden) continue;
+        const char *before = told == 0 ? "" : told + 1 == shown ? " or " : ", ";
+        length += (size_t)snprintf(out + length, size - length, "%s%s", before, commands[k]->name);
+        told++;
+    }
+    return out;
 }
 
 fg_status command_problem(const char **out, int argc, char **argv, fg_error *error)
@@ -34,24 +52,30 @@ fg_status command_problem(const char **out, int argc, char **argv, fg_error *err
 
 static void print_help(void)
 {
-    printf("flashgen %s: writes, compiles, checks and runs attention kernels for exactly one "
-           "problem.\n\n",
-           fg_version());
+    printf(
+        "flashgen %s: writes, compiles, checks, tunes and runs attention kernels for exactly one "
+        "problem.\n\n",
+        fg_version());
     for (int k = 0; k < command_count; k++)
-        printf("  flashgen %-5s %-32s %s\n", commands[k]->name, commands[k]->arguments,
-               commands[k]->summary);
+        if (!commands[k]->hidden)
+            printf("  flashgen %-5s %-28s  %s\n", commands[k]->name, commands[k]->arguments,
+                   commands[k]->summary);
     printf("\nflashgen COMMAND --help says more; flashgen --version prints the version.\n"
            "\nA problem is one line of key=value, as 'dtype=bf16 b=2 hq=32 hkv=8 sq=2048 d=128 "
            "causal'.\n"
-           "\nExit codes: 0 right; 1 a check failed; 2 the request is wrong; 3 this machine "
+           "Its keys, in any order, and what holds where they are left out:\n\n");
+    for (const key_help *k = key_helps; k->keys; k++) printf("  %-24s  %s\n", k->keys, k->what);
+    printf("\nExit codes: 0 right; 1 a check failed; 2 the request is wrong; 3 this machine "
            "cannot; 4 internal;\n"
            "128+N ended by signal N.\n");
 }
 
 static void print_command_help(const command *c)
 {
-    printf("Usage: flashgen %s %s\n\n%s.\n\n", c->name, c->arguments, c->summary);
+    printf("Usage: flashgen %s%s%s%s\n\n%s.\n\n", c->name, *c->arguments ? " " : "", c->arguments,
+           c->options->name ? " [OPTION]..." : "", c->summary);
     options_help(c->options);
+    if (strstr(c->arguments, "PROBLEM")) printf("\nflashgen --help lists a problem's keys.\n");
     if (c->about) printf("\n%s", c->about);
 }
 
@@ -76,9 +100,10 @@ static fg_status run_command(const command *c, int argc, char **argv, char **lin
 
 static fg_status dispatch(int argc, char **argv, char **line, fg_error *error)
 {
+    char names[200];
     if (argc < 2)
-        return fault(error, FG_REQUEST,
-                     "a command is missing: run, emit, bench or info (see --help)");
+        return fault(error, FG_REQUEST, "a command is missing: %s (see --help)",
+                     command_names(names, sizeof names));
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_help();
         return FG_OK;
@@ -89,8 +114,8 @@ static fg_status dispatch(int argc, char **argv, char **line, fg_error *error)
     }
     const command *c = command_find(argv[1]);
     if (!c)
-        return fault(error, FG_REQUEST, "'%s' is no command: run, emit, bench or info (see --help)",
-                     argv[1]);
+        return fault(error, FG_REQUEST, "'%.200s' is no command: %s (see --help)", argv[1],
+                     command_names(names, sizeof names));
     if (!asks_for("--help", argc - 2, argv + 2))
         return run_command(c, argc - 2, argv + 2, line, error);
     print_command_help(c);
@@ -126,5 +151,6 @@ int main(int argc, char **argv)
     free(line);
     fg_status output = finish_output(&error);
     if (output != FG_OK && s == FG_OK) fault_print(&error, NULL);
+    interrupt_end();
     return fault_exit_code(s != FG_OK ? s : output);
 }

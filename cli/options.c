@@ -1,10 +1,13 @@
 #include "options.h"
 
+#include "terminal.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const option *option_find(const option *table, const char *name, size_t length)
 {
@@ -13,7 +16,32 @@ static const option *option_find(const option *table, const char *name, size_t l
     return NULL;
 }
 
-static fg_status store_count(const option *o, int64_t *field, const char *value, fg_error *error)
+/* ---- Values: a function a kind ---- */
+
+static fg_status take_flag(const option *o, bool *field, const char *value, fg_error *error)
+{
+    if (value) return fault(error, FG_REQUEST, "--%s takes no value", o->name);
+    *field = true;
+    return FG_OK;
+}
+
+static fg_status take_text(const option *o, const char **field, const char *value, fg_error *error)
+{
+    (void)o;
+    (void)error;
+    *field = value;
+    return FG_OK;
+}
+
+static fg_status take_optional(const option *o, optional *field, const char *value, fg_error *error)
+{
+    (void)o;
+    (void)error;
+    *field = (optional){ true, value };
+    return FG_OK;
+}
+
+static fg_status take_count(const option *o, int64_t *field, const char *value, fg_error *error)
 {
     char *end;
     errno = 0;
@@ -25,7 +53,19 @@ static fg_status store_count(const option *o, int64_t *field, const char *value,
     return FG_OK;
 }
 
-static fg_status store_word(const option *o, words *field, const char *value, fg_error *error)
+static fg_status take_seconds(const option *o, double *field, const char *value, fg_error *error)
+{
+    char *end;
+    bool plain = value[strspn(value, "0123456789.")] == 0; /* no sign, "inf", "nan" or "0x" */
+    double number = plain ? strtod(value, &end) : 0;
+    if (!plain || *end || !(number > 0 && number <= 1e9))
+        return fault(error, FG_REQUEST, "--%s takes seconds above 0, as 20 or 2.5, not '%s'",
+                     o->name, value);
+    *field = number;
+    return FG_OK;
+}
+
+static fg_status take_words(const option *o, words *field, const char *value, fg_error *error)
 {
     if (field->count == words_max)
         return fault(error, FG_REQUEST, "--%s is given more than %d times", o->name, words_max);
@@ -33,23 +73,15 @@ static fg_status store_word(const option *o, words *field, const char *value, fg
     return FG_OK;
 }
 
-static fg_status store(const option *o, void *choices, const char *value, fg_error *error)
+static fg_status take(const option *o, void *choices, const char *value, fg_error *error)
 {
     void *field = (char *)choices + o->offset;
     switch (o->kind) {
-    case OPTION_flag:
-        *(bool *)field = true;
-        return FG_OK;
-    case OPTION_text:
-        *(const char **)field = value;
-        return FG_OK;
-    case OPTION_optional:
-        *(optional *)field = (optional){ true, value };
-        return FG_OK;
-    case OPTION_count:
-        return store_count(o, field, value, error);
-    case OPTION_words:
-        return store_word(o, field, value, error);
+#define TAKE_KIND(kind, type)                                                                      \
+    case OPTION_##kind:                                                                            \
+        return take_##kind(o, field, value, error);
+        OPTION_KINDS(TAKE_KIND)
+#undef TAKE_KIND
     }
     return FG_OK;
 }
@@ -65,14 +97,12 @@ static fg_status read_one(const option *table, void *choices, int argc, char **a
     if (!o)
         return fault(error, FG_REQUEST, "there is no option --%.*s (see --help)", (int)length,
                      name);
-    if (o->kind == OPTION_flag && value)
-        return fault(error, FG_REQUEST, "--%s takes no value", o->name);
     if (o->kind != OPTION_flag && o->kind != OPTION_optional && !value) {
         if (*k + 1 == argc)
             return fault(error, FG_REQUEST, "--%s needs a value, %s", o->name, o->argument);
         value = argv[++*k];
     }
-    return store(o, choices, value, error);
+    return take(o, choices, value, error);
 }
 
 fg_status options_read(const option *table, void *choices, int *argc, char **argv, fg_error *error)
@@ -120,12 +150,22 @@ void options_help(const option *table)
 static void print_log(void *user, fg_log_level level, const char *sentence)
 {
     (void)user;
-    if (level == FG_LOG_WARNING) fprintf(stderr, "flashgen: warning: %s\n", sentence);
+    if (level != FG_LOG_WARNING) return;
+    terminal_clear();
+    fprintf(stderr, "flashgen: warning: %s\n", sentence);
+}
+
+/* This executable, for searches to start it as their worker; "" where it is unknown. */
+static void find_worker(char *path, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", path, size);
+    path[length > 0 && (size_t)length < size ? length : 0] = 0;
 }
 
 fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error)
 {
     fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
+    char worker[4096];
     if (choices->threads > INT_MAX)
         return fault(error, FG_REQUEST, "--threads %lld is too many", (long long)choices->threads);
     options.log = print_log;
@@ -134,5 +174,9 @@ fg_status context_open(fg_context **out, const context_choices *choices, fg_erro
     options.compiler = choices->compiler;
     options.compiler_flags = choices->compiler_flags;
     options.templates = choices->templates;
+    options.store = choices->store && strcmp(choices->store, "none") == 0 ? "" : choices->store;
+    options.shared_stores = choices->shared_stores;
+    find_worker(worker, sizeof worker);
+    if (*worker) options.worker = worker;
     return fg_context_new(out, &options, error);
 }

@@ -21,7 +21,12 @@ typedef struct optional {
 
 /* X(kind, type of its field) */
 #define OPTION_KINDS(X)                                                                            \
-    X(flag, bool) X(text, const char *) X(count, int64_t) X(words, words) X(optional, optional)
+    X(flag, bool)                                                                                  \
+    X(text, const char *)                                                                          \
+    X(count, int64_t)                                                                              \
+    X(seconds, double) /* above 0 */                                                               \
+    X(words, words)                                                                                \
+    X(optional, optional)
 
 typedef enum option_kind {
 #define OPTION_KIND(kind, type) OPTION_##kind,
@@ -43,23 +48,27 @@ void options_help(const option *table);
 
 /* What a context is made from: fields and options that every subcommand has. */
 typedef struct context_choices {
-    const char *isa, *compiler, *compiler_flags, *templates;
+    const char *isa, *compiler, *compiler_flags, *templates, *store, *shared_stores;
     int64_t threads;
 } context_choices;
 
+/* clang-format off */
 #define CONTEXT_OPTIONS(type, field)                                                               \
     { "isa", OPTION_text, "ISA", offsetof(type, field.isa),                                        \
       "use at most this instruction set: portable, avx2, avx512 or avx512bf16" },                  \
-        { "threads", OPTION_count, "N", offsetof(type, field.threads),                             \
-          "run on N threads (all there are)" },                                                    \
-        { "compiler", OPTION_text, "CC", offsetof(type, field.compiler),                           \
-          "the C compiler, a path or a name on PATH (cc, gcc or clang)" },                         \
-        { "compiler-flags", OPTION_text, "FLAGS", offsetof(type, field.compiler_flags),            \
-          "further flags for it, separated by spaces" },                                           \
-    {                                                                                              \
-        "templates", OPTION_text, "DIR", offsetof(type, field.templates),                          \
-            "read templates from here before the built-in ones"                                    \
-    }
+    { "threads", OPTION_count, "N", offsetof(type, field.threads),                                 \
+      "run on N threads (all there are)" },                                                        \
+    { "compiler", OPTION_text, "CC", offsetof(type, field.compiler),                               \
+      "the C compiler, a path or a name on PATH (cc, gcc or clang)" },                             \
+    { "compiler-flags", OPTION_text, "FLAGS", offsetof(type, field.compiler_flags),                \
+      "further flags for it, separated by spaces" },                                               \
+    { "templates", OPTION_text, "DIR", offsetof(type, field.templates),                            \
+      "read templates from here before the built-in ones" },                                       \
+    { "store", OPTION_text, "DIR", offsetof(type, field.store),                                    \
+      "keep kernels and winners here, or nowhere: none (flashgen store path tells)" },             \
+    { "shared-store", OPTION_text, "DIR[:DIR...]", offsetof(type, field.shared_stores),            \
+      "look for them here too, without writing" }
+/* clang-format on */
 
 fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error);
 

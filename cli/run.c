@@ -22,9 +22,7 @@ static const option options[] = {
     { "out", OPTION_text, "FILE", offsetof(run_choices, out), "write O here, f32 (f64 for f64)" },
     { "lse", OPTION_text, "FILE", offsetof(run_choices, lse), "write the log-sum-exp here" },
     { "target", OPTION_text, "TARGET", offsetof(run_choices, target), "c, the only one yet" },
-    { "config", OPTION_text, "'K=V ...'", offsetof(run_choices, config),
-      "pin these axes of the tuning space" },
-    { "rigor", OPTION_text, "RIGOR", offsetof(run_choices, rigor), "estimate, the only one yet" },
+    PLAN_OPTIONS(run_choices, plan),
     { "check", OPTION_optional, "full", offsetof(run_choices, check),
       "compare with a float64 reference: every row, or above 2^32 multiply-adds and without full a "
       "sample" },
@@ -70,12 +68,10 @@ static fg_status check_choices(const run_choices *c, fg_error *error)
 {
     if (c->target && strcmp(c->target, "c") != 0)
         return fault(error, FG_REQUEST, "--target '%s' is not one of: c", c->target);
-    if (c->rigor && strcmp(c->rigor, "estimate") != 0)
-        return fault(error, FG_REQUEST, "--rigor '%s' is not one of: estimate", c->rigor);
     if (c->check.value && strcmp(c->check.value, "full") != 0)
         return fault(error, FG_REQUEST, "--check=%s: it is --check or --check=full",
                      c->check.value);
-    return FG_OK;
+    return plan_check(&c->plan, error);
 }
 
 /* ---- The run ---- */
@@ -104,16 +100,15 @@ static fg_status prepare(job *j, const run_choices *c, const char *given, char *
                          fg_error *error)
 {
     lengths known;
-    fg_plan_options how = FG_PLAN_OPTIONS_INIT;
     fg_status s;
-    how.config = c->config;
     if ((s = check_choices(c, error)) != FG_OK) return s;
     if ((s = add_files(&j->files, c, error)) != FG_OK) return s;
     if ((s = line_expand(line, given, error)) != FG_OK) return s;
     if ((s = lengths_complete(&known, line, &j->files, error)) != FG_OK) return s;
     if ((s = context_open(&j->context, &c->context, error)) != FG_OK) return s;
     if ((s = fg_problem_parse(&j->problem, j->context, *line, error)) != FG_OK) return s;
-    if ((s = fg_plan_new(&j->plan, j->context, j->problem, &how, error)) != FG_OK) return s;
+    s = plan_make(&j->plan, j->context, j->problem, &c->plan, given, error);
+    if (s != FG_OK) return s;
     s = tensors_make(&j->tensors, j->problem, *line, &known, &j->files, (uint64_t)c->draw, error);
     if (s != FG_OK) return s;
     if (c->lse && !tensors_find(&j->tensors, "lse"))
@@ -144,6 +139,7 @@ static fg_status check(job *j, run_result *r, const run_choices *c, fg_error *er
     how.drawn = all_drawn(&j->tensors);
     fg_status s = fg_check(j->context, j->problem, &j->tensors.args, &how, &r->report, error);
     r->checked = s == FG_OK || s == FG_WRONG;
+    r->right = s == FG_OK;
     return s;
 }
 
@@ -200,7 +196,7 @@ out:
 
 const command command_run = {
     .name = "run",
-    .arguments = "'PROBLEM' [OPTION]...",
+    .arguments = "'PROBLEM'",
     .summary = "Runs the problem on .npy files, or on drawn inputs, and can check the result",
     .about = "Lengths that the problem leaves out come from the files. score=@FILE and "
              "maskfn=@FILE read the\n"

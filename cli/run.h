@@ -3,13 +3,14 @@
 #define CLI_RUN_H
 
 #include "measure.h"
-#include "options.h"
+#include "plan.h"
 
 typedef struct run_choices {
     const char *q, *k, *v, *bias, *mask, *slopes;
     words tensor;
     int64_t draw;
-    const char *out, *lse, *target, *config, *rigor, *expect;
+    const char *out, *lse, *target, *expect;
+    plan_choices plan;
     optional check;
     bool json;
     context_choices context;
@@ -21,7 +22,7 @@ typedef struct run_result {
     double first_seconds;
     measurement timing;
     double gflops;
-    bool checked, expected;
+    bool checked, right, expected; /* right: as checked */
     fg_check_report report;
     double expect_rms, expect_bound;
 } run_result;

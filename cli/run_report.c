@@ -93,15 +93,6 @@ fg_status run_expect(run_result *r, const run_choices *choices, tensors *t, fg_e
 
 /* ---- JSON ---- */
 
-static const char *source_name(fg_source source)
-{
-    static const char *const names[] = { [FG_FROM_MEMORY] = "memory",
-                                         [FG_FROM_STORE] = "store",
-                                         [FG_FROM_BUNDLE] = "bundle",
-                                         [FG_COMPILED] = "compiled" };
-    return names[source];
-}
-
 /* JSON has no infinity; null means unchecked. */
 static bool add_number(cJSON *object, const char *key, bool known, double value)
 {
@@ -116,7 +107,7 @@ static bool add_texts(cJSON *object, const run_result *r)
         { "target", r->plan.target },
         { "schedule", r->plan.schedule },
         { "config", r->plan.config },
-        { "source", source_name(r->plan.source) },
+        { "source", plan_source(r->plan.source) },
     };
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         if (!cJSON_AddStringToObject(object, texts[k][0], texts[k][1])) return false;
@@ -150,11 +141,20 @@ static fg_status report_json(const run_result *r, fg_error *error)
 
 /* ---- For people ---- */
 
+static const char *source_sentence(fg_source source)
+{
+    static const char *const sentences[] = { [FG_FROM_MEMORY] = "from memory",
+                                             [FG_FROM_STORE] = "from the store",
+                                             [FG_FROM_BUNDLE] = "from a bundle",
+                                             [FG_COMPILED] = "compiled now" };
+    return sentences[source];
+}
+
 static void report_text(const run_result *r, const run_choices *c)
 {
     printf("problem   %s\n", r->problem);
     printf("kernel    target %s, schedule %s, %s\n", r->plan.target, r->plan.schedule,
-           r->plan.source == FG_COMPILED ? "compiled now" : source_name(r->plan.source));
+           source_sentence(r->plan.source));
     printf("config    %s\n", r->plan.config);
     printf("first     generate %.3f s, compile %.3f s, load %.3f s, run %.3f s\n",
            r->plan.generate_seconds, r->plan.compile_seconds, r->plan.load_seconds,
@@ -162,8 +162,9 @@ static void report_text(const run_result *r, const run_choices *c)
     printf("time      %.3f ms (median of %d), %.1f GFLOP/s\n", 1e3 * r->timing.median,
            r->timing.runs, r->gflops);
     if (r->checked)
-        printf("check     error %.3g of its bound, relative RMS %.3g (%lld rows)\n",
-               r->report.error_over_bound, r->report.rms, (long long)r->report.rows);
+        printf("check     %s: error %.3g of its bound, relative RMS %.3g (%lld rows)\n",
+               r->right ? "right" : "WRONG", r->report.error_over_bound, r->report.rms,
+               (long long)r->report.rows);
     if (r->expected)
         printf("expected  relative RMS %.3g (at most %.3g) from %s\n", r->expect_rms,
                r->expect_bound, c->expect);

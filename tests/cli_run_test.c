@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SMALL "dtype=f32 b=1 hq=2 sq=40 d=16"
 
@@ -216,6 +217,25 @@ START_TEST(a_models_own_output_is_met)
 }
 END_TEST
 
+START_TEST(a_check_has_a_verdict)
+{
+    enter_folder();
+    outcome right = assert_works(RUN("run", SMALL " softcap=2", "--check"));
+    ck_assert_msg(strstr(right.out, "check     right: error "), "%s", right.out);
+    outcome_free(&right);
+    ck_assert(mkdir("templates", 0700) == 0 && mkdir("templates/variant", 0700) == 0);
+    write_text("templates/variant/softcap.lua",
+               "return { order = 10, applies = function(p) return p.softcap end, "
+               "params = { { name = 'softcap', type = 'float' } }, "
+               "score = 'softcap * exp(s / softcap)' }");
+    outcome wrong = RUN("run", SMALL " softcap=2", "--check", "--templates", ".");
+    ck_assert_int_eq(wrong.code, 1);
+    ck_assert_msg(strstr(wrong.out, "check     WRONG: error "), "%s", wrong.out);
+    outcome_free(&wrong);
+    leave_folder();
+}
+END_TEST
+
 START_TEST(functions_come_from_files_too)
 {
     enter_folder();
@@ -267,6 +287,7 @@ int main(void)
         files_of_every_kind_are_read,
         every_input_may_come_from_a_file,
         a_models_own_output_is_met,
+        a_check_has_a_verdict,
         functions_come_from_files_too,
         the_seed_decides,
         NULL,

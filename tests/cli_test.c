@@ -15,10 +15,10 @@
 
 START_TEST(help_and_version_are_printed)
 {
-    static const char *const words[][2] = { { "run", "--check[=full]" },
-                                            { "emit", "--lines" },
-                                            { "bench", "--list FILE" },
-                                            { "info", "--json" } };
+    static const char *const words[][2] = {
+        { "run", "--check[=full]" }, { "emit", "--lines" },          { "bench", "--list FILE" },
+        { "tune", "--budget S" },    { "store", "--max-bytes N[K" }, { "info", "--json" },
+    };
     enter_folder();
     outcome all = assert_works(RUN("--help"));
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
@@ -27,6 +27,8 @@ START_TEST(help_and_version_are_printed)
         ck_assert_ptr_nonnull(strstr(all.out, words[k][0]));
         outcome_free(&o);
     }
+    ck_assert_ptr_null(strstr(all.out, "worker"));
+    ck_assert_msg(strstr(all.out, "softcap=X") && strstr(all.out, "tensor=NAME"), "%s", all.out);
     outcome_free(&all);
     outcome version = assert_works(RUN("--version"));
     ck_assert_msg(strncmp(version.out, "flashgen ", 9) == 0, "%s", version.out);
@@ -38,10 +40,10 @@ END_TEST
 START_TEST(wrong_requests_name_the_culprit)
 {
     static const struct {
-        const char *words[6];
+        const char *words[7];
         const char *says;
     } cases[] = {
-        { { "runn" }, "'runn' is no command" },
+        { { "runn" }, "'runn' is no command: run, emit, bench, tune, store or info (see --help)" },
         { { "run" }, "a problem is missing" },
         { { "run", "dtype=f32", "b=1" }, "'b=1' is one word too many" },
         { { "run", SMALL, "--nope" }, "--nope" },
@@ -51,7 +53,12 @@ START_TEST(wrong_requests_name_the_culprit)
         { { "run", SMALL, "--draw", "-1" }, "--draw takes a whole number" },
         { { "run", SMALL, "--check=most" }, "--check=most" },
         { { "run", SMALL, "--target", "cuda" }, "--target 'cuda'" },
-        { { "run", SMALL, "--rigor", "measure" }, "--rigor 'measure'" },
+        { { "run", SMALL, "--rigor", "fast" }, "--rigor 'fast'" },
+        { { "bench", SMALL, "--rigor", "fast" }, "--rigor 'fast'" },
+        { { "run", SMALL, "--rigor", "measure", "--budget", "0" },
+          "--budget takes seconds above 0" },
+        { { "run", SMALL, "--budget", "2" }, "--budget goes with --rigor measure" },
+        { { "run", SMALL, "--rigor", "stored", "--budget", "2" }, "not with stored" },
         { { "run", SMALL, "--isa", "sse9" }, "sse9" },
         { { "run", SMALL " colour=red" }, "colour" },
         { { "run", "dtype=f32 b=1 hq=2 sq=40" }, "d" },
@@ -74,7 +81,30 @@ START_TEST(wrong_requests_name_the_culprit)
         { { "emit", SMALL, "--q", "q.npy" }, "--q" },
         { { "bench" }, "there is no problem" },
         { { "bench", "--list", "missing.txt" }, "cannot open missing.txt" },
+        { { "tune" }, "there is no problem" },
+        { { "tune", SMALL, "--budget", "0" }, "--budget takes seconds above 0" },
+        { { "tune", SMALL, "--budget", "0.0" }, "--budget takes seconds above 0" },
+        { { "tune", SMALL, "--budget", "-1" }, "--budget takes seconds above 0" },
+        { { "tune", SMALL, "--budget", "inf" }, "not 'inf'" },
+        { { "tune", SMALL, "--budget", "0x10" }, "not '0x10'" },
+        { { "tune", SMALL, "--budget", "1.2.3" }, "not '1.2.3'" },
+        { { "tune", SMALL, "--budget", "." }, "not '.'" },
+        { { "tune", SMALL " nope=1", "--budget", "1" }, "nope" },
+        { { "tune", "--list", "missing.txt" }, "cannot open missing.txt" },
+        { { "tune", SMALL, "--log", "missing/log" }, "missing/log" },
+        { { "store" }, "what to do is missing: list, verify, prune, clear or path" },
+        { { "store", "lost" }, "'lost' is not what a store does" },
+        { { "store", "list", "all" }, "'all' is one word too many" },
+        { { "store", "clear", "--json" }, "--json goes with list and verify" },
+        { { "store", "list", "--max-bytes", "1" }, "--max-bytes goes with prune" },
+        { { "store", "prune", "--store", "s", "--max-bytes", "" }, "not ''" },
+        { { "store", "prune", "--store", "s", "--max-bytes", "-1" }, "not '-1'" },
+        { { "store", "prune", "--store", "s", "--max-bytes", "1T" }, "not '1T'" },
+        { { "store", "prune", "--store", "s", "--max-bytes", "1KK" }, "not '1KK'" },
+        { { "store", "prune", "--store", "s", "--max-bytes", "9007199254740992K" },
+          "not '9007199254740992K'" },
         { { "info", "all" }, "one word too many" },
+        { { "worker", "bee" }, "one word too many" },
     };
     static const double zeros[8] = { 0 };
     enter_folder();
@@ -85,7 +115,7 @@ START_TEST(wrong_requests_name_the_culprit)
     write_npy("flat.npy", "<f4", "False", "(6,)", zeros, 6);
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         assert_fails(command_run_words(cases[k].words), 2, cases[k].says);
-    ck_assert_int_eq(count_files(), 5);
+    ck_assert_int_eq(count_files(), 5); /* no store among them */
     leave_folder();
 }
 END_TEST
@@ -205,6 +235,7 @@ START_TEST(bench_goes_through_a_list)
                      "b=1 causal d=16 hq=2 sq=40");
     ck_assert(number_in(cJSON_GetArrayItem(results, 0), "gflops") > 0);
     ck_assert(number_in(cJSON_GetArrayItem(results, 0), "of_peak") > 0);
+    ck_assert_str_eq(text_in(cJSON_GetArrayItem(results, 0), "source"), "compiled");
     ck_assert(number_in(object, "peak_gflops") > 0);
     cJSON_Delete(object);
     outcome table = assert_works(RUN("bench", SMALL, "--threads", "1"));

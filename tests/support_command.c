@@ -3,10 +3,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,19 +34,31 @@ int count_files(void)
     return count;
 }
 
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
 void leave_folder(void)
 {
-    DIR *dir = opendir(".");
-    for (struct dirent *entry; (entry = readdir(dir));) unlink(entry->d_name);
-    closedir(dir);
-    rmdir(test_folder);
+    nftw(test_folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static int exit_code(pid_t child)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int command_spawn(char *const argv[], const char *out_path, const char *err_path)
 {
     posix_spawn_file_actions_t actions;
     pid_t child;
-    int status;
+    setenv("FLASHGEN_STORE", "", 1);
     posix_spawn_file_actions_init(&actions);
     if (out_path)
         posix_spawn_file_actions_addopen(&actions, 1, out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -53,17 +67,18 @@ int command_spawn(char *const argv[], const char *out_path, const char *err_path
     posix_spawn_file_actions_addopen(&actions, 2, err_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ck_assert_int_eq(posix_spawn(&child, argv[0], &actions, NULL, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return exit_code(child);
 }
 
 /* The words up to NULL, and what a kernel is compiled with under a sanitizer. */
 static void build_argv(const char **argv, const char *const *words)
 {
+    static const char *const compiling[] = { "run", "bench", "tune" };
     int n = 0;
     argv[n++] = FLASHGEN_COMMAND;
     argv[n++] = *words;
-    if (strcmp(*words, "run") == 0 || strcmp(*words, "bench") == 0) {
+    for (size_t k = 0; k < sizeof compiling / sizeof *compiling; k++) {
+        if (strcmp(*words, compiling[k]) != 0) continue;
         argv[n++] = "--compiler-flags";
         argv[n++] = FLASHGEN_KERNEL_FLAGS;
     }
@@ -79,6 +94,63 @@ outcome command_run_words(const char *const *words)
     o.code = command_spawn((char *const *)(uintptr_t)argv, ".out", ".err");
     o.out = support_read(".out", NULL);
     o.err = support_read(".err", NULL);
+    return o;
+}
+
+/* ---- On a terminal ---- */
+
+static int terminal_open(char *slave, size_t size, int columns)
+{
+    const struct winsize extent = { .ws_row = 24, .ws_col = (unsigned short)columns };
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ck_assert_int_ge(master, 0);
+    ck_assert(grantpt(master) == 0 && unlockpt(master) == 0);
+    ck_assert_int_eq(ptsname_r(master, slave, size), 0);
+    ck_assert_int_eq(ioctl(master, TIOCSWINSZ, &extent), 0);
+    return master;
+}
+
+/* A session of its own, for which the first terminal that it opens is the one whose Ctrl-C it gets. */
+static pid_t terminal_spawn(char *const argv[], const char *slave)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    pid_t child;
+    setenv("FLASHGEN_STORE", "", 1);
+    setenv("TERM", "xterm", 1);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, slave, O_RDWR, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, ".out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_adddup2(&actions, 0, 2);
+    ck_assert_int_eq(posix_spawn(&child, argv[0], &actions, &attributes, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return child;
+}
+
+outcome command_on_terminal(const char *const *words, int columns, const char *until)
+{
+    enum { most = 1 << 20 };
+    const char *argv[most_words + 4];
+    char slave[64];
+    outcome o = { .err = calloc(1, most) };
+    size_t length = 0;
+    ssize_t got;
+    build_argv(argv, words);
+    int master = terminal_open(slave, sizeof slave, columns);
+    pid_t child = terminal_spawn((char *const *)(uintptr_t)argv, slave);
+    /* the read fails once the last who had it open has gone */
+    while (length < most - 1 && (got = read(master, o.err + length, most - 1 - length)) > 0) {
+        length += (size_t)got;
+        if (!until || !strstr(o.err, until)) continue;
+        ck_assert_int_eq(write(master, "\x03", 1), 1);
+        until = NULL;
+    }
+    o.code = exit_code(child);
+    close(master);
+    o.out = support_read(".out", NULL);
     return o;
 }
 

@@ -10,7 +10,7 @@
  * files. */
 void enter_folder(void);
 void leave_folder(void);
-int count_files(void); /* there, hidden ones aside */
+int count_files(void); /* there, hidden ones and what is in folders aside */
 
 typedef struct outcome {
     int code; /* exit code, or 128 + signal */
@@ -19,9 +19,13 @@ typedef struct outcome {
 
 /* argv's exit code, its stdout in `out_path` (NULL: closed). */
 int command_spawn(char *const argv[], const char *out_path, const char *err_path);
-/* Runs the command with these words up to NULL; kernels carry the sanitizer of this program. */
+/* Runs the command with these words up to NULL; kernels carry the sanitizer of this program, and without
+ * --store nothing is kept. */
 outcome command_run_words(const char *const *words);
 #define RUN(...) command_run_words((const char *const[]){ __VA_ARGS__, NULL })
+/* The same with a terminal of so many columns as its stdin and stderr; `err` is all that it was sent. Ctrl-C
+ * is pressed there once `until` was (NULL: never). */
+outcome command_on_terminal(const char *const *words, int columns, const char *until);
 void outcome_free(outcome *o);
 
 /* Ended with this exit code, one sentence on stderr that has `says`, nothing on stdout. Frees it. */

@@ -1,0 +1,21 @@
+#include "keys.h"
+
+#include <stddef.h>
+
+const key_help key_helps[] = {
+    { "b hq sq d", "batch, query heads, queries, head dimension" },
+    { "hkv sk dv", "key/value heads, keys, value dimension (hq, sq, d)" },
+    { "dtype kvdtype odtype", "f32, f16 or bf16: of Q, of K and V, of O (f32; dtype)" },
+    { "layout", "bshd or bhsd (bshd)" },
+    { "align", "bytes that pointers and strides are multiples of (16)" },
+    { "scale=X", "of the logits (1/sqrt(d))" },
+    { "causal causal=top-left", "the last query sees every key; or query i sees keys up to i" },
+    { "window=L,R", "keys from L before to R behind the query's own place; -1: unbounded" },
+    { "softcap=X", "X tanh(s / X)" },
+    { "alibi", "linear biases, with the tensor slopes [hq]" },
+    { "bias=1HQK mask=B11K", "tensors over b, hq, sq, sk: added, kept where not 0; 1 broadcasts" },
+    { "score={...} maskfn={...}", "functions of yours of s b h i j; or =@FILE" },
+    { "tensor=NAME:f32[hq]", "a tensor that they read (repeatable)" },
+    { "lse", "the log-sum-exp too" },
+    { NULL, NULL },
+};
