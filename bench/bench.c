@@ -26,11 +26,13 @@ double bench_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-fg_context *bench_context(void)
+fg_context *bench_context(const char *store)
 {
     fg_context *context;
     fg_error error;
-    bench_need(fg_context_new(&context, NULL, &error), &error);
+    fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
+    options.store = store ? store : "";
+    bench_need(fg_context_new(&context, &options, &error), &error);
     return context;
 }
 
@@ -88,14 +90,19 @@ static void make_tensors(subject *s)
 
 /* ---- Subjects ---- */
 
-void subject_open(subject *s, fg_context *context, const char *line, int count_pairs)
+void subject_open(subject *s, fg_context *context, const char *line, const char *config,
+                  int count_pairs)
 {
     fg_error error;
+    fg_plan_options how = FG_PLAN_OPTIONS_INIT;
     int64_t pairs = 0;
     memset(s, 0, sizeof *s);
+    how.config = config;
     bench_need(fg_problem_parse(&s->problem, context, line, &error), &error);
+    double start = bench_seconds();
     make_tensors(s);
-    bench_need(fg_plan_new(&s->plan, context, s->problem, NULL, &error), &error);
+    s->input_seconds = bench_seconds() - start;
+    bench_need(fg_plan_new(&s->plan, context, s->problem, &how, &error), &error);
     fg_plan_config(s->plan, &s->info);
     bench_need(fg_plan_workspace(s->plan, &s->args.workspace_bytes, &error), &error);
     s->args.workspace = need_memory(aligned_alloc(64, (s->args.workspace_bytes + 64) / 64 * 64));

@@ -12,7 +12,8 @@ typedef struct subject {
     fg_plan *plan;
     fg_plan_info info; /* of its first planning */
     fg_args args;
-    int64_t flops; /* of a run: 2 (d + dv) for each visible pair */
+    double input_seconds; /* that filling the inputs took */
+    int64_t flops;        /* of a run: 2 (d + dv) for each visible pair */
     DLTensor tensor[bench_most_tensors];
     int64_t shape[bench_most_tensors][4];
     const DLTensor *named[bench_most_tensors];
@@ -27,10 +28,12 @@ double bench_seconds(void); /* on a clock that only runs forward */
 double bench_clock(void);
 double bench_loaded_clock(void);
 
-fg_context *bench_context(void);
+/* `store`: as in fg_context_options; NULL: nothing is kept. */
+fg_context *bench_context(const char *store);
 
-/* Fills inputs with values in [-1, 1). Without `count_pairs` flops stays 0. */
-void subject_open(subject *s, fg_context *context, const char *line, int count_pairs);
+/* Fills inputs with values in [-1, 1). `config`: pinned axes, or NULL. Without `count_pairs` flops stays 0. */
+void subject_open(subject *s, fg_context *context, const char *line, const char *config,
+                  int count_pairs);
 void subject_run(const subject *s);
 void subject_close(subject *s);
 

@@ -25,7 +25,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_lookup 'PROBLEM'\n");
         return 2;
     }
-    fg_context *context = bench_context();
+    fg_context *context = bench_context(NULL);
     bench_need(fg_problem_parse(&problem, context, argv[1], &error), &error);
     bench_need(fg_plan_new(&first, context, problem, NULL, &error), &error);
     for (int k = 0; k < lookups; k++) {

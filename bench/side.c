@@ -71,7 +71,7 @@ static void open_thing(thing *t, fg_context *context, const char *name)
     *t = (thing){ .name = name, .measure = problem_ms, .unit = "ms" };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (strcmp(name, kinds[k].name) == 0) *t = kinds[k];
-    if (t->measure == problem_ms) subject_open(&t->subject, context, name, 1);
+    if (t->measure == problem_ms) subject_open(&t->subject, context, name, NULL, 1);
 }
 
 static int by_value(const void *a, const void *b)
@@ -95,7 +95,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_side ROUNDS THING... (rounds up to %d)\n", most_rounds);
         return 2;
     }
-    fg_context *context = bench_context();
+    fg_context *context = bench_context(NULL);
     thing *things = calloc((size_t)count, sizeof *things);
     if (!things) return 3;
     for (int k = 0; k < count; k++) open_thing(&things[k], context, argv[k + 2]);
