@@ -16,11 +16,11 @@ static frame_result await(const frame_end *e, int fd, short events)
 {
     struct pollfd wait = { .fd = fd, .events = events };
     for (;;) {
-        double left = e->deadline - library_seconds();
+        double left = fmax(e->deadline - library_seconds(), 0);
+        int pause = left * 1000 < look_ms ? (int)ceil(left * 1000) : e->gone ? look_ms : 1000;
+        int ready = poll(&wait, 1, pause);
+        if (ready > 0) return FRAME_RESULT_ok; /* also where we were stopped past the deadline */
         if (left <= 0) return FRAME_RESULT_late;
-        bool soon = left * 1000 < look_ms;
-        int ready = poll(&wait, 1, soon ? (int)(left * 1000) + 1 : e->gone ? look_ms : 1000);
-        if (ready > 0) return FRAME_RESULT_ok;
         if (ready < 0 && errno != EINTR) return FRAME_RESULT_closed;
         if (ready == 0 && e->gone && e->gone(e->user)) return FRAME_RESULT_closed;
     }

@@ -117,6 +117,7 @@ fg_status search_finish(search *s, search_result *out)
     double end = end_of(s);
     fg_status status = FG_OK;
     do {
+        v = OPEN;
         enter_finalists(s, end);
         status = run_turns(s, end, &v);
     } while (status == FG_OK && race_leader(&s->race) < 0 && s->now.leader >= 0);

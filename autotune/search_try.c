@@ -117,8 +117,10 @@ static fg_status try_one(search *s, const search_job *job, bool *passes)
     if (job->fate == SEARCH_failed) return search_reject(s, job->id, job->why);
     if (job->fate == SEARCH_late) return FG_OK;
     s->now.compiled++;
+    bool first = s->now.measured + s->now.rejected == 0;
+    bool late = s->model && s->now.measured == 0 && search_now(s) > s->end;
     /* It runs twice. */
-    if (s->now.measured == 0 || has_time(s, 2 * s->now.leader_seconds))
+    if (first || (!late && (s->now.measured == 0 || has_time(s, 2 * s->now.leader_seconds))))
         return attempt(s, job->id, passes);
     search_drop(s, job->id);
     return FG_OK;

@@ -108,7 +108,8 @@ static fg_status load(candidate *c, const session *s, const image *i, fg_error *
     size_t bytes = 0;
     fg_status status = kernel_load(&c->kernel, s->context, s->problem, i, error);
     if (status == FG_OK) status = kernel_workspace(&bytes, c->kernel, &c->kernel->facts, error);
-    return status == FG_OK ? guarded_new(&c->workspace, bytes, error) : status;
+    if (status != FG_OK || guarded_new(&c->workspace, bytes, error) == FG_OK) return status;
+    return fail(error, FG_WRONG, "there is no memory for its workspace of %zu bytes", bytes);
 }
 
 void session_drop(session *s, int id)

@@ -98,7 +98,8 @@ static double ratio_of(double got, double expected, double limit)
 {
     if (got == expected || (isnan(got) && isnan(expected))) return 0;
     double error = fabs(got - expected);
-    return limit > 0 && !isnan(error) ? error / limit : HUGE_VAL;
+    double ratio = limit > 0 ? error / limit : HUGE_VAL;
+    return isnan(ratio) ? HUGE_VAL : ratio;
 }
 
 /* No weight is above 0: every key is hidden, and the result is exactly 0. */

@@ -73,7 +73,9 @@ static bool same_compiler(const tuning *t, const choice *c)
 static void store_choice(tuning *t, const choice *c)
 {
     static const store_kind kinds[] = { STORE_winner, STORE_stored };
-    for (int k = 0; k < 2; k++) {
+    /* What an edited template made serves nobody else. */
+    const int count = t->context->templates ? 1 : 2;
+    for (int k = 0; k < count; k++) {
         store_key key;
         if (choice_key(&key, kinds[k], t->context, t->problem, t->pins, NULL) != FG_OK) continue;
         choice_put(t->context, kinds[k], &key, c);
@@ -86,7 +88,10 @@ static void store_winner(tuning *t, choice *c, const image *i)
 {
     store_key key;
     fg_context *context = t->context;
+    digest now;
     if (!context->store || identity_of_compiler(&c->compiler, context, NULL) != FG_OK) return;
+    /* A template was edited, or the compiler replaced, meanwhile: this is the winner of another time. */
+    if (!t->stamped || !choice_stamp(&now, context) || !digest_equal(&now, &t->stamp)) return;
     if (choice_kernel_key(&key, context, t->problem, c->schedule, c->config, NULL) != FG_OK) return;
     c->kernel = key_digest(&key);
     plan_store_kernel(context, &key, i);
@@ -287,6 +292,7 @@ static fg_status tune(fg_tune_report *report, fg_context *context, const fg_prob
                  .pins = options->config ? options->config : "",
                  .patience = 2 };
     tuning_begin(&t);
+    t.stamped = context->store && choice_stamp(&t.stamp, context);
     fg_status status = find_key(&t, error);
     if (status == FG_OK) status = look_up(&t, report, error);
     if (status == FG_NOT_STORED) status = search_alone(&t, report, error);

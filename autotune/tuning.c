@@ -191,7 +191,7 @@ const search_machine tuning_machine = { machine_now,  machine_compile, machine_a
 /* A candidate that takes longer for its check, or a run, is taken to hang. */
 static double hanging(const tuning *t)
 {
-    return exhaustive(t) ? 120 : fmax(20, t->options->seconds);
+    return exhaustive(t) ? 120 : 20;
 }
 
 fg_status tuning_measure(tuning *t, fg_error *error)

@@ -12,6 +12,8 @@ typedef struct tuning {
     const fg_tune_options *options;
     const char *pins;
     digest winner; /* of the key */
+    bool stamped;
+    digest stamp; /* before anything was made */
     maker_space *space;
     measurer *measurer;
     image *image; /* of each config; empty where it is not compiled, or no longer needed */

@@ -10,9 +10,10 @@ static void note(int number)
     caught = number;
 }
 
+static const int numbers[] = { SIGINT, SIGTERM };
+
 void interrupt_catch(void)
 {
-    static const int numbers[] = { SIGINT, SIGTERM };
     const int flags = SA_RESTART | (int)SA_RESETHAND;
     struct sigaction action = { .sa_handler = note, .sa_flags = flags }, before;
     sigemptyset(&action.sa_mask);
@@ -21,6 +22,14 @@ void interrupt_catch(void)
         /* nohup, or a job in a script's background */
         if (before.sa_handler == SIG_IGN) sigaction(numbers[k], &before, NULL);
     }
+}
+
+void interrupt_release(void)
+{
+    struct sigaction now;
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+        if (sigaction(numbers[k], NULL, &now) == 0 && now.sa_handler == note)
+            signal(numbers[k], SIG_DFL);
 }
 
 int interrupt_caught(void)

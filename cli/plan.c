@@ -56,6 +56,12 @@ fg_status plan_make(fg_plan **out, fg_context *context, const fg_problem *proble
     show_start(&s, name, 1, 1);
     status = fg_plan_new(out, context, problem, &how, error);
     show_end(&s);
+    interrupt_release();
+    if (status == FG_OK && interrupt_caught()) { /* when nothing was left to cancel */
+        fg_plan_free(*out);
+        *out = NULL;
+        status = FG_CANCELLED;
+    }
     return status == FG_CANCELLED ? fault(error, status, "interrupted") : status;
 }
 

@@ -299,7 +299,7 @@ typedef struct fg_plan_options {
     void *event_user;
     int in_process;
     /* Return FG_PENDING at once, while a thread of the library's makes the plan: ask again, with the same
-     * options, until it is there. */
+     * options, until it is there. Freeing the context ends a search, and waits for a compiler. */
     int background;
 } fg_plan_options;
 

@@ -13,13 +13,15 @@ struct plan_job {
     pthread_t thread;
     pid_t process; /* a forked child has the list, but not the thread */
     fg_problem problem;
-    fg_plan_options options;
+    fg_plan_options options; /* its event is job_event */
+    fg_event_fn event;       /* the host's */
+    void *event_user;
     char *config;
     uint64_t hash;
     fg_source source;
     fg_status status;
     fg_error error;
-    atomic_bool done;
+    atomic_bool done, unwanted;
 };
 
 static void job_free(struct plan_job *j)
@@ -44,6 +46,14 @@ static struct plan_job **find_locked(fg_context *context, const plan_request *r)
     return at;
 }
 
+/* The host's callback, unless the context is being freed: then the search ends. */
+static int job_event(void *user, const fg_event *event)
+{
+    const struct plan_job *j = user;
+    if (atomic_load(&j->unwanted)) return 1;
+    return j->event ? j->event(j->event_user, event) : 0;
+}
+
 static void *job_run(void *argument)
 {
     struct plan_job *j = argument;
@@ -63,6 +73,10 @@ static struct plan_job *job_new(const fg_problem *handle, const fg_plan_options 
     j->process = getpid();
     j->hash = r->hash;
     j->options = *o;
+    j->event = o->event;
+    j->event_user = o->event_user;
+    j->options.event = job_event;
+    j->options.event_user = j;
     j->config = memory_text(m, r->config, r->config_length);
     j->options.config = j->config;
     fg_status status =
@@ -90,16 +104,14 @@ static fg_status job_new_started(const fg_problem *handle, const fg_plan_options
     struct plan_job *j = job_new(handle, o, r);
     if (!j) return fail_memory(error);
     library_lock();
-    bool first = *find_locked(context, r) == NULL;
-    if (first) {
+    bool first = *find_locked(context, r) == NULL, started = first && job_start(j);
+    if (started) {
         j->next = context->jobs;
-        context->jobs = j;
-        if (!job_start(j)) context->jobs = j->next, first = false, j->status = FG_MACHINE;
+        context->jobs = j; /* from here on whoever asks next may free it */
     }
     library_unlock();
-    fg_status status = j->status;
-    if (!first) job_free(j);
-    if (status == FG_MACHINE) return fail(error, status, "no thread can be started");
+    if (!started) job_free(j);
+    if (first && !started) return fail(error, FG_MACHINE, "no thread can be started");
     return fail(error, FG_PENDING, "the plan is being made");
 }
 
@@ -140,6 +152,7 @@ fg_status background_resolve(kernel **out, fg_source *source, const fg_problem *
 
 void background_free(fg_context *context)
 {
+    for (struct plan_job *j = context->jobs; j; j = j->next) atomic_store(&j->unwanted, true);
     while (context->jobs) {
         struct plan_job *j = context->jobs;
         context->jobs = j->next;

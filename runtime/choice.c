@@ -118,12 +118,12 @@ static void add_device(store_key *k, const fg_context *context)
     key_add(k, "isa", d->isa->name);
     key_add_int(k, "cores", d->cores);
     key_add_int(k, "threads", context->threads);
+    key_add(k, "flags", context->compiler_flags);
 }
 
-/* What a prior reads besides, and its problem's own values. */
-static void add_prior(store_key *k, const fg_context *context)
+/* What a space and a prior read besides. */
+static void add_caches(store_key *k, const fg_context *context)
 {
-    key_add(k, "flags", context->compiler_flags);
     key_add_int(k, "l1", context->device.l1_bytes);
     key_add_int(k, "l2", context->device.l2_bytes);
 }
@@ -156,7 +156,7 @@ fg_status choice_key(store_key *out, store_kind kind, const fg_context *context,
     } else {
         status = add_generator(out, context, error);
         key_add(out, "protocol", kind == STORE_winner ? CHOICE_PROTOCOL : "");
-        if (kind == STORE_estimate) add_prior(out, context);
+        add_caches(out, context);
     }
     return finish(out, status, error);
 }
@@ -180,6 +180,23 @@ fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *
     key_add(out, "isa", context->device.isa->name);
     key_add(out, "flags", context->compiler_flags);
     return finish(out, status, error);
+}
+
+bool choice_stamp(digest *out, fg_context *context)
+{
+    store_key k;
+    digest compiler;
+    char hex[digest_text_size];
+    key_init(&k, &context->memory);
+    fg_status status = identity_of_compiler(&compiler, context, NULL);
+    if (status == FG_OK) status = add_generator(&k, context, NULL);
+    if (status != FG_OK) return finish(&k, status, NULL) == FG_OK;
+    digest_format(hex, &compiler);
+    key_add(&k, "compiler", hex);
+    bool known = !k.fields.failed;
+    if (known) *out = key_digest(&k);
+    key_free(&k);
+    return known;
 }
 
 /* ---- In the store ---- */

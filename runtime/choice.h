@@ -33,6 +33,10 @@ fg_status choice_key(store_key *out, store_kind kind, const fg_context *context,
 fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *p,
                             const char *schedule, const char *config, fg_error *error);
 
+/* What wrote and compiled a kernel, as it is now: what was made before it changed must not be stored under
+ * keys made after. False: unknown. */
+bool choice_stamp(digest *out, fg_context *context);
+
 /* Reads the choice that a key finds. */
 bool choice_get(choice *out, fg_context *context, store_kind kind, const digest *d);
 void choice_put(fg_context *context, store_kind kind, const store_key *k, const choice *c);

@@ -103,6 +103,7 @@ fg_status kernels_keep(kernel **k, const problem *p, fg_error *error)
     }
     library_lock();
     struct kernel_binding *first = find_locked(context, &r);
+    kernel *standing = first ? first->kernel : fresh;
     if (!first) {
         insert_locked(context, b);
         fresh->next = context->kernels;
@@ -110,26 +111,56 @@ fg_status kernels_keep(kernel **k, const problem *p, fg_error *error)
     }
     library_unlock();
     if (!first) return FG_OK;
-    *k = first->kernel; /* a config's binding never changes */
+    *k = standing;
     binding_free(&context->memory, b);
     kernel_free(fresh);
     return FG_OK;
 }
 
-fg_status kernels_bind(const plan_request *r, kernel *k, fg_error *error)
+static void bind_locked(struct kernel_binding **b, const plan_request *r, bool replace)
 {
-    fg_context *context = k->context;
-    struct kernel_binding *b = binding_new(r, k);
+    struct kernel_binding *before = find_locked((*b)->kernel->context, r), *fresh = *b;
+    if (!before) {
+        insert_locked(fresh->kernel->context, fresh);
+        *b = NULL;
+    } else if (replace) {
+        before->kernel = fresh->kernel;
+    }
+}
+
+/* *k becomes the kernel that the request gives now. */
+static fg_status bind(const plan_request *r, kernel **k, bool replace, fg_error *error)
+{
+    fg_context *context = (*k)->context;
+    struct kernel_binding *b = binding_new(r, *k);
     if (!b) return fail_memory(error);
     library_lock();
-    struct kernel_binding *before = find_locked(context, r);
-    if (before)
-        before->kernel = k;
-    else
-        insert_locked(context, b);
+    bind_locked(&b, r, replace);
+    *k = find_locked(context, r)->kernel;
     library_unlock();
-    if (before) binding_free(&context->memory, b);
+    binding_free(&context->memory, b);
     return FG_OK;
+}
+
+fg_status kernels_bind(const plan_request *r, kernel **k, fg_error *error)
+{
+    return bind(r, k, false, error);
+}
+
+fg_status kernels_rebind(const plan_request *r, kernel *k, fg_error *error)
+{
+    return bind(r, &k, true, error);
+}
+
+fg_status kernels_renew(kernel *fresh, const problem *p, fg_error *error)
+{
+    fg_context *context = fresh->context;
+    library_lock();
+    fresh->next = context->kernels;
+    context->kernels = fresh;
+    library_unlock();
+    plan_request r = request_of_config(p, fresh->config);
+    return kernels_rebind(&r, fresh, error);
 }
 
 void kernels_free(fg_context *context)

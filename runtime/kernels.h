@@ -22,8 +22,13 @@ kernel *kernels_find_config(fg_context *context, const problem *p, const char *c
 
 /* Hands a fresh kernel to the context; *k becomes the one to use: another thread may have been first. */
 fg_status kernels_keep(kernel **k, const problem *p, fg_error *error);
-/* From now on `r` gives `k`, which is kept; one that it gave before stays loaded. */
-fg_status kernels_bind(const plan_request *r, kernel *k, fg_error *error);
+/* From now on `r` gives `*k`, which is kept, unless it gives another already: then *k becomes that. */
+fg_status kernels_bind(const plan_request *r, kernel **k, fg_error *error);
+
+/* For a search's winner. A fresh kernel becomes the one of its config, and a request gives `k` whatever it
+ * gave before: what plans have stays loaded. */
+fg_status kernels_renew(kernel *fresh, const problem *p, fg_error *error);
+fg_status kernels_rebind(const plan_request *r, kernel *k, fg_error *error);
 
 void kernels_free(fg_context *context);
 

@@ -161,16 +161,19 @@ static bool has_ended(pid_t pid)
 
 enum { look_ms = 50 };
 
-/* Reads until the stream or the process ends: a grandchild may hold the stream open for ever. */
+/* Reads until the stream or the process ends: a grandchild may hold the stream open for ever. What it wrote
+ * before it ended is still there then. */
 static bool read_until(process_result *result, int fd, pid_t pid, double deadline)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
-    for (bool ended = false; !ended;) {
+    for (bool ended = false, all = false; !all;) {
         double left = deadline - library_seconds();
         if (left <= 0) return false;
-        int ready = poll(&wait, 1, left * 1000 < look_ms ? (int)(left * 1000) + 1 : look_ms);
+        int pause = left * 1000 < look_ms ? (int)(left * 1000) + 1 : look_ms;
+        int ready = poll(&wait, 1, ended ? 0 : pause);
         if (ready > 0 && !take_output(result, fd)) return true;
-        if (ready == 0) ended = has_ended(pid);
+        all = ended && ready <= 0;
+        if (ready == 0 && !ended) ended = has_ended(pid);
     }
     return true;
 }

@@ -12,6 +12,8 @@ typedef struct job {
     const char *pins;
     fg_rigor rigor;
     bool chosen; /* `choice` says what to run; else the prior does */
+    bool stamped;
+    digest stamp; /* before the text was written */
     choice choice;
     kernel *kernel;
     fg_source source;
@@ -129,6 +131,13 @@ static fg_status compile(job *j, image *i, fg_error *error)
     return load(j, i, error);
 }
 
+/* Nobody edited a template or replaced the compiler meanwhile. */
+static bool unchanged(const job *j)
+{
+    digest now;
+    return j->stamped && choice_stamp(&now, j->context) && digest_equal(&now, &j->stamp);
+}
+
 /* With a store: one process compiles, the others wait for it, a while. */
 static fg_status compile_and_store(job *j, image *i, fg_error *error)
 {
@@ -140,11 +149,11 @@ static fg_status compile_and_store(job *j, image *i, fg_error *error)
     store_lock lock = { j->context->store, -1 };
     if (!load_stored(j, &d)) {
         lock = store_lock_take(j->context->store, &d, PLAN_LOCK_SECONDS);
-        if (!load_stored(j, &d) && (status = compile(j, i, error)) == FG_OK)
+        if (!load_stored(j, &d) && (status = compile(j, i, error)) == FG_OK && unchanged(j))
             plan_store_kernel(j->context, &k, i);
     }
     store_lock_drop(&lock);
-    if (status == FG_OK && !j->chosen) store_estimate(j, i, &d);
+    if (status == FG_OK && !j->chosen && unchanged(j)) store_estimate(j, i, &d);
     key_free(&k);
     return status;
 }
@@ -153,6 +162,7 @@ static fg_status build(job *j, fg_error *error)
 {
     image i;
     const char *config = j->chosen ? j->choice.config : *j->pins ? j->pins : NULL;
+    j->stamped = j->context->store && choice_stamp(&j->stamp, j->context);
     fg_status status = image_generate(&i, j->context, j->problem, config, NULL, error);
     if (status == FG_OK) {
         j->source = FG_COMPILED;
@@ -168,7 +178,9 @@ static fg_status build(job *j, fg_error *error)
 
 /* ---- Searched ---- */
 
-static fg_status search(job *j, const fg_problem *handle, const fg_plan_options *o, fg_error *error)
+/* `again`: what is stored does not serve. */
+static fg_status search(job *j, const fg_problem *handle, const fg_plan_options *o, bool again,
+                        fg_error *error)
 {
     fg_tune_report report;
     fg_tune_options how = FG_TUNE_OPTIONS_INIT;
@@ -178,6 +190,7 @@ static fg_status search(job *j, const fg_problem *handle, const fg_plan_options 
     how.event = o->event;
     how.event_user = o->event_user;
     how.in_process = o->in_process;
+    how.again = again;
     if (!tuner_installed)
         return fail(error, FG_UNSUPPORTED, "this library was built without a tuner");
     fg_status status = tuner_installed->tune(&report, j->context, handle, &how, error);
@@ -200,11 +213,11 @@ static fg_status resolve(job *j, const fg_problem *handle, const fg_plan_options
     if (j->rigor == FG_STORED)
         return fail(error, FG_NOT_STORED, "no tuned kernel is stored for %.1500s",
                     j->problem->text);
-    if (!j->chosen && j->rigor != FG_ESTIMATE) return search(j, handle, o, error);
+    if (!j->chosen && j->rigor != FG_ESTIMATE) return search(j, handle, o, false, error);
     fg_status status = build(j, error);
     if (status == FG_OK || !j->chosen) return status;
     j->chosen = false; /* what is stored cannot be made here */
-    return j->rigor == FG_ESTIMATE ? build(j, error) : search(j, handle, o, error);
+    return j->rigor == FG_ESTIMATE ? build(j, error) : search(j, handle, o, true, error);
 }
 
 fg_status plan_resolve(kernel **out, fg_source *source, const fg_problem *handle,
@@ -217,7 +230,7 @@ fg_status plan_resolve(kernel **out, fg_source *source, const fg_problem *handle
               .rigor = options->rigor };
     fg_status status = resolve(&j, handle, options, error);
     plan_request r = request_of(j.problem, j.rigor, pins);
-    if (status == FG_OK) status = kernels_bind(&r, j.kernel, error);
+    if (status == FG_OK) status = kernels_bind(&r, &j.kernel, error);
     *out = status == FG_OK ? j.kernel : NULL;
     *source = j.source;
     return status;
@@ -228,14 +241,15 @@ fg_status plan_adopt(fg_context *context, const problem *p, const char *pins, co
 {
     static const fg_rigor served[] = { FG_ESTIMATE, FG_MEASURE, FG_STORED, FG_EXHAUSTIVE };
     kernel *k = kernels_find_config(context, p, winner->made->config);
+    const digest loaded = digest_of(winner->compiled.data, winner->compiled.size);
     fg_status status = FG_OK;
-    if (!k) {
+    if (!k || !digest_equal(&k->binary, &loaded)) { /* a template or the compiler is another now */
         status = kernel_load(&k, context, p, winner, error);
-        if (status == FG_OK) status = kernels_keep(&k, p, error);
+        if (status == FG_OK) status = kernels_renew(k, p, error);
     }
     for (int n = 0; n < 3 + exhaustive && status == FG_OK; n++) {
         plan_request r = request_of(p, served[n], pins);
-        status = kernels_bind(&r, k, error);
+        status = kernels_rebind(&r, k, error);
     }
     return status;
 }
