@@ -112,7 +112,7 @@ static fg_status load(kernel *k, const image *i, fg_error *error)
 {
     double start = library_seconds();
     fg_status status = k->backend->load(&k->module, k->context, &i->compiled, error);
-    k->binary = digest_of(i->compiled.data, i->compiled.size);
+    if (i->made->text) k->text = digest_of(i->made->text, i->made->text_length);
     k->generate_seconds = i->generate_seconds;
     k->compile_seconds = i->compile_seconds;
     k->load_seconds = library_seconds() - start;

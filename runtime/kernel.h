@@ -42,7 +42,7 @@ typedef struct kernel {
     const backend *backend;
     void *module;
     char *schedule, *config;
-    digest binary; /* of what was loaded */
+    digest text; /* it was compiled from; zeros: it was read */
     operand_list operands;
     recipe_facts facts; /* problem_dynamic where a run says it */
     run_defaults defaults;

@@ -17,7 +17,7 @@ struct fg_plan {
 fg_status plan_resolve(kernel **out, fg_source *source, const fg_problem *problem,
                        const fg_plan_options *options, fg_error *error);
 
-/* A search's winner becomes what plans of this problem and these pins get in the context, of every rigor
+/* A search's winner, compiled now, becomes what plans of this problem and these pins get in the context, of every rigor
  * that it serves. */
 fg_status plan_adopt(fg_context *context, const problem *p, const char *pins, const image *winner,
                      bool exhaustive, fg_error *error);

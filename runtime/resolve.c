@@ -241,9 +241,9 @@ fg_status plan_adopt(fg_context *context, const problem *p, const char *pins, co
 {
     static const fg_rigor served[] = { FG_ESTIMATE, FG_MEASURE, FG_STORED, FG_EXHAUSTIVE };
     kernel *k = kernels_find_config(context, p, winner->made->config);
-    const digest loaded = digest_of(winner->compiled.data, winner->compiled.size);
+    const digest written = digest_of(winner->made->text, winner->made->text_length);
     fg_status status = FG_OK;
-    if (!k || !digest_equal(&k->binary, &loaded)) { /* a template or the compiler is another now */
+    if (!k || !digest_equal(&k->text, &written)) { /* a template was edited */
         status = kernel_load(&k, context, p, winner, error);
         if (status == FG_OK) status = kernels_renew(k, p, error);
     }

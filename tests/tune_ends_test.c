@@ -23,7 +23,12 @@ START_TEST(cancelled)
     for (int k = 1; k < events - 2; k += k < 6 ? 1 : 5) {
         t.told.cancel_at = k;
         double start = library_seconds();
-        ck_assert_int_eq(tried_tune(&t), FG_CANCELLED);
+        fg_status status = tried_tune(&t);
+        if (status == FG_OK && k > 6) { /* ticks come with time: this search had fewer events */
+            ck_assert_int_lt(t.told.count, k);
+            break;
+        }
+        ck_assert_int_eq(status, FG_CANCELLED);
         ck_assert_int_eq(t.told.count, k);
         ck_assert_double_lt(library_seconds() - start, 10);
         ck_assert(!tried_stored(&t, STORE_winner, &c));
