@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { header_size = 16, look_ms = 50 };
+enum { header_size = 2 * wire_int_bytes, look_ms = 50 };
 
 /* Until `fd` is ready for `events`. */
 static frame_result await(const frame_end *e, int fd, short events)
@@ -71,9 +71,8 @@ frame_result frame_send(const frame_end *e, frame_kind kind, const store_section
     char header[header_size];
     size_t size = 0;
     for (int k = 0; k < count; k++) size += parts[k].size;
-    const uint64_t numbers[] = { (uint64_t)kind, size };
-    for (int k = 0; k < header_size; k++)
-        header[k] = (char)(unsigned char)(numbers[k / 8] >> 8 * (k % 8));
+    wire_put_int(header, kind);
+    wire_put_int(header + wire_int_bytes, (int64_t)size);
     frame_result result = send_all(e, header, sizeof header);
     for (int k = 0; k < count && result == FRAME_RESULT_ok; k++)
         result = send_all(e, parts[k].data, parts[k].size);

@@ -244,9 +244,9 @@ fg_status remote_time(remote *r, double *samples, const int *ids, int count, int
 /* One that cannot be told is noticed by the next request. */
 void remote_drop(remote *r, int id)
 {
-    char bytes[8];
+    char bytes[wire_int_bytes];
     const store_section part = { bytes, sizeof bytes };
     frame_end end = end_of(r);
-    for (int k = 0; k < 8; k++) bytes[k] = (char)(unsigned char)((uint64_t)(int64_t)id >> 8 * k);
+    wire_put_int(bytes, id);
     if (r->running) frame_send(&end, FRAME_drop, &part, 1);
 }

@@ -60,14 +60,6 @@ static bool find_winner(choice *out, const tuning *t)
     return out->exhaustive || t->options->rigor == FG_MEASURE;
 }
 
-/* Where there is no compiler, what was compiled before is all there is. */
-static bool same_compiler(const tuning *t, const choice *c)
-{
-    digest now;
-    return identity_of_compiler(&now, t->context, NULL) != FG_OK ||
-           digest_equal(&now, &c->compiler);
-}
-
 /* ---- What is found now ---- */
 
 static void store_choice(tuning *t, const choice *c)
@@ -151,7 +143,7 @@ static fg_status look_up(tuning *t, fg_tune_report *report, fg_error *error)
     choice c;
     fg_status status = FG_OK;
     if (t->options->again || !find_winner(&c, t)) return FG_NOT_STORED;
-    if (!same_compiler(t, &c)) {
+    if (!choice_by_this_compiler(&c, t->context)) {
         if (t->rechecked) return FG_NOT_STORED;
         t->rechecked = true;
         status = recheck(t, &c, error);

@@ -144,10 +144,6 @@ fg_status choice_key(store_key *out, store_kind kind, const fg_context *context,
     fg_status status = FG_OK;
     key_init(out, &context->memory);
     key_add_int(out, "format", CHOICE_FORMAT);
-    key_add(out, "kind",
-            kind == STORE_winner   ? "winner"
-            : kind == STORE_stored ? "stored"
-                                   : "estimate");
     add_line(out, context, p, PROBLEM_tuned);
     key_add(out, "pins", pins);
     add_device(out, context);
@@ -185,18 +181,23 @@ fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *
 bool choice_stamp(digest *out, fg_context *context)
 {
     store_key k;
-    digest compiler;
+    digest compiler = { { 0 } };
     char hex[digest_text_size];
     key_init(&k, &context->memory);
     fg_status status = identity_of_compiler(&compiler, context, NULL);
     if (status == FG_OK) status = add_generator(&k, context, NULL);
-    if (status != FG_OK) return finish(&k, status, NULL) == FG_OK;
     digest_format(hex, &compiler);
     key_add(&k, "compiler", hex);
-    bool known = !k.fields.failed;
-    if (known) *out = key_digest(&k);
+    if (finish(&k, status, NULL) != FG_OK) return false;
+    *out = key_digest(&k);
     key_free(&k);
-    return known;
+    return true;
+}
+
+bool choice_by_this_compiler(const choice *c, fg_context *context)
+{
+    digest now;
+    return identity_of_compiler(&now, context, NULL) != FG_OK || digest_equal(&now, &c->compiler);
 }
 
 /* ---- In the store ---- */

@@ -37,6 +37,9 @@ fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *
  * keys made after. False: unknown. */
 bool choice_stamp(digest *out, fg_context *context);
 
+/* By the compiler that is here now; where none is known, what was compiled before is all there is. */
+bool choice_by_this_compiler(const choice *c, fg_context *context);
+
 /* Reads the choice that a key finds. */
 bool choice_get(choice *out, fg_context *context, store_kind kind, const digest *d);
 void choice_put(fg_context *context, store_kind kind, const store_key *k, const choice *c);

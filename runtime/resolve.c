@@ -31,12 +31,10 @@ static bool get_choice(job *j, store_kind kind)
     return choice_get(&j->choice, j->context, kind, &d);
 }
 
-/* A winner by another compiler is checked again before a search's result counts on it. */
-static bool same_compiler(const job *j)
+/* A winner by another compiler is checked again before it counts as a search's. */
+static bool get_winner(job *j)
 {
-    digest now;
-    return identity_of_compiler(&now, j->context, NULL) != FG_OK ||
-           digest_equal(&now, &j->choice.compiler);
+    return get_choice(j, STORE_winner) && choice_by_this_compiler(&j->choice, j->context);
 }
 
 static void choose(job *j)
@@ -46,10 +44,10 @@ static void choose(job *j)
         j->chosen = get_choice(j, STORE_winner) || get_choice(j, STORE_estimate);
         break;
     case FG_MEASURE:
-        j->chosen = get_choice(j, STORE_winner) && same_compiler(j);
+        j->chosen = get_winner(j);
         break;
     case FG_EXHAUSTIVE:
-        j->chosen = get_choice(j, STORE_winner) && j->choice.exhaustive && same_compiler(j);
+        j->chosen = get_winner(j) && j->choice.exhaustive;
         break;
     case FG_STORED:
         j->chosen = get_choice(j, STORE_stored);

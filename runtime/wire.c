@@ -2,10 +2,16 @@
 
 #include <string.h>
 
+void wire_put_int(char out[wire_int_bytes], int64_t value)
+{
+    for (int k = 0; k < wire_int_bytes; k++)
+        out[k] = (char)(unsigned char)((uint64_t)value >> 8 * k);
+}
+
 void wire_add_int(text *out, int64_t value)
 {
-    char bytes[8];
-    for (int k = 0; k < 8; k++) bytes[k] = (char)(unsigned char)((uint64_t)value >> 8 * k);
+    char bytes[wire_int_bytes];
+    wire_put_int(bytes, value);
     text_add(out, bytes, sizeof bytes);
 }
 

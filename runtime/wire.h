@@ -4,6 +4,8 @@
 
 #include "gen/core/text.h"
 
+enum { wire_int_bytes = 8 };
+void wire_put_int(char out[wire_int_bytes], int64_t value);
 void wire_add_int(text *out, int64_t value);
 void wire_add_text(text *out, const char *value); /* its length first */
 
