@@ -2,6 +2,7 @@
 #include "gen/maker_parts.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,16 @@ char *maker_copy(lua_State *L, const memory *m, const char *key, size_t *length)
     return copy;
 }
 
+void *maker_open_list(lua_State *L, const memory *m, const char *key, size_t size, int *count)
+{
+    lua_Unsigned length = lua_getfield(L, -1, key) == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+    if (length > INT_MAX) maker_fail(L, "list is too long");
+    *count = (int)length;
+    void *list = length ? memory_new(m, length, size) : NULL;
+    if (length && !list) maker_fail_memory(L);
+    return list;
+}
+
 static void read_name(lua_State *L, const char *key, char out[32])
 {
     size_t length;
@@ -73,12 +84,12 @@ static void read_recipe(lua_State *L, const char *key, recipe *out)
 
 static made_slot_kind read_kind(lua_State *L)
 {
-    static const char *const names[] = { "pointer", "stride", "real", "int", "recipe" };
+    static const char *const names[] = { "pointer", "stride", "real", "int", "recipe", "region" };
     size_t length;
     const char *bytes = field_text(L, "kind", &length);
-    for (made_slot_kind kind = SLOT_pointer; kind <= SLOT_recipe; kind++)
+    for (made_slot_kind kind = SLOT_pointer; kind <= SLOT_region; kind++)
         if (strcmp(names[kind], bytes) == 0) return kind;
-    maker_fail(L, "slots have a kind that is none of pointer, stride, real, int, recipe");
+    maker_fail(L, "slots have a kind that is none of pointer, stride, real, int, recipe, region");
 }
 
 /* A pointer or stride must be of a tensor that the problem has. */
@@ -93,6 +104,13 @@ static void check_tensor(lua_State *L, const problem *p, const made_slot *slot)
     snprintf(what, sizeof what, "slots read a tensor or dimension that there is not: %s, %d",
              slot->name, slot->dim);
     maker_fail(L, what);
+}
+
+static void check_region(lua_State *L, const made *m, const made_slot *slot)
+{
+    for (int k = 0; k < m->regions; k++)
+        if (strcmp(m->region[k].name, slot->name) == 0) return;
+    maker_fail(L, "slots name a region that there is not");
 }
 
 static int read_dim(lua_State *L)
@@ -115,28 +133,48 @@ static void read_slot(lua_State *L, job *j, int index)
     slot->dim = slot->kind == SLOT_stride ? read_dim(L) : 0;
     if (slot->kind == SLOT_pointer || slot->kind == SLOT_stride)
         check_tensor(L, j->request->problem, slot);
+    if (slot->kind == SLOT_region) check_region(L, j->made, slot);
+}
+
+static bool read_flag(lua_State *L, const char *key)
+{
+    lua_getfield(L, -1, key);
+    bool set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set;
 }
 
 static void read_step(lua_State *L, job *j, int index)
 {
     made_step *step = &j->made->step[index];
     read_name(L, "entry", step->entry);
+    step->prepares = read_flag(L, "prepares");
     read_recipe(L, "tasks", &step->tasks);
     read_recipe(L, "scratch", &step->scratch);
 }
 
+static void read_region(lua_State *L, job *j, int index)
+{
+    made_region *region = &j->made->region[index];
+    read_name(L, "name", region->name);
+    region->prepared = read_flag(L, "prepared");
+    read_recipe(L, "bytes", &region->bytes);
+}
+
 /* Reads each of the list in field `key`; how many there are. */
-static int read_list(lua_State *L, const char *key, int most, void (*read)(lua_State *, job *, int))
+static int read_list(lua_State *L, const char *key, int least, int most,
+                     void (*read)(lua_State *, job *, int))
 {
     job *j = lua_touserdata(L, 1);
     char what[80];
     lua_Unsigned count = lua_getfield(L, -1, key) == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
-    if (count == 0 || count > (lua_Unsigned)most) {
-        snprintf(what, sizeof what, "%s are no list of 1 to %d", key, most);
+    if (count < (lua_Unsigned)least || count > (lua_Unsigned)most) {
+        snprintf(what, sizeof what, "%s are no list of %d to %d", key, least, most);
         maker_fail(L, what);
     }
     for (int k = 0; k < (int)count; k++) {
-        if (lua_geti(L, -1, k + 1) != LUA_TTABLE) maker_fail(L, "slots and steps are tables");
+        if (lua_geti(L, -1, k + 1) != LUA_TTABLE)
+            maker_fail(L, "slots, steps and regions are tables");
         read(L, j, k);
         lua_pop(L, 1);
     }
@@ -161,8 +199,9 @@ static void read_made(lua_State *L, job *j)
     m->schedule = maker_copy(L, m->memory, "schedule", &length);
     m->config = maker_copy(L, m->memory, "config", &length);
     m->text = maker_copy(L, m->memory, "text", &m->text_length);
-    m->slots = read_list(L, "slots", made_max_slots, read_slot);
-    m->steps = read_list(L, "steps", made_max_steps, read_step);
+    m->regions = read_list(L, "regions", 0, made_max_regions, read_region);
+    m->slots = read_list(L, "slots", 1, made_max_slots, read_slot);
+    m->steps = read_list(L, "steps", 1, made_max_steps, read_step);
     read_flops(L, j);
 }
 
@@ -195,7 +234,10 @@ void maker_push_device(lua_State *L, const maker_device *device)
 
 void maker_push_options(lua_State *L, const maker_request *request)
 {
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 5);
+    set_integer(L, "b", request->sizes.b);
+    set_integer(L, "sq", request->sizes.sq);
+    set_integer(L, "sk", request->sizes.sk);
     set_text(L, "config", request->config ? request->config : "");
     lua_pushboolean(L, request->lines);
     lua_setfield(L, -2, "lines");
@@ -302,6 +344,7 @@ static const maker lua_maker = {
     .peak = maker_peak,
     .config_at = maker_config_at,
     .space = maker_read_space,
+    .choices = maker_read_choices,
     .hash = files_hash,
 };
 const maker *const maker_installed = &lua_maker;

@@ -18,8 +18,15 @@ void maker_push_options(lua_State *L, const maker_request *request);
 _Noreturn void maker_fail(lua_State *L, const char *what);
 _Noreturn void maker_fail_memory(lua_State *L);
 
+/* Pushes the list in field `key`, and gives zeroed memory for as many elements: none for none. */
+void *maker_open_list(lua_State *L, const memory *m, const char *key, size_t size, int *count);
+
 /* A copy of the string in field `key` of the table on top. */
 char *maker_copy(lua_State *L, const memory *m, const char *key, size_t *length);
+
+/* gen/maker_choices.c */
+fg_status maker_read_choices(maker_choices **out, const maker_request *request,
+                             const maker_grid *grid, int most, fg_error *error);
 
 /* gen/maker_space.c */
 fg_status maker_read_space(maker_space **out, const maker_request *request, fg_error *error);

@@ -1,8 +1,6 @@
 /* The whole space of a problem's configs, as gen/make.lua ranks it. */
 #include "gen/maker_parts.h"
 
-#include <limits.h>
-
 typedef struct job {
     const maker_request *request;
     maker_space *space;
@@ -18,22 +16,10 @@ static int64_t read_integer(lua_State *L, const char *key)
     return value;
 }
 
-/* Pushes the list in field `key`, and gives zeroed memory for as many elements: none for none. */
-static void *open_list(lua_State *L, const char *key, size_t size, int *count)
-{
-    const job *j = lua_touserdata(L, 1);
-    lua_Unsigned length = lua_getfield(L, -1, key) == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
-    if (length > INT_MAX) maker_fail(L, "space is too large");
-    *count = (int)length;
-    void *list = length ? memory_new(j->request->memory, length, size) : NULL;
-    if (length && !list) maker_fail_memory(L);
-    return list;
-}
-
 static void read_removals(lua_State *L, maker_space *s)
 {
     size_t length;
-    s->removal = open_list(L, "removals", sizeof *s->removal, &s->removals);
+    s->removal = maker_open_list(L, s->memory, "removals", sizeof *s->removal, &s->removals);
     for (int k = 0; k < s->removals; k++) {
         lua_geti(L, -1, k + 1);
         s->removal[k].constraint = maker_copy(L, s->memory, "name", &length);
@@ -46,7 +32,7 @@ static void read_removals(lua_State *L, maker_space *s)
 static void read_configs(lua_State *L, maker_space *s)
 {
     size_t length;
-    s->config = open_list(L, "configs", sizeof *s->config, &s->count);
+    s->config = maker_open_list(L, s->memory, "configs", sizeof *s->config, &s->count);
     if (s->count && !(s->cost = memory_new(s->memory, (size_t)s->count, sizeof *s->cost)))
         maker_fail_memory(L);
     for (int k = 0; k < s->count; k++) {

@@ -184,13 +184,29 @@ typedef struct fg_tensor_info {
     const char *name; /* a field of fg_args, or the NAME of a tensor= */
     DLDataType dtype;
     int32_t ndim;
-    int64_t shape[4]; /* in the problem's layout */
+    int64_t shape[4]; /* in the problem's layout; -1 where a run says it */
     int output;       /* written by a run */
+    int optional;     /* may stay NULL */
 } fg_tensor_info;
 
 /* The tensors a run takes: first q k v o, then those of fg_args that the problem asks for, then each
  * tensor=NAME in the order of fg_args.tensors. FG_REQUEST at the end of the list. */
 FG_API fg_status fg_problem_tensor(const fg_problem *problem, size_t index, fg_tensor_info *info);
+
+/* Sizes of a run, where the problem has `*`, or lens=packed (the totals); -1: the problem's own, which for a
+ * total is b * sq or b * sk. What the problem says itself is not looked at here. */
+typedef struct fg_dims {
+    size_t size;
+    int64_t b, sq, sk, total_q, total_k;
+} fg_dims;
+
+#define FG_DIMS_INIT                                                                               \
+    {                                                                                              \
+        sizeof(fg_dims), -1, -1, -1, -1, -1                                                        \
+    }
+
+/* A problem with `*` has one kernel for many sizes, any of which is right for all: which is fastest is decided by
+ * buckets of sizes. Those of b end at the powers of two; those of sq and sk at 1, 16, 32, 64 and so on. */
 
 /* ---- Text ------------------------------------------------------------------------------------- */
 
@@ -258,11 +274,13 @@ typedef struct fg_tune_options {
     void *event_user;
     int again;      /* search also when a winner is stored */
     int in_process; /* measure in this process: a candidate that crashes takes it along */
+    /* Where the problem has `*`: what is measured, 1 or more each. The winner is that of the bucket they fall in. */
+    const fg_dims *sizes;
 } fg_tune_options;
 
 #define FG_TUNE_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_tune_options), FG_MEASURE, 20.0, 0, 0, 0, 0, 0                                   \
+        sizeof(fg_tune_options), FG_MEASURE, 20.0, 0, 0, 0, 0, 0, 0                                \
     }
 
 #define FG_CONFIG_TEXT 512
@@ -278,8 +296,10 @@ typedef struct fg_tune_report {
     int found;   /* the winner was stored: nothing was measured now */
 } fg_tune_report;
 
-/* Finds the fastest config of the problem on this machine, and stores it. Every candidate is compared with
- * a float64 reference before it is timed, on drawn inputs, between guard zones. */
+/* Finds the fastest config of the problem (of a bucket of its sizes) on this machine, and stores it. Every candidate
+ * is compared with a float64 reference before it is timed, on drawn inputs, between guard zones: sequences of half to
+ * whole length, pages in any order, i32 tensors by position as the ids of eight documents, u8 tensors of as many 0 as
+ * 1. Runs prepare for themselves. */
 FG_API fg_status fg_tune(fg_tune_report *out, fg_context *context, const fg_problem *problem,
                          const fg_tune_options *options, fg_error *error);
 
@@ -301,11 +321,21 @@ typedef struct fg_plan_options {
     /* Return FG_PENDING at once, while a thread of the library's makes the plan: ask again, with the same
      * options, until it is there. Freeing the context ends a search, and waits for a compiler. */
     int background;
+    /* Where the problem has `*`: a plan has a table of kernels, for every bucket of sizes up to these; larger runs
+     * take the kernel of the largest. NULL, or -1: b up to 8, sq up to 4096, sk up to 16384.
+     *
+     * A bucket takes the winner that is stored for it. Where there is none, FG_ESTIMATE, and FG_MEASURE and
+     * FG_EXHAUSTIVE, which search for one bucket alone (`sizes`), take what the prior chooses: at most 6 different
+     * kernels in all, each close to the best where it serves. That takes some tenths of a second, and compiling them
+     * as much again, unless it is stored. FG_STORED takes the winner of the nearest bucket; FG_NOT_STORED: none has
+     * one. */
+    const fg_dims *most;
+    const fg_dims *sizes; /* as in fg_tune_options: FG_MEASURE and FG_EXHAUSTIVE need them then */
 } fg_plan_options;
 
 #define FG_PLAN_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_plan_options), FG_ESTIMATE, 0, 20.0, 0, 0, 0, 0                                  \
+        sizeof(fg_plan_options), FG_ESTIMATE, 0, 20.0, 0, 0, 0, 0, 0, 0                            \
     }
 
 /* Finds what the problem needs in the context, which keeps what was loaded until it is freed, or in the
@@ -324,10 +354,17 @@ typedef struct fg_plan_info {
     double generate_seconds, compile_seconds, load_seconds; /* 0 when found in memory */
 } fg_plan_info;
 
+/* Of a problem with `*`: of the kernel for the largest sizes. */
 FG_API void fg_plan_config(const fg_plan *plan, fg_plan_info *info);
 
-/* Bytes of workspace a run needs (0: none). */
-FG_API fg_status fg_plan_workspace(const fg_plan *plan, size_t *bytes, fg_error *error);
+/* Bytes of workspace that a run of at most these sizes needs (0: none). `dims` may be NULL where the problem
+ * says all. */
+FG_API fg_status fg_plan_workspace(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
+                                   fg_error *error);
+
+/* Bytes of fg_args.prepared (0: there is nothing to prepare). */
+FG_API fg_status fg_plan_prepared(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
+                                  fg_error *error);
 
 /* ---- The store -------------------------------------------------------------------------------- */
 
@@ -357,6 +394,7 @@ typedef struct fg_store_entry {
     int64_t used;     /* when it was last used, to a day: seconds since 1970 */
     fg_status status; /* FG_WRONG: damaged, or no entry at all; FG_MACHINE: it cannot be read now */
     const char *fault; /* then: what is wrong with it, as "is truncated", or why */
+    const char *sizes; /* of a bucket that a winner is of: the greatest, as "b=4 sq=512"; or NULL */
 } fg_store_entry;
 
 /* Not 0 ends the visit. What `entry` points to lives until the call returns. */
@@ -380,15 +418,27 @@ FG_API fg_status fg_store_clear(fg_context *context, fg_store_report *report, fg
 /* ---- Running ---------------------------------------------------------------------------------- */
 
 /* X(name): the tensors of fg_args with names of their own */
-#define FG_TENSORS(X) X(q) X(k) X(v) X(o) X(lse) X(bias) X(mask) X(slopes)
+#define FG_TENSORS(X)                                                                              \
+    X(q)                                                                                           \
+    X(k)                                                                                           \
+    X(v)                                                                                           \
+    X(o) X(lse) X(bias) X(mask) X(slopes) X(sinks) X(q_lens) X(k_lens) X(cu_q) X(cu_k)             \
+        X(block_table) X(rng)
 
 #define FG_DEFAULT_INT INT64_MIN /* the problem's own value */
 
 /* Shapes, with layout=bshd (bhsd: the middle two swapped): q [b, sq, hq, d], k [b, sk, hkv, d],
  * v [b, sk, hkv, dv], o [b, sq, hq, dv]; lse [b, hq, sq] f32; bias and mask as declared over
- * [b, hq, sq, sk], u8 or bool for a mask (nonzero keeps); slopes f32 [hq]. Any strides, with the head
+ * [b, hq, sq, sk], u8 or bool for a mask (nonzero keeps); slopes and sinks f32 [hq]. Any strides, with the head
  * dimension (of q, k, v, o) compact, and pointers and strides aligned as the problem promises. Tensors
- * that the problem does not ask for stay NULL. Outputs overlap nothing. */
+ * that the problem does not ask for stay NULL. Outputs overlap nothing.
+ *
+ * lens=padded: q_lens and k_lens int32 [b], from 0 to sq and to sk; what is behind a length is not read, and o
+ * is 0, lse -inf there. lens=packed: q [total_q, hq, d], k [total_k, hkv, d], v and o likewise, lse
+ * [hq, total_q]; cu_q and cu_k int32 [b + 1], from 0 to the total, ascending, sequences of at most sq and sk.
+ * page=N: k [pages, N, hkv, d], v likewise, block_table int32 [b, blocks], whose entry n names the page of keys
+ * n N and on; entries behind a sequence's last key are not read (with lens=packed, cu_k gives the lengths alone).
+ * These, and rng, are compact in their last dimension. */
 typedef struct fg_args {
     size_t size;
 #define FG_TENSOR_FIELD(name) const DLTensor *name;
@@ -396,17 +446,31 @@ typedef struct fg_args {
 #undef FG_TENSOR_FIELD
     const DLTensor *const *tensors; /* those of tensor=, sorted by name */
     size_t tensor_count;
-    double scale, softcap;             /* NAN: the problem's */
+    double scale, softcap, dropout;    /* NAN: the problem's */
     int64_t window_left, window_right; /* FG_DEFAULT_INT: the problem's; -1: unbounded */
-    void *workspace;                   /* fg_plan_workspace bytes, aligned to 64, uninitialised */
+    /* Dropout needs a seed: seeded = 1 and these; or rng, an int32 or uint32 tensor [4] of the seed's low and high
+     * word and the offset's, which is read when the kernel runs. */
+    int seeded;
+    uint64_t seed, offset;
+    void *workspace; /* fg_plan_workspace bytes, aligned to 64, uninitialised */
     size_t workspace_bytes;
+    void *
+        prepared; /* by fg_plan_prepare of this plan for these sizes, aligned to 64; NULL: each run does it */
+    size_t prepared_bytes;
+    void *parallel_user; /* what this run's parallel_for is given; NULL: the context's */
 } fg_args;
 
+#define FG_NO_TENSOR(name) 0,
 #define FG_ARGS_INIT                                                                               \
     {                                                                                              \
-        sizeof(fg_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NAN, NAN, FG_DEFAULT_INT, FG_DEFAULT_INT,   \
-            0, 0                                                                                   \
+        sizeof(fg_args), FG_TENSORS(FG_NO_TENSOR) 0, 0, NAN, NAN, NAN, FG_DEFAULT_INT,             \
+            FG_DEFAULT_INT, 0, 0, 0, 0, 0, 0, 0, 0                                                 \
     }
+
+/* Finds, for masks that read tensors, which tiles are empty and which are full, and writes it to
+ * args->prepared: for every run of the plan with the same masks and lengths, as the layers of a model are. Reads
+ * the tensors that the mask reads, and the lengths; all are given, and others may be of any content. */
+FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_error *error);
 
 /* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread. */
 FG_API fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error);
@@ -432,8 +496,9 @@ typedef struct fg_check_report {
     int64_t worst[4];        /* b, h, i and column of the largest; column -1 for lse */
 } fg_check_report;
 
-/* Compares outputs with a naive float64 reference on the same inputs. FG_WRONG, with a sentence, when
- * outside the bound; the report is filled then too. `options` may be NULL. */
+/* Compares outputs with a naive reference on the same inputs, in float64 (dtype=f64: long double). FG_WRONG,
+ * with a sentence, when outside the bound; the report is filled then too. Rows behind a length are held to what
+ * they must be; dropout needs the run's seed. `options` may be NULL. */
 FG_API fg_status fg_check(fg_context *context, const fg_problem *problem, const fg_args *args,
                           const fg_check_options *options, fg_check_report *report,
                           fg_error *error);

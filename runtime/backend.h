@@ -17,6 +17,7 @@ typedef struct launch {
     int64_t tasks;
     char *scratch;         /* for each worker: */
     int64_t scratch_bytes; /* a multiple of 64 */
+    void *host;            /* what the host's parallel_for is given; NULL: the context's */
 } launch;
 
 typedef struct backend {

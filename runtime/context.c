@@ -56,10 +56,18 @@ maker_device context_maker_device(const fg_context *context)
 }
 
 fg_status context_make(made **out, const fg_context *context, const problem *p, const char *config,
-                       bool lines, fg_error *error)
+                       const maker_sizes *sizes, bool lines, fg_error *error)
 {
     maker_device device = context_maker_device(context);
-    maker_request request = { &context->memory, p, &device, config, context->templates, lines };
+    maker_request request = {
+        .memory = &context->memory,
+        .problem = p,
+        .device = &device,
+        .config = config,
+        .templates = context->templates,
+        .lines = lines,
+    };
+    if (sizes) request.sizes = *sizes;
     *out = NULL;
     if (!context->maker)
         return fail(error, FG_UNSUPPORTED, "this library was built without a generator");

@@ -35,6 +35,9 @@ struct fg_context {
         identity;           /* of the compiler, as last looked at; runtime/identity.c's own */
     char *worker;           /* as in the options, or NULL */
     struct kernel *kernels; /* all that are loaded */
+    struct kernel_table *tables;
+    unsigned
+        adoptions; /* winners of `*` problems, found so far: each may replace what was chosen */
     struct kernel_binding *bindings[context_buckets];
     struct plan_job *jobs; /* what is being made in the background */
 };
@@ -51,9 +54,10 @@ void context_log(const fg_context *context, fg_log_level level, const char *form
 /* What the maker may know. */
 maker_device context_maker_device(const fg_context *context);
 
-/* Has the maker write a kernel. FG_UNSUPPORTED where the library has none. */
+/* Has the maker write a kernel; `sizes` NULL: of `*` dimensions as is usual. FG_UNSUPPORTED where the library has
+ * no maker. */
 fg_status context_make(made **out, const fg_context *context, const problem *p, const char *config,
-                       bool lines, fg_error *error);
+                       const maker_sizes *sizes, bool lines, fg_error *error);
 
 /* Copies a caller's struct that starts with its size over one with the defaults. FG_REQUEST when the size
  * is not one that this library knows; `what` names the struct. */

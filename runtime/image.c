@@ -7,10 +7,9 @@
 
 /* ---- Making ---- */
 
-static fg_status generate(made **out, const fg_context *context, const problem *p,
-                          const char *config, int64_t *flops, fg_error *error)
+static fg_status generate_peak(made **out, const fg_context *context, int64_t *flops,
+                               fg_error *error)
 {
-    if (p) return context_make(out, context, p, config, true, error);
     maker_device device = context_maker_device(context);
     maker_request request = { .memory = &context->memory,
                               .device = &device,
@@ -31,19 +30,28 @@ fg_status image_compile(image *i, fg_error *error)
 }
 
 fg_status image_generate(image *out, const fg_context *context, const problem *p,
-                         const char *config, int64_t *flops, fg_error *error)
+                         const char *config, const maker_sizes *sizes, fg_error *error)
 {
     double start = library_seconds();
     *out = (image){ .context = context };
-    fg_status status = generate(&out->made, context, p, config, flops, error);
+    fg_status status = context_make(&out->made, context, p, config, sizes, true, error);
     out->generate_seconds = library_seconds() - start;
     return status;
 }
 
 fg_status image_make(image *out, const fg_context *context, const problem *p, const char *config,
-                     int64_t *flops, fg_error *error)
+                     const maker_sizes *sizes, fg_error *error)
 {
-    fg_status status = image_generate(out, context, p, config, flops, error);
+    fg_status status = image_generate(out, context, p, config, sizes, error);
+    if (status == FG_OK) status = image_compile(out, error);
+    if (status != FG_OK) image_free(out);
+    return status;
+}
+
+fg_status image_make_peak(image *out, const fg_context *context, int64_t *flops, fg_error *error)
+{
+    *out = (image){ .context = context };
+    fg_status status = generate_peak(&out->made, context, flops, error);
     if (status == FG_OK) status = image_compile(out, error);
     if (status != FG_OK) image_free(out);
     return status;
@@ -79,8 +87,16 @@ static void write_slot(text *out, const made_slot *s)
 static void write_step(text *out, const made_step *s)
 {
     wire_add_text(out, s->entry);
+    wire_add_int(out, s->prepares);
     write_recipe(out, &s->tasks);
     write_recipe(out, &s->scratch);
+}
+
+static void write_region(text *out, const made_region *r)
+{
+    wire_add_text(out, r->name);
+    wire_add_int(out, r->prepared);
+    write_recipe(out, &r->bytes);
 }
 
 fg_status image_write(text *bytes, store_section sections[image_sections], const image *i,
@@ -91,6 +107,8 @@ fg_status image_write(text *bytes, store_section sections[image_sections], const
     wire_add_int(bytes, image_abi);
     wire_add_text(bytes, m->schedule);
     wire_add_text(bytes, m->config);
+    wire_add_int(bytes, m->regions);
+    for (int k = 0; k < m->regions; k++) write_region(bytes, &m->region[k]);
     wire_add_int(bytes, m->slots);
     for (int k = 0; k < m->slots; k++) write_slot(bytes, &m->slot[k]);
     wire_add_int(bytes, m->steps);
@@ -111,7 +129,7 @@ static void read_recipe(recipe *out, wire *w)
 
 static void read_slot(made_slot *out, wire *w)
 {
-    out->kind = (made_slot_kind)wire_int_in(w, SLOT_pointer, SLOT_recipe);
+    out->kind = (made_slot_kind)wire_int_in(w, SLOT_pointer, SLOT_region);
     wire_text(w, out->name, sizeof out->name);
     out->dim = (int)wire_int_in(w, 0, 7);
     read_recipe(&out->recipe, w);
@@ -120,8 +138,16 @@ static void read_slot(made_slot *out, wire *w)
 static void read_step(made_step *out, wire *w)
 {
     wire_text(w, out->entry, sizeof out->entry);
+    out->prepares = wire_int_in(w, 0, 1) != 0;
     read_recipe(&out->tasks, w);
     read_recipe(&out->scratch, w);
+}
+
+static void read_region(made_region *out, wire *w)
+{
+    wire_text(w, out->name, sizeof out->name);
+    out->prepared = wire_int_in(w, 0, 1) != 0;
+    read_recipe(&out->bytes, w);
 }
 
 static char *read_name(const memory *m, wire *w)
@@ -137,6 +163,8 @@ static fg_status read_launch(made *m, wire *w, fg_error *error)
     m->schedule = read_name(m->memory, w);
     m->config = read_name(m->memory, w);
     if (!m->schedule || !m->config) return fail_memory(error);
+    m->regions = (int)wire_int_in(w, 0, made_max_regions);
+    for (int k = 0; k < m->regions; k++) read_region(&m->region[k], w);
     m->slots = (int)wire_int_in(w, 0, made_max_slots);
     for (int k = 0; k < m->slots; k++) read_slot(&m->slot[k], w);
     m->steps = (int)wire_int_in(w, 0, made_max_steps);

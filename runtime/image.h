@@ -7,7 +7,7 @@
 #include "runtime/store.h"
 
 /* The version of what a kernel and its launch data expect of the runtime. */
-enum { image_abi = 1 };
+enum { image_abi = 2 };
 
 typedef struct image {
     const fg_context *context;                /* NULL: nothing is in here */
@@ -16,13 +16,15 @@ typedef struct image {
     double generate_seconds, compile_seconds; /* 0: read */
 } image;
 
-/* Has the maker write the text. `p` NULL: the kernel that measures the peak, and `flops` of a round. */
+/* Has the maker write the text. `sizes`: as context_make. */
 fg_status image_generate(image *out, const fg_context *context, const problem *p,
-                         const char *config, int64_t *flops, fg_error *error);
+                         const char *config, const maker_sizes *sizes, fg_error *error);
 fg_status image_compile(image *i, fg_error *error);
 /* Both. */
 fg_status image_make(image *out, const fg_context *context, const problem *p, const char *config,
-                     int64_t *flops, fg_error *error);
+                     const maker_sizes *sizes, fg_error *error);
+/* The kernel that measures the peak, and the operations of a round. */
+fg_status image_make_peak(image *out, const fg_context *context, int64_t *flops, fg_error *error);
 void image_free(image *i);
 
 /* As bytes: `bytes` is a text to be freed; sections[0] and [1] point into it and into the image. */

@@ -29,6 +29,13 @@ static int number_find(const made_slot *s)
     return -1;
 }
 
+static int region_find(const kernel *k, const char *name)
+{
+    for (int r = 0; r < k->regions; r++)
+        if (strcmp(k->region[r].name, name) == 0) return r;
+    return -1;
+}
+
 static fg_status take_slot(kernel *k, const made_slot *s, fg_error *error)
 {
     kernel_slot *slot = &k->slot[k->slots++];
@@ -41,6 +48,9 @@ static fg_status take_slot(kernel *k, const made_slot *s, fg_error *error)
     case SLOT_real:
     case SLOT_int:
         slot->index = number_find(s);
+        break;
+    case SLOT_region:
+        slot->index = region_find(k, s->name);
         break;
     case SLOT_recipe:
         slot->index = k->recipes++;
@@ -58,6 +68,7 @@ static fg_status take_slot(kernel *k, const made_slot *s, fg_error *error)
 static fg_status take_slots(kernel *k, const made *m, fg_error *error)
 {
     fg_status status = FG_OK;
+    for (int r = 0; r < m->regions; r++) k->region[k->regions++] = m->region[r];
     for (int s = 0; s < m->slots; s++) k->recipe_room += m->slot[s].kind == SLOT_recipe;
     if (k->recipe_room > 0) {
         k->recipe = memory_new(&k->context->memory, (size_t)k->recipe_room, sizeof *k->recipe);
@@ -74,8 +85,8 @@ static fg_status take_steps(kernel *k, const made *m, fg_error *error)
     k->step_room = m->steps;
     for (int s = 0; s < m->steps; s++) {
         kernel_step *step = &k->step[k->steps++];
-        *step = (kernel_step){ k->backend->find(k->module, m->step[s].entry), m->step[s].tasks,
-                               m->step[s].scratch };
+        *step = (kernel_step){ k->backend->find(k->module, m->step[s].entry), m->step[s].prepares,
+                               m->step[s].tasks, m->step[s].scratch };
         if (!step->entry)
             return fail(error, FG_INTERNAL, "the kernel has no function %.31s", m->step[s].entry);
     }
@@ -90,20 +101,35 @@ static fg_status take_names(kernel *k, const made *m, fg_error *error)
     return k->schedule && k->config ? FG_OK : fail_memory(error);
 }
 
-static void take_problem(kernel *k, const problem *p)
+run_defaults run_defaults_of(const problem *p)
 {
-    operands_make(&k->operands, p);
-    k->facts = (recipe_facts){
-        .b = p->b, .hq = p->hq, .hkv = p->hkv, .sq = p->sq, .sk = p->sk, .d = p->d, .dv = p->dv
-    };
-    k->defaults = (run_defaults){
+    return (run_defaults){
         .softcap = p->softcap.present,
         .window = p->window.present,
+        .dropout = p->dropout.present,
+        .probability = p->dropout.value,
         .numbers = { .scale = p->scale,
                      .softcap = p->softcap.value,
                      .window_left = p->window.present ? p->window.left : -1,
                      .window_right = p->window.present ? p->window.right : -1 },
     };
+}
+
+static void take_problem(kernel *k, const problem *p)
+{
+    operands_make(&k->operands, p);
+    k->facts = (recipe_facts){
+        .b = p->b,
+        .hq = p->hq,
+        .hkv = p->hkv,
+        .sq = p->sq,
+        .sk = p->sk,
+        .d = p->d,
+        .dv = p->dv,
+        .total_q = problem_dynamic,
+        .total_k = problem_dynamic,
+    };
+    k->defaults = run_defaults_of(p);
 }
 
 /* ---- Making ---- */

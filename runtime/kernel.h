@@ -7,7 +7,7 @@
 
 /* X(name): what a kernel may ask of a run, as a double and as an int64 */
 #define RUN_REALS(X) X(scale) X(softcap)
-#define RUN_INTS(X)  X(window_left) X(window_right) X(rounds)
+#define RUN_INTS(X)  X(window_left) X(window_right) X(rounds) X(seed) X(offset) X(drop)
 
 typedef struct run_numbers {
 #define RUN_REAL(name) double name;
@@ -20,21 +20,41 @@ typedef struct run_numbers {
 
 /* What the problem says of them. */
 typedef struct run_defaults {
-    bool softcap, window; /* present */
+    bool softcap, window, dropout; /* present */
+    double probability;            /* of dropout; `drop` is its threshold */
     run_numbers numbers;
 } run_defaults;
+
+run_defaults run_defaults_of(const problem *p);
 
 /* A field of the argument struct, its name resolved. */
 typedef struct kernel_slot {
     made_slot_kind kind;
-    int index; /* of the operand or recipe; the byte offset in run_numbers */
+    int index; /* of the operand, recipe or region; the byte offset in run_numbers */
     int dim;
 } kernel_slot;
 
 typedef struct kernel_step {
     void *entry;
+    bool prepares;
     recipe tasks, scratch;
 } kernel_step;
+
+/* The memory of a run besides its tensors. */
+typedef struct run_memory {
+    char *workspace, *prepared; /* prepared: the caller's, or NULL: it is a part of the workspace */
+    bool prepare_only;
+    void *host; /* what the host's parallel_for is given, or NULL: the context's */
+} run_memory;
+
+/* Before what is prepared, where the caller keeps it. */
+enum { run_stamp_bytes = 64 };
+
+/* Bytes that a run needs of each. */
+typedef struct run_bytes {
+    size_t workspace; /* without what is prepared */
+    size_t prepared;
+} run_bytes;
 
 typedef struct kernel {
     struct kernel *next; /* of the context's, under the library lock */
@@ -46,8 +66,9 @@ typedef struct kernel {
     operand_list operands;
     recipe_facts facts; /* problem_dynamic where a run says it */
     run_defaults defaults;
-    int slots, recipes, recipe_room, steps, step_room; /* room: allocated */
+    int slots, recipes, recipe_room, steps, step_room, regions; /* room: allocated */
     kernel_slot slot[made_max_slots];
+    made_region region[made_max_regions];
     recipe *recipe;
     kernel_step *step;
     double generate_seconds, compile_seconds, load_seconds;
@@ -58,12 +79,15 @@ fg_status kernel_load(kernel **out, fg_context *context, const problem *p, const
                       fg_error *error);
 void kernel_free(kernel *k);
 
-/* Bytes that every step's workers need. FG_REQUEST when that is no number. */
-fg_status kernel_workspace(size_t *bytes, const kernel *k, const recipe_facts *facts,
-                           fg_error *error);
+/* FG_REQUEST when that is no number. */
+fg_status kernel_bytes(run_bytes *out, const kernel *k, const recipe_facts *facts, fg_error *error);
 
-/* Fills the arguments and launches each step. */
+/* Of a run of at most these sizes; one that neither the problem nor `dims` gives counts as the longest that it
+ * may be. */
+fg_status kernel_most_bytes(run_bytes *out, const kernel *k, const fg_dims *dims, fg_error *error);
+
+/* Fills the arguments and launches each step, or those that prepare. */
 fg_status kernel_run(const kernel *k, const bound *operands, const run_numbers *numbers,
-                     const recipe_facts *facts, void *workspace, fg_error *error);
+                     const recipe_facts *facts, const run_memory *own, fg_error *error);
 
 #endif

@@ -25,24 +25,117 @@ static fg_status scratch_bytes(int64_t *out, const kernel_step *step, const reci
     return FG_OK;
 }
 
-fg_status kernel_workspace(size_t *bytes, const kernel *k, const recipe_facts *facts,
-                           fg_error *error)
+/* Adds a part, rounded up to whole cache lines. */
+static fg_status add_bytes(size_t *sum, int64_t bytes, fg_error *error)
 {
-    *bytes = 0;
+    size_t all;
+    if (bytes < 0 || bytes > INT64_MAX - scratch_align ||
+        __builtin_add_overflow(*sum, (size_t)bytes, &all) || all > INT64_MAX - scratch_align)
+        return fail(error, FG_REQUEST, "the workspace would need more than 2^63 bytes");
+    *sum = (all + scratch_align - 1) / scratch_align * scratch_align;
+    return FG_OK;
+}
+
+/* What the workers of the step that needs most have. */
+static fg_status workers_bytes(int64_t *out, const kernel *k, const recipe_facts *facts,
+                               fg_error *error)
+{
+    *out = 0;
     for (int s = 0; s < k->steps; s++) {
         int64_t worker = 0, all = 0;
         fg_status status = scratch_bytes(&worker, &k->step[s], facts, error);
         if (status != FG_OK) return status;
-        if (__builtin_mul_overflow(worker, k->context->threads, &all))
-            return fail(error, FG_REQUEST, "the workspace would need more than 2^63 bytes");
-        if ((size_t)all > *bytes) *bytes = (size_t)all;
+        if (__builtin_mul_overflow(worker, k->context->threads, &all)) all = INT64_MAX;
+        if (all > *out) *out = all;
     }
     return FG_OK;
 }
 
+/* Where each region starts, in the workspace or in what is prepared, and what both hold in all. */
+static fg_status lay_out(run_bytes *all, size_t start[made_max_regions], const kernel *k,
+                         const recipe_facts *facts, fg_error *error)
+{
+    fg_status status = FG_OK;
+    *all = (run_bytes){ 0 };
+    for (int r = 0; r < k->regions && status == FG_OK; r++) {
+        size_t *sum = k->region[r].prepared ? &all->prepared : &all->workspace;
+        int64_t bytes = 0;
+        start[r] = *sum;
+        status = recipe_eval(&k->region[r].bytes, facts, &bytes, error);
+        if (status == FG_OK) status = add_bytes(sum, bytes, error);
+    }
+    return status;
+}
+
+fg_status kernel_bytes(run_bytes *out, const kernel *k, const recipe_facts *facts, fg_error *error)
+{
+    size_t start[made_max_regions];
+    int64_t workers = 0;
+    fg_status status = lay_out(out, start, k, facts, error);
+    if (status == FG_OK) status = workers_bytes(&workers, k, facts, error);
+    if (status == FG_OK) status = add_bytes(&out->workspace, workers, error);
+    return status;
+}
+
+static fg_status check_dims(const fg_dims *dims, fg_error *error)
+{
+    const struct {
+        const char *name;
+        operand_dim dim;
+        int64_t given;
+    } all[] = {
+#define GIVEN_DIM(name) { #name, DIM_##name, dims->name }
+        GIVEN_DIM(b), GIVEN_DIM(sq), GIVEN_DIM(sk), GIVEN_DIM(total_q), GIVEN_DIM(total_k),
+#undef GIVEN_DIM
+    };
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        if (all[k].given > operand_longest[all[k].dim])
+            return fail(error, FG_REQUEST, "fg_dims.%s is %lld: it must be at most %lld",
+                        all[k].name, (long long)all[k].given,
+                        (long long)operand_longest[all[k].dim]);
+    return FG_OK;
+}
+
+static void take_dim(int64_t *fact, int64_t given, int64_t otherwise)
+{
+    if (*fact == problem_dynamic) *fact = given >= 0 ? given : otherwise;
+}
+
+fg_status kernel_most_bytes(run_bytes *out, const kernel *k, const fg_dims *dims, fg_error *error)
+{
+    recipe_facts facts = k->facts;
+    fg_status status = check_dims(dims, error);
+    if (status != FG_OK) return status;
+    take_dim(&facts.b, dims->b, operand_longest[DIM_b]);
+    take_dim(&facts.sq, dims->sq, operand_longest[DIM_sq]);
+    take_dim(&facts.sk, dims->sk, operand_longest[DIM_sk]);
+    take_dim(&facts.total_q, dims->total_q, facts.b * facts.sq);
+    take_dim(&facts.total_k, dims->total_k, facts.b * facts.sk);
+    return kernel_bytes(out, k, &facts, error);
+}
+
+/* The regions of a run, and behind those in the workspace the workers' scratch. */
+typedef struct places {
+    char *region[made_max_regions], *scratch;
+} places;
+
+static fg_status place(places *out, const kernel *k, const recipe_facts *facts,
+                       const run_memory *own, fg_error *error)
+{
+    size_t start[made_max_regions];
+    run_bytes all;
+    fg_status status = lay_out(&all, start, k, facts, error);
+    char *prepared = own->prepared ? own->prepared : own->workspace;
+    char *rest = own->prepared ? own->workspace : own->workspace + all.prepared;
+    for (int r = 0; r < k->regions && status == FG_OK; r++)
+        out->region[r] = (k->region[r].prepared ? prepared : rest) + start[r];
+    out->scratch = rest + all.workspace;
+    return status;
+}
+
 static fg_status fill_arguments(argument *out, const kernel *k, const bound *operands,
                                 const run_numbers *numbers, const recipe_facts *facts,
-                                fg_error *error)
+                                const places *at, fg_error *error)
 {
     fg_status status = FG_OK;
     for (int s = 0; s < k->slots && status == FG_OK; s++) {
@@ -58,6 +151,9 @@ static fg_status fill_arguments(argument *out, const kernel *k, const bound *ope
         case SLOT_int:
             memcpy(&out[s], (const char *)numbers + slot->index, sizeof out[s]);
             break;
+        case SLOT_region:
+            out[s].pointer = at->region[slot->index];
+            break;
         case SLOT_recipe:
             status = recipe_eval(&k->recipe[slot->index], facts, &out[s].integer, error);
             break;
@@ -67,9 +163,9 @@ static fg_status fill_arguments(argument *out, const kernel *k, const bound *ope
 }
 
 static fg_status run_step(const kernel *k, const kernel_step *step, const argument *args,
-                          const recipe_facts *facts, void *workspace, fg_error *error)
+                          const recipe_facts *facts, char *scratch, void *host, fg_error *error)
 {
-    launch what = { .entry = step->entry, .args = args, .scratch = workspace };
+    launch what = { .entry = step->entry, .args = args, .scratch = scratch, .host = host };
     fg_status status = recipe_eval(&step->tasks, facts, &what.tasks, error);
     if (status == FG_OK) status = scratch_bytes(&what.scratch_bytes, step, facts, error);
     if (status == FG_OK) status = k->backend->launch(k->context, &what, error);
@@ -77,11 +173,16 @@ static fg_status run_step(const kernel *k, const kernel_step *step, const argume
 }
 
 fg_status kernel_run(const kernel *k, const bound *operands, const run_numbers *numbers,
-                     const recipe_facts *facts, void *workspace, fg_error *error)
+                     const recipe_facts *facts, const run_memory *own, fg_error *error)
 {
     argument args[made_max_slots];
-    fg_status status = fill_arguments(args, k, operands, numbers, facts, error);
-    for (int s = 0; s < k->steps && status == FG_OK; s++)
-        status = run_step(k, &k->step[s], args, facts, workspace, error);
+    places at;
+    fg_status status = place(&at, k, facts, own, error);
+    if (status == FG_OK) status = fill_arguments(args, k, operands, numbers, facts, &at, error);
+    for (int s = 0; s < k->steps && status == FG_OK; s++) {
+        const kernel_step *step = &k->step[s];
+        if (own->prepare_only ? !step->prepares : step->prepares && own->prepared) continue;
+        status = run_step(k, step, args, facts, at.scratch, own->host, error);
+    }
     return status;
 }

@@ -45,16 +45,42 @@ static const axes named_axes[] = {
     { "lse", { DIM_b, DIM_fixed, DIM_sq } },
     { "bias", { DIM_b, DIM_fixed, DIM_sq, DIM_sk } },
     { "mask", { DIM_b, DIM_fixed, DIM_sq, DIM_sk } },
+    { "q_lens", { DIM_b } },
+    { "k_lens", { DIM_b } },
+    { "cu_q", { DIM_any } }, /* b + 1: checked with its values */
+    { "cu_k", { DIM_any } },
+    { "block_table", { DIM_b, DIM_any } },
 };
+
+/* The same where lens=packed. */
+static const axes packed_axes[] = {
+    { "q", { DIM_total_q } },
+    { "k", { DIM_total_k } },
+    { "v", { DIM_total_k } },
+    { "o", { DIM_total_q } },
+    { "lse", { DIM_fixed, DIM_total_q } },
+};
+
+/* Where there are pages. */
+static const axes paged_axes[] = { { "k", { DIM_any } }, { "v", { DIM_any } } };
 
 enum { laid_out = 4 /* q k v o follow the layout and the promise of alignment */ };
 
+static void dims_from(operand *o, const axes *table, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        if (strcmp(table[k].name, o->name) == 0) memcpy(o->dim, table[k].dim, sizeof o->dim);
+}
+
+#define COUNT_OF(table) (sizeof(table) / sizeof *(table))
+
 static void dims_named(operand *o, const problem *p, int field)
 {
-    for (size_t k = 0; k < sizeof named_axes / sizeof *named_axes; k++)
-        if (strcmp(named_axes[k].name, o->name) == 0)
-            memcpy(o->dim, named_axes[k].dim, sizeof o->dim);
-    if (field >= laid_out || p->layout != LAYOUT_bhsd) return;
+    dims_from(o, named_axes, COUNT_OF(named_axes));
+    if (p->lens == LENS_packed) dims_from(o, packed_axes, COUNT_OF(packed_axes));
+    if (p->page) dims_from(o, paged_axes, COUNT_OF(paged_axes));
+    bool paged = p->page && (o->name[0] == 'k' || o->name[0] == 'v');
+    if (field >= laid_out || paged || p->layout != LAYOUT_bhsd) return;
     operand_dim middle = o->dim[1];
     o->dim[1] = o->dim[2];
     o->dim[2] = middle;
@@ -80,9 +106,13 @@ static void operand_make(operand *o, const problem *p, const problem_tensor_info
                          const problem_tensor *extra)
 {
     int size = dtypes[info->type].bits / 8;
-    *o = (operand){
-        .type = info->type, .rank = info->rank, .output = info->output, .align = size, .field = -1
-    };
+    *o = (operand){ .type = info->type,
+                    .rank = info->rank,
+                    .output = info->output,
+                    .optional = info->optional,
+                    .compact = info->compact,
+                    .align = size,
+                    .field = -1 };
     snprintf(o->name, sizeof o->name, "%s", info->name);
     memcpy(o->shape, info->shape, sizeof o->shape);
     if (extra) {
@@ -93,7 +123,6 @@ static void operand_make(operand *o, const problem *p, const problem_tensor_info
     dims_named(o, p, o->field);
     if (o->field >= laid_out) return;
     o->align = (int)p->align;
-    o->compact = true;
 }
 
 void operands_make(operand_list *out, const problem *p)
@@ -101,7 +130,7 @@ void operands_make(operand_list *out, const problem *p)
     problem_tensor_info info;
     int count = 0;
     while (count < operand_max && problem_tensor_at(p, (size_t)count, &info)) count++;
-    *out = (operand_list){ .count = count, .extras = p->tensors };
+    *out = (operand_list){ .count = count, .extras = p->tensors, .lens = p->lens, .page = p->page };
     for (int k = 0; k < count && problem_tensor_at(p, (size_t)k, &info); k++) {
         int extra = k - (count - p->tensors);
         operand_make(&out->operand[k], p, &info, extra >= 0 ? &p->tensor[extra] : NULL);
@@ -132,32 +161,53 @@ static fg_status check_type(const operand *o, const DLTensor *t, fg_error *error
 {
     const dtype_facts *want = &dtypes[o->type];
     DLDataType got = t->dtype;
-    bool boolean = o->type == DTYPE_u8 && got.code == 6; /* a mask as bytes of 0 and 1 */
+    bool alike = (o->type == DTYPE_u8 && got.code == 6) /* a mask as bytes of 0 and 1 */
+                 || (o->optional && got.code == 1);     /* words of either sign */
     if (t->device.device_type != 1)
         return fail(error, FG_REQUEST, "%s is on device type %d: it must be in host memory (1)",
                     o->name, (int)t->device.device_type);
-    if ((got.code == want->code || boolean) && got.bits == want->bits && got.lanes == 1)
-        return FG_OK;
+    if ((got.code == want->code || alike) && got.bits == want->bits && got.lanes == 1) return FG_OK;
     return fail(error, FG_REQUEST,
                 "%s has type code %d, %d bits, %d lanes: it must be %s (%d, %d, 1)", o->name,
                 got.code, got.bits, got.lanes, want->name, want->code, want->bits);
 }
 
-/* Fills the dims that only a run knows, with the first tensor that has them. */
+const int64_t operand_longest[operand_dims] = {
+    [DIM_b] = 1 << 20,
+    [DIM_sq] = PROBLEM_MAX_LENGTH,
+    [DIM_sk] = PROBLEM_MAX_LENGTH,
+    [DIM_total_q] = INT64_C(1) << 40,
+    [DIM_total_k] = INT64_C(1) << 40,
+    [DIM_any] = INT64_C(1) << 40,
+};
+
+/* Where a run's size stands, or NULL. */
+static int64_t *fact_of(recipe_facts *facts, operand_dim dim)
+{
+    int64_t *const place[operand_dims] = {
+        [DIM_b] = &facts->b,
+        [DIM_sq] = &facts->sq,
+        [DIM_sk] = &facts->sk,
+        [DIM_total_q] = &facts->total_q,
+        [DIM_total_k] = &facts->total_k,
+    };
+    return place[dim];
+}
+
+/* Fills the dims that only a run knows, with the first tensor that has them; those of one tensor alone are but
+ * looked at. */
 static fg_status take_dims(recipe_facts *facts, const operand *o, const DLTensor *t,
                            fg_error *error)
 {
-    static const int64_t longest[] = { 0, 1 << 20, PROBLEM_MAX_LENGTH, PROBLEM_MAX_LENGTH };
-    int64_t *const place[] = { NULL, &facts->b, &facts->sq, &facts->sk };
     for (int k = 0; k < o->rank; k++) {
         operand_dim dim = o->dim[k];
-        if (o->shape[k] != problem_dynamic || dim == DIM_fixed || *place[dim] != problem_dynamic)
-            continue;
-        if (t->shape[k] < 0 || t->shape[k] > longest[dim])
+        int64_t *place = fact_of(facts, dim);
+        if (o->shape[k] != problem_dynamic || (place && *place != problem_dynamic)) continue;
+        if (t->shape[k] < 0 || t->shape[k] > operand_longest[dim])
             return fail(error, FG_REQUEST,
                         "%s has extent %lld in dimension %d: it must be 0 to %lld", o->name,
-                        (long long)t->shape[k], k, (long long)longest[dim]);
-        *place[dim] = t->shape[k];
+                        (long long)t->shape[k], k, (long long)operand_longest[dim]);
+        if (place) *place = t->shape[k];
     }
     return FG_OK;
 }
@@ -170,11 +220,11 @@ static fg_status check_shape(const operand *o, recipe_facts *facts, const DLTens
                     (int)t->ndim, o->rank);
     fg_status status = take_dims(facts, o, t, error);
     if (status != FG_OK) return status;
-    const int64_t run[] = { 0, facts->b, facts->sq, facts->sk };
     int64_t want[4] = { 0 };
     bool equal = true;
     for (int k = 0; k < o->rank; k++) {
-        want[k] = o->shape[k] == problem_dynamic ? run[o->dim[k]] : o->shape[k];
+        const int64_t *run = fact_of(facts, o->dim[k]);
+        want[k] = o->shape[k] != problem_dynamic ? o->shape[k] : run ? *run : t->shape[k];
         equal = equal && want[k] == t->shape[k];
     }
     if (equal) return FG_OK;
@@ -237,6 +287,7 @@ static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t, fg
     bool empty = false;
     for (int k = 0; k < t->ndim; k++) empty = empty || t->shape[k] == 0;
     *out = (bound){ .data = (char *)(uintptr_t)zeros };
+    for (int k = 0; k < t->ndim; k++) out->extent[k] = t->shape[k];
     if (empty) return FG_OK;
     if (!t->data) return fail(error, FG_REQUEST, "%s has no data", o->name);
     out->data = (char *)t->data + t->byte_offset;
@@ -255,10 +306,13 @@ static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t, fg
 
 static fg_status check_present(const operand_list *list, const fg_args *args, fg_error *error)
 {
-    bool wanted[operand_fields] = { false };
-    for (int k = 0; k < list->count - list->extras; k++) wanted[list->operand[k].field] = true;
+    bool wanted[operand_fields] = { false }, optional[operand_fields] = { false };
+    for (int k = 0; k < list->count - list->extras; k++) {
+        wanted[list->operand[k].field] = true;
+        optional[list->operand[k].field] = list->operand[k].optional;
+    }
     for (int f = 0; f < operand_fields; f++) {
-        if (wanted[f] == (field_at(args, f) != NULL)) continue;
+        if (wanted[f] == (field_at(args, f) != NULL) || optional[f]) continue;
         return wanted[f] ? fail(error, FG_REQUEST, "%s is missing: the problem asks for it",
                                 field_names[f])
                          : fail(error, FG_REQUEST, "%s was given, but the problem has none",
@@ -279,10 +333,12 @@ fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const opera
         const operand *o = &list->operand[k];
         int extra = k - (list->count - list->extras);
         const DLTensor *t = extra < 0 ? field_at(args, o->field) : args->tensors[extra];
+        out[k] = (bound){ .data = NULL };
+        if (!t && o->optional) continue;
         if (!t) return fail(error, FG_REQUEST, "%s is missing: the problem asks for it", o->name);
         status = check_type(o, t, error);
         if (status == FG_OK) status = check_shape(o, facts, t, error);
         if (status == FG_OK) status = bind_memory(&out[k], o, t, error);
     }
-    return status;
+    return status == FG_OK ? operands_check_lengths(facts, list, out, error) : status;
 }

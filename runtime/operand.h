@@ -5,14 +5,26 @@
 #include "gen/core/problem.h"
 #include "gen/core/recipe.h"
 
-/* Which length an extent is. */
-typedef enum operand_dim { DIM_fixed, DIM_b, DIM_sq, DIM_sk } operand_dim;
+/* Which size of a run an extent is, where the problem does not say it. */
+typedef enum operand_dim {
+    DIM_fixed,
+    DIM_b,
+    DIM_sq,
+    DIM_sk,
+    DIM_total_q,
+    DIM_total_k,
+    DIM_any, /* its tensor's own: pages, the blocks of a table */
+    operand_dims
+} operand_dim;
+
+/* The most that a run may say. */
+extern const int64_t operand_longest[operand_dims];
 
 typedef struct operand {
     char name[32];
     dtype type;
     int rank;
-    bool output;
+    bool output, optional;
     int field;    /* in FG_TENSORS; -1: in fg_args.tensors */
     int align;    /* bytes that the pointer and all strides are multiples of */
     bool compact; /* the last dimension has stride 1 */
@@ -20,25 +32,41 @@ typedef struct operand {
     operand_dim dim[4]; /* where the shape is problem_dynamic */
 } operand;
 
-enum { operand_fields = 8, operand_max = operand_fields + problem_max_tensors };
+enum { operand_fields = 15, operand_max = operand_fields + problem_max_tensors };
 
 typedef struct operand_list {
     int count, extras; /* extras: those of fg_args.tensors, at the end */
+    problem_lens lens;
+    int64_t page;
     operand operand[operand_max];
 } operand_list;
 
 /* An operand in a run. */
 typedef struct bound {
-    char *data;
-    int64_t stride[4]; /* in elements; 0 where the extent is 1 */
+    char *data;                   /* NULL: an optional one that was not given */
+    int64_t extent[4], stride[4]; /* stride: in elements; 0 where the extent is 1 */
 } bound;
 
 void operands_make(operand_list *out, const problem *p);
 
-/* Checks a run's tensors against the problem; `facts` comes with the problem's dims, those that are
- * problem_dynamic are taken from the tensors. */
+/* Checks a run's tensors against the problem, lengths and block tables by their values; `facts` comes with the
+ * problem's dims, those that are problem_dynamic are taken from the tensors. */
 fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const operand_list *list,
                         const fg_args *args, fg_error *error);
+
+/* The tensors, sizes and values that a run's dims still miss, and whether its lengths and block table make sense
+ * (lengths.c). */
+fg_status operands_check_lengths(recipe_facts *facts, const operand_list *list, const bound *bounds,
+                                 fg_error *error);
+
+/* One sequence of a run. */
+typedef struct run_sequence {
+    int64_t q_first, k_first; /* rows of packed tensors; else 0 */
+    int64_t sq, sk;
+} run_sequence;
+
+run_sequence sequence_at(const operand_list *list, const bound *bounds, const recipe_facts *facts,
+                         int64_t b);
 
 /* By name, or -1. */
 int operand_find(const operand_list *list, const char *name);

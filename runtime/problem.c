@@ -45,6 +45,7 @@ fg_status fg_problem_tensor(const fg_problem *handle, size_t index, fg_tensor_in
         .dtype = { dtypes[t.type].code, dtypes[t.type].bits, 1 },
         .ndim = t.rank,
         .output = t.output,
+        .optional = t.optional,
     };
     memcpy(info->shape, t.shape, sizeof info->shape);
     return FG_OK;

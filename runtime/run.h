@@ -7,4 +7,9 @@
  * complete (options_copy). */
 fg_status run_kernel(const kernel *k, const fg_args *args, fg_error *error);
 
+/* A run's numbers: what `args` say, else what the problem does. An unbounded window is a very wide one; seed and
+ * offset are those of `args`, also where rng has them. */
+fg_status run_take_numbers(run_numbers *out, const run_defaults *defaults, const fg_args *args,
+                           fg_error *error);
+
 #endif

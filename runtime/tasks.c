@@ -34,7 +34,8 @@ static void hosted_task(void *data, int64_t worker, int64_t first, int64_t last)
 static fg_status run_hosted(const fg_context *context, const launch *what, fg_error *error)
 {
     hosted h = { .what = what, .threads = context->threads };
-    context->parallel_for(context->parallel_user, what->tasks, hosted_task, &h);
+    void *user = what->host ? what->host : context->parallel_user;
+    context->parallel_for(user, what->tasks, hosted_task, &h);
     if (!atomic_load(&h.wrong) && atomic_load(&h.done) == what->tasks) return FG_OK;
     return fail(
         error, FG_REQUEST,

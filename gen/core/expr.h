@@ -115,10 +115,12 @@ fg_status expr_parse(expr *out, expr_pool *pool, expr_kind kind, const char *tex
  * printed once, as locals of a function, so the text grows as the graph does. */
 void expr_format(const expr_pool *pool, expr_kind kind, expr root, text *out);
 
-/* Evaluation in double, with the derivative by one variable. */
+/* Evaluation in double, or long double, with the derivative by one variable. */
 typedef struct expr_env {
     double variable[64]; /* by symbol; ints as whole numbers */
     int by;              /* symbol to differentiate by, or -1 */
+    bool wide;           /* floats in long double */
+    double rest;         /* with `wide`: what variable[by] lacks (gen/core/wide.h) */
     /* An element; the indices are within the extents already. */
     double (*read)(void *user, int symbol, const int64_t *index);
     void *user;
@@ -129,6 +131,7 @@ typedef struct expr_result {
         slope; /* slope: d value / d variable[by]; comparisons and ints count as constants */
     double
         magnitude; /* the largest finite |float value| met on the way, not in what `where` drops */
+    double rest;   /* with `wide`: what `value` lacks */
 } expr_result;
 
 /* The nodes below a root, operands first: what evaluation walks. It needs the pool no longer than the pool's
@@ -142,8 +145,13 @@ typedef struct expr_program {
 fg_status expr_program_new(expr_program *out, const memory *m, const expr_pool *pool, expr root,
                            fg_error *error);
 void expr_program_free(expr_program *program);
-/* `scratch`: 3 doubles for each of the program's `count`. */
+enum { expr_scratch = 4 };
+/* `scratch`: expr_scratch doubles for each of the program's `count`. */
 void expr_eval(const expr_program *program, const expr_env *env, double *scratch,
                expr_result *result);
+/* The same, where since then only variables of `changed` have (bits as in expr_node.depends): computes what
+ * depends on them, the rest is in the scratch. */
+void expr_eval_again(const expr_program *program, const expr_env *env, double *scratch,
+                     uint64_t changed, expr_result *result);
 
 #endif

@@ -1,7 +1,7 @@
 /* What the operations do to numbers. */
 #include "gen/core/expr_pool.h"
 
-#include <math.h>
+#include <tgmath.h>
 
 int32_t expr_to_int(double x)
 {
@@ -48,39 +48,44 @@ int32_t expr_apply_int(expr_op op, int32_t a, int32_t b)
     }
 }
 
-double expr_apply_float(expr_op op, double a, double b)
-{
-    switch (op) {
-    case EXPR_neg:
-        return -a;
-    case EXPR_abs:
-        return fabs(a);
-    case EXPR_floor:
-        return (double)expr_to_int(floor(a));
-    case EXPR_exp:
-        return exp(a);
-    case EXPR_log:
-        return log(a);
-    case EXPR_tanh:
-        return tanh(a);
-    case EXPR_sqrt:
-        return sqrt(a);
-    case EXPR_add:
-        return a + b;
-    case EXPR_sub:
-        return a - b;
-    case EXPR_mul:
-        return a * b;
-    case EXPR_div:
-        return a / b;
-    case EXPR_min:
-        return b < a ? b : a;
-    case EXPR_max:
-        return a < b ? b : a;
-    default:
-        return a; /* tofloat */
+/* <tgmath.h> chooses the function by the type. */
+#define APPLY_FLOAT(name, real)                                                                    \
+    real name(expr_op op, real a, real b)                                                          \
+    {                                                                                              \
+        switch (op) {                                                                              \
+        case EXPR_neg:                                                                             \
+            return -a;                                                                             \
+        case EXPR_abs:                                                                             \
+            return fabs(a);                                                                        \
+        case EXPR_floor:                                                                           \
+            return (real)expr_to_int((double)floor(a));                                            \
+        case EXPR_exp:                                                                             \
+            return exp(a);                                                                         \
+        case EXPR_log:                                                                             \
+            return log(a);                                                                         \
+        case EXPR_tanh:                                                                            \
+            return tanh(a);                                                                        \
+        case EXPR_sqrt:                                                                            \
+            return sqrt(a);                                                                        \
+        case EXPR_add:                                                                             \
+            return a + b;                                                                          \
+        case EXPR_sub:                                                                             \
+            return a - b;                                                                          \
+        case EXPR_mul:                                                                             \
+            return a * b;                                                                          \
+        case EXPR_div:                                                                             \
+            return a / b;                                                                          \
+        case EXPR_min:                                                                             \
+            return b < a ? b : a;                                                                  \
+        case EXPR_max:                                                                             \
+            return a < b ? b : a;                                                                  \
+        default:                                                                                   \
+            return a; /* tofloat */                                                                \
+        }                                                                                          \
     }
-}
+
+APPLY_FLOAT(expr_apply_float, double)
+APPLY_FLOAT(expr_apply_wide, long double)
 
 bool expr_apply_compare(expr_op op, double a, double b)
 {

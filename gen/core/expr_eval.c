@@ -1,11 +1,13 @@
 /* Evaluation, with the derivative in forward mode. */
 #include "gen/core/expr_pool.h"
+#include "gen/core/wide.h"
 
 #include <math.h>
 #include <string.h>
 
 typedef struct expr_step {
     const expr_node *node;
+    uint64_t depends;
     expr_type type;                  /* of the first operand */
     uint32_t operand[expr_max_rank]; /* steps before */
     uint32_t extent[expr_max_rank];  /* of a read */
@@ -42,6 +44,7 @@ static void fill_step(const expr_pool *pool, expr_step *step, const expr_node *n
                       const uint32_t *place)
 {
     step->node = n;
+    step->depends = n->depends;
     step->type = (expr_type)expr_get(pool, n->operand[0])->type;
     for (int k = 0; k < n->arity; k++) {
         step->operand[k] = place[n->operand[k]];
@@ -77,10 +80,17 @@ void expr_program_free(expr_program *program)
 
 /* ---- Evaluation ---- */
 
-/* A step's value, slope and magnitude. */
-typedef struct triple {
-    double value, slope, magnitude;
-} triple;
+/* What a step gave; as in expr_result. */
+typedef struct computed {
+    double value, slope, magnitude, rest;
+} computed;
+
+_Static_assert(sizeof(computed) == expr_scratch * sizeof(double), "a step's share of the scratch");
+
+static double larger(double a, double b)
+{
+    return b > a ? b : a; /* neither is NaN */
+}
 
 /* An outer derivative of infinity says nothing where the inner one is 0. */
 static double chain(double outer, double slope)
@@ -88,7 +98,7 @@ static double chain(double outer, double slope)
     return slope == 0 ? 0 : outer * slope;
 }
 
-static double slope_unary(expr_op op, const triple *a, double value)
+static double slope_unary(expr_op op, const computed *a, double value)
 {
     switch (op) {
     case EXPR_neg:
@@ -108,7 +118,7 @@ static double slope_unary(expr_op op, const triple *a, double value)
     }
 }
 
-static double slope_binary(expr_op op, const triple *a, const triple *b, double value)
+static double slope_binary(expr_op op, const computed *a, const computed *b, double value)
 {
     switch (op) {
     case EXPR_add:
@@ -126,85 +136,116 @@ static double slope_binary(expr_op op, const triple *a, const triple *b, double 
     }
 }
 
-static triple eval_read(const expr_step *step, const triple *t, const expr_env *env)
+/* The results are written where they stay: copies would wait for each other. */
+static void eval_read(computed *r, const expr_step *step, const computed *t, const expr_env *env)
 {
     int64_t index[expr_max_rank] = { 0 };
     for (int k = 0; k < step->node->arity; k++) {
         int64_t i = (int64_t)t[step->operand[k]].value,
                 last = (int64_t)t[step->extent[k]].value - 1;
-        if (last < 0) return (triple){ 0 };
+        if (last < 0) return;
         index[k] = i < 0 ? 0 : i > last ? last : i;
     }
-    double value = env->read(env->user, step->node->symbol, index);
-    return (triple){ .value = step->node->type == EXPR_INT ? (double)expr_to_int(value) : value };
+    r->value = env->read(env->user, step->node->symbol, index);
+    if (step->node->type == EXPR_INT) r->value = (double)expr_to_int(r->value);
 }
 
-static triple eval_logic(expr_op op, const triple *a, const triple *b)
+static bool eval_logic(expr_op op, const computed *a, const computed *b)
 {
     bool x = a->value != 0, y = b->value != 0;
-    return (triple){ .value = op == EXPR_not ? !x : op == EXPR_and ? x && y : x || y };
+    return op == EXPR_not ? !x : op == EXPR_and ? x && y : x || y;
 }
 
-static triple eval_where(const triple *condition, const triple *yes, const triple *no)
+static void eval_where(computed *r, const computed *condition, const computed *yes,
+                       const computed *no)
 {
-    triple r = condition->value != 0 ? *yes : *no;
-    r.magnitude = fmax(r.magnitude, condition->magnitude);
-    return r;
+    *r = condition->value != 0 ? *yes : *no;
+    r->magnitude = larger(r->magnitude, condition->magnitude);
 }
 
-static triple eval_number(const expr_step *step, const triple *a, const triple *b)
+/* Of equal doubles what they lack decides. */
+static bool compare(expr_op op, const computed *a, const computed *b)
+{
+    return a->value == b->value ? expr_apply_compare(op, a->rest, b->rest)
+                                : expr_apply_compare(op, a->value, b->value);
+}
+
+static void eval_float(computed *r, expr_op op, const computed *a, const computed *b, bool wide)
+{
+    if (wide)
+        wide_split(&r->value, &r->rest,
+                   expr_apply_wide(op, wide_join(a->value, a->rest), wide_join(b->value, b->rest)));
+    else
+        r->value = expr_apply_float(op, a->value, b->value);
+}
+
+static void eval_number(computed *r, const expr_step *step, const computed *a, const computed *b,
+                        bool wide)
 {
     expr_op op = (expr_op)step->node->op;
-    triple r = { 0 };
     if (step->node->type == EXPR_BOOL) {
-        r.value = expr_apply_compare(op, a->value, b->value);
+        r->value = compare(op, a, b);
     } else if (step->type == EXPR_INT && op != EXPR_tofloat) {
-        r.value = (double)expr_apply_int(op, (int32_t)a->value, (int32_t)b->value);
+        r->value = (double)expr_apply_int(op, (int32_t)a->value, (int32_t)b->value);
     } else {
-        r.value = expr_apply_float(op, a->value, b->value);
+        eval_float(r, op, a, b, wide);
         if (step->node->type == EXPR_FLOAT)
-            r.slope = step->node->arity == 1 ? slope_unary(op, a, r.value)
-                                             : slope_binary(op, a, b, r.value);
+            r->slope = step->node->arity == 1 ? slope_unary(op, a, r->value)
+                                              : slope_binary(op, a, b, r->value);
     }
-    return r;
 }
 
-static triple eval_leaf(const expr_node *n, const expr_env *env)
+static void eval_leaf(computed *r, const expr_node *n, const expr_env *env)
 {
-    if (n->op == EXPR_constant)
-        return (triple){ .value = n->type == EXPR_FLOAT ? n->value.f : (double)n->value.i };
-    double value = env->variable[n->symbol];
-    if (n->type == EXPR_INT) value = (double)expr_to_int(value);
-    return (triple){ .value = value, .slope = n->type == EXPR_FLOAT && n->symbol == env->by };
+    bool by = n->op == EXPR_variable && n->type == EXPR_FLOAT && n->symbol == env->by;
+    double value = n->op == EXPR_variable  ? env->variable[n->symbol]
+                   : n->type == EXPR_FLOAT ? n->value.f
+                                           : (double)n->value.i;
+    r->value = n->type == EXPR_INT ? (double)expr_to_int(value) : value;
+    r->slope = by;
+    r->rest = by && env->wide ? env->rest : 0;
 }
 
-static triple eval_step(const expr_step *step, const triple *t, const expr_env *env)
+static void eval_step(computed *r, const expr_step *step, const computed *t, const expr_env *env)
 {
     const expr_node *n = step->node;
-    const triple *a = &t[step->operand[0]], *b = n->arity > 1 ? &t[step->operand[1]] : a;
-    triple r;
+    const computed *a = &t[step->operand[0]], *b = n->arity > 1 ? &t[step->operand[1]] : a;
+    r->value = r->slope = r->magnitude = r->rest = 0;
     if (n->op == EXPR_constant || n->op == EXPR_variable)
-        r = eval_leaf(n, env);
+        eval_leaf(r, n, env);
     else if (n->op == EXPR_read)
-        r = eval_read(step, t, env);
+        eval_read(r, step, t, env);
     else if (n->op == EXPR_where)
-        r = eval_where(a, b, &t[step->operand[2]]);
+        eval_where(r, a, b, &t[step->operand[2]]);
     else if (n->op == EXPR_not || n->op == EXPR_and || n->op == EXPR_or)
-        r = eval_logic((expr_op)n->op, a, b);
+        r->value = eval_logic((expr_op)n->op, a, b);
     else
-        r = eval_number(step, a, b);
+        eval_number(r, step, a, b, env->wide);
     if (n->op != EXPR_where)
         for (int k = 0; k < n->arity; k++)
-            r.magnitude = fmax(r.magnitude, t[step->operand[k]].magnitude);
-    if (n->type == EXPR_FLOAT && isfinite(r.value)) r.magnitude = fmax(r.magnitude, fabs(r.value));
-    return r;
+            r->magnitude = larger(r->magnitude, t[step->operand[k]].magnitude);
+    if (n->type == EXPR_FLOAT && isfinite(r->value))
+        r->magnitude = larger(r->magnitude, fabs(r->value));
+}
+
+static void take(expr_result *result, const computed *last)
+{
+    *result = (expr_result){ last->value, last->slope, last->magnitude, last->rest };
 }
 
 void expr_eval(const expr_program *program, const expr_env *env, double *scratch,
                expr_result *result)
 {
-    triple *t = (triple *)scratch;
-    for (int k = 0; k < program->count; k++) t[k] = eval_step(&program->steps[k], t, env);
-    const triple *last = &t[program->count - 1];
-    *result = (expr_result){ last->value, last->slope, last->magnitude };
+    computed *t = (computed *)scratch;
+    for (int k = 0; k < program->count; k++) eval_step(&t[k], &program->steps[k], t, env);
+    take(result, &t[program->count - 1]);
+}
+
+void expr_eval_again(const expr_program *program, const expr_env *env, double *scratch,
+                     uint64_t changed, expr_result *result)
+{
+    computed *t = (computed *)scratch;
+    for (int k = 0; k < program->count; k++)
+        if (program->steps[k].depends & changed) eval_step(&t[k], &program->steps[k], t, env);
+    take(result, &t[program->count - 1]);
 }

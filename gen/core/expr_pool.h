@@ -58,6 +58,7 @@ bool expr_sum_is_negative(const expr_pool *pool, expr e);
 
 int32_t expr_apply_int(expr_op op, int32_t a, int32_t b);
 double expr_apply_float(expr_op op, double a, double b);
+long double expr_apply_wide(expr_op op, long double a, long double b);
 bool expr_apply_compare(expr_op op, double a, double b);
 int32_t expr_to_int(double x); /* saturates; NaN gives 0 */
 

@@ -39,3 +39,21 @@ void maker_space_free(maker_space *s)
     if (s->cost) memory_free(s->memory, s->cost, (size_t)s->count * sizeof *s->cost);
     memory_free(s->memory, s, sizeof *s);
 }
+
+static void free_choices(maker_choices *c)
+{
+    if (!c->choice) return;
+    for (int k = 0; k < c->count; k++) {
+        free_text(c->memory, c->choice[k].schedule);
+        free_text(c->memory, c->choice[k].config);
+    }
+    memory_free(c->memory, c->choice, (size_t)c->count * sizeof *c->choice);
+}
+
+void maker_choices_free(maker_choices *c)
+{
+    if (!c) return;
+    free_choices(c);
+    if (c->of) memory_free(c->memory, c->of, (size_t)c->sizes * sizeof *c->of);
+    memory_free(c->memory, c, sizeof *c);
+}

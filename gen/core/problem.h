@@ -97,8 +97,9 @@ fg_status problem_parse(problem **out, const memory *m, const char *text, size_t
 void problem_free(problem *p);
 
 /* What a user's function may name, declared in `pool`: s (float), b h i j (int), then hq hkv sq sk d dv:
- * static ones as constants, `*` as int variables; where b is `*`, its extent as the int variable
- * b_size; then the problem's tensors. FG_MEMORY is the only failure. */
+ * static ones as constants, `*` and, with lens, sq and sk as int variables. What tensors' extents need besides:
+ * b_size where b is `*`, most_sq and most_sk where those are `*` with lens. Then the problem's tensors.
+ * FG_MEMORY is the only failure. */
 fg_status problem_declare(const problem *p, expr_pool *pool, fg_error *error);
 
 /* One field, for those who walk the table. A field stands behind those that its value depends on. */
@@ -145,7 +146,8 @@ typedef struct problem_tensor_info {
     dtype type;
     int rank;
     int64_t shape[4]; /* problem_dynamic where known at launch only; a broadcast dimension is 1 */
-    bool output;
+    bool output, optional;
+    bool compact; /* in its last dimension */
 } problem_tensor_info;
 
 /* False behind the last. */

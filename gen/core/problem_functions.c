@@ -10,13 +10,35 @@ static int64_t value_of(const problem *p, const char *key)
     return *(const int64_t *)problem_at(p, problem_field_find(key, strlen(key)));
 }
 
+/* Each sequence's own. */
+static bool is_length(const problem *p, const char *key)
+{
+    return p->lens != LENS_none && (strcmp(key, "sq") == 0 || strcmp(key, "sk") == 0);
+}
+
 /* A static one is its value. False where memory has run out. */
 static bool declare_dim(const problem *p, expr_pool *pool, const char *key)
 {
     int64_t value = value_of(p, key);
-    if (value == problem_dynamic) return expr_declare(pool, key, EXPR_INT) >= 0;
+    if (value == problem_dynamic || is_length(p, key))
+        return expr_declare(pool, key, EXPR_INT) >= 0;
     expr number = expr_int(pool, (int32_t)value);
     return number && expr_define(pool, key, number) >= 0;
+}
+
+/* What extents call a dimension that is `*`: `b` is the index, sq and sk a sequence's own. */
+static const char *extent_name(const problem *p, const char *dim)
+{
+    if (strcmp(dim, "b") == 0) return "b_size";
+    if (!is_length(p, dim)) return dim;
+    return dim[1] == 'q' ? "most_sq" : "most_sk";
+}
+
+static bool declare_extent(const problem *p, expr_pool *pool, const char *dim)
+{
+    const char *name = extent_name(p, dim);
+    return value_of(p, dim) != problem_dynamic || strcmp(name, dim) == 0 ||
+           expr_declare(pool, name, EXPR_INT) >= 0;
 }
 
 static bool declare_names(const problem *p, expr_pool *pool)
@@ -29,24 +51,22 @@ static bool declare_names(const problem *p, expr_pool *pool)
     }
     for (size_t k = 0; done && k < sizeof dims / sizeof *dims; k++)
         done = declare_dim(p, pool, dims[k]);
-    /* `b` is the index: where it is `*`, extents need another name */
-    if (done && p->b == problem_dynamic) done = expr_declare(pool, "b_size", EXPR_INT) >= 0;
-    return done;
+    return done && declare_extent(p, pool, "b") && declare_extent(p, pool, "sq") &&
+           declare_extent(p, pool, "sk");
 }
 
-static expr extent_node(const problem_tensor *t, int dim, expr_pool *pool)
+static expr extent_node(const problem *p, const problem_tensor *t, int dim, expr_pool *pool)
 {
     if (t->extent[dim] != problem_dynamic) return expr_int(pool, (int32_t)t->extent[dim]);
-    return expr_variable(pool,
-                         expr_find(pool, strcmp(t->dim[dim], "b") == 0 ? "b_size" : t->dim[dim]));
+    return expr_variable(pool, expr_find(pool, extent_name(p, t->dim[dim])));
 }
 
 /* FG_REQUEST: the name has a meaning in the language. */
-static fg_status declare_tensor(const problem_tensor *t, expr_pool *pool)
+static fg_status declare_tensor(const problem *p, const problem_tensor *t, expr_pool *pool)
 {
     expr extent[expr_max_rank];
     for (int k = 0; k < t->rank; k++) {
-        if (!(extent[k] = extent_node(t, k, pool))) return FG_MEMORY;
+        if (!(extent[k] = extent_node(p, t, k, pool))) return FG_MEMORY;
     }
     expr_type element = dtypes[t->type].mantissa ? EXPR_FLOAT : EXPR_INT;
     return expr_declare_tensor(pool, t->name, element, t->rank, extent) < 0 ? FG_REQUEST : FG_OK;
@@ -56,7 +76,7 @@ fg_status problem_declare(const problem *p, expr_pool *pool, fg_error *error)
 {
     bool done = declare_names(p, pool);
     for (int k = 0; done && k < p->tensors; k++)
-        done = declare_tensor(&p->tensor[k], pool) == FG_OK;
+        done = declare_tensor(p, &p->tensor[k], pool) == FG_OK;
     return done ? FG_OK : fail_memory(error);
 }
 
@@ -67,7 +87,7 @@ fg_status problem_open_pool(problem_reader *r)
     if (!p->pool || !declare_names(p, p->pool)) return fail_memory(r->error);
     for (int k = 0; k < p->tensors; k++) {
         problem_tensor *t = &p->tensor[k];
-        fg_status s = declare_tensor(t, p->pool);
+        fg_status s = declare_tensor(p, t, p->pool);
         if (s == FG_MEMORY) return fail_memory(r->error);
         if (s == FG_REQUEST) {
             const problem_entry *e = problem_tensor_entry(r, t->name);

@@ -11,6 +11,7 @@ static void set_shape(problem_tensor_info *info, int rank, const int64_t *shape)
 static void set_heads(const problem *p, problem_tensor_info *info, int64_t length, int64_t heads,
                       int64_t width)
 {
+    info->compact = true;
     if (p->lens == LENS_packed)
         set_shape(info, 3, (int64_t[]){ problem_dynamic, heads, width });
     else if (p->layout == LAYOUT_bshd)
@@ -22,6 +23,7 @@ static void set_heads(const problem *p, problem_tensor_info *info, int64_t lengt
 static void set_keys(const problem *p, problem_tensor_info *info, int64_t width)
 {
     info->type = p->kvdtype;
+    info->compact = true;
     if (p->page)
         set_shape(info, 4, (int64_t[]){ problem_dynamic, p->page, p->hkv, width });
     else
@@ -94,6 +96,58 @@ static bool describe_slopes(const problem *p, problem_tensor_info *info)
     info->type = DTYPE_f32;
     set_shape(info, 1, &p->hq);
     return p->alibi;
+}
+
+static bool describe_sinks(const problem *p, problem_tensor_info *info)
+{
+    info->type = DTYPE_f32;
+    set_shape(info, 1, &p->hq);
+    return p->sinks;
+}
+
+static void set_lengths(problem_tensor_info *info, int64_t count)
+{
+    info->type = DTYPE_i32;
+    info->compact = true;
+    set_shape(info, 1, &count);
+}
+
+static bool describe_q_lens(const problem *p, problem_tensor_info *info)
+{
+    set_lengths(info, p->b);
+    return p->lens == LENS_padded;
+}
+
+static bool describe_k_lens(const problem *p, problem_tensor_info *info)
+{
+    return describe_q_lens(p, info);
+}
+
+static bool describe_cu_q(const problem *p, problem_tensor_info *info)
+{
+    set_lengths(info, p->b == problem_dynamic ? problem_dynamic : p->b + 1);
+    return p->lens == LENS_packed;
+}
+
+static bool describe_cu_k(const problem *p, problem_tensor_info *info)
+{
+    return describe_cu_q(p, info);
+}
+
+static bool describe_block_table(const problem *p, problem_tensor_info *info)
+{
+    info->type = DTYPE_i32;
+    info->compact = true;
+    set_shape(info, 2, (int64_t[]){ p->b, problem_dynamic });
+    return p->page != 0;
+}
+
+/* Seed and offset, low words first. */
+static bool describe_rng(const problem *p, problem_tensor_info *info)
+{
+    set_lengths(info, 4);
+    info->optional = true;
+    return p->dropout.present;
 }
 
 static const struct {

@@ -6,7 +6,7 @@
 #include "gen/core/text.h"
 
 /* X(name): what a recipe may read */
-#define RECIPE_NAMES(X) X(b) X(hq) X(hkv) X(sq) X(sk) X(d) X(dv) X(threads)
+#define RECIPE_NAMES(X) X(b) X(hq) X(hkv) X(sq) X(sk) X(d) X(dv) X(total_q) X(total_k) X(threads)
 
 typedef struct recipe_facts {
 #define RECIPE_FIELD(name) int64_t name;
