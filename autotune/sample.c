@@ -6,7 +6,7 @@
 enum {
     least_rows = 8,
     least_heads = 4,
-    most_each = 256,
+    most_each = reference_sample_most,
     least_each = 8, /* converting keys and values costs as much as some rows */
 };
 
@@ -40,7 +40,6 @@ static int64_t head_of(const sample *s, int64_t k)
 
 typedef struct sampling {
     sample *s;
-    int64_t list[most_each], listed;
     reference_group *worker; /* one a thread */
     atomic_bool failed;      /* for want of memory */
 } sampling;
@@ -51,10 +50,12 @@ static void compute_group(const sampling *w, reference_group *g, int64_t task)
     const sample *s = w->s;
     int64_t of_head = s->groups / s->heads, k = task / of_head, head = head_of(s, k);
     int64_t first = task % of_head * s->group_rows;
+    int64_t list[most_each];
     g->b = head / s->r->hq;
     g->h = head % s->r->hq;
-    g->count = (int)between(0, s->each - first, s->group_rows);
-    for (int n = 0; n < g->count; n++) g->row[n].i = w->list[(k * s->each + first + n) % w->listed];
+    int64_t listed = reference_sample_rows(list, s->r, g->b, k, s->each);
+    g->count = (int)between(0, listed - first, s->group_rows);
+    for (int n = 0; n < g->count; n++) g->row[n].i = list[first + n];
     reference_group_compute(g);
 }
 
@@ -103,7 +104,6 @@ fg_status sample_new(sample *out, const reference *r, fg_error *error)
     sampling w = { .s = out };
     choose(out);
     if (out->groups == 0) return FG_OK;
-    w.listed = reference_choose_rows(w.list, most_each, r->sq);
     out->group = memory_new(&r->context->memory, (size_t)out->groups, sizeof *out->group);
     fg_status status = out->group ? compute_all(&w, error) : fail_memory(error);
     for (int64_t k = 0; k < out->groups && status == FG_OK; k++) note_group(out, &out->group[k]);

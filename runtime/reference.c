@@ -1,105 +1,69 @@
 #include "runtime/reference.h"
-#include "runtime/operand.h"
-
-#include <string.h>
-
-/* ---- A run's tensors ---- */
-
-/* Logical axes of the tensors that follow the layout: position and head trade places in bshd. */
-static bool laid_out(const char *name)
-{
-    return name[0] && !name[1] && strchr("qkvo", name[0]);
-}
-
-static void view_make(reference_view *view, const operand *o, const bound *b,
-                      const recipe_facts *facts, problem_layout layout)
-{
-    const int64_t run[] = { [DIM_b] = facts->b, [DIM_sq] = facts->sq, [DIM_sk] = facts->sk };
-    bool swapped = layout == LAYOUT_bshd && laid_out(o->name);
-    view->type = o->type;
-    view->data = b->data;
-    for (int k = 0; k < 4; k++) {
-        int place = swapped && (k == 1 || k == 2) ? 3 - k : k;
-        view->stride[k] = k < o->rank ? b->stride[place] : 0;
-        int64_t extent = k < o->rank ? o->shape[place] : 1;
-        view->extent[k] = extent == problem_dynamic ? run[o->dim[place]] : extent;
-    }
-}
-
-static void make_views(reference *r, const operand_list *list, const bound *bounds,
-                       const recipe_facts *facts)
-{
-    const struct {
-        const char *name;
-        reference_view *view;
-    } named[] = {
-#define NAMED_VIEW(name) { #name, &r->name },
-        FG_TENSORS(NAMED_VIEW)
-#undef NAMED_VIEW
-    };
-    for (int k = 0; k < list->count; k++) {
-        int extra = k - (list->count - list->extras);
-        reference_view *view = extra >= 0 ? &r->tensor[extra] : NULL;
-        for (size_t n = 0; n < sizeof named / sizeof *named && !view; n++)
-            if (strcmp(named[n].name, list->operand[k].name) == 0) view = named[n].view;
-        if (view) view_make(view, &list->operand[k], &bounds[k], facts, r->problem->layout);
-    }
-}
+#include "runtime/run.h"
 
 static fg_status bind(reference *r, const fg_args *args, fg_error *error)
 {
     const problem *p = r->problem;
-    operand_list list;
-    bound bounds[operand_max];
-    recipe_facts facts = {
-        .b = p->b, .hq = p->hq, .hkv = p->hkv, .sq = p->sq, .sk = p->sk, .d = p->d, .dv = p->dv
+    r->facts = (recipe_facts){
+        .b = p->b,
+        .hq = p->hq,
+        .hkv = p->hkv,
+        .sq = p->sq,
+        .sk = p->sk,
+        .d = p->d,
+        .dv = p->dv,
+        .total_q = problem_dynamic,
+        .total_k = problem_dynamic,
     };
-    operands_make(&list, p);
-    fg_status s = operands_bind(bounds, &facts, &list, args, error);
+    operands_make(&r->operands, p);
+    fg_status s = operands_bind(r->bound, &r->facts, &r->operands, args, error);
     if (s != FG_OK) return s;
-    r->b = facts.b;
-    r->hq = facts.hq;
-    r->hkv = facts.hkv;
-    r->sq = facts.sq;
-    r->sk = facts.sk;
-    r->d = facts.d;
-    r->dv = facts.dv;
-    r->offset = p->causal == CAUSAL_top_left ? 0 : r->sk - r->sq;
-    make_views(r, &list, bounds, &facts);
+    r->b = r->facts.b;
+    r->hq = r->facts.hq;
+    r->hkv = r->facts.hkv;
+    r->sq = r->facts.sq;
+    r->sk = r->facts.sk;
+    r->d = r->facts.d;
+    r->dv = r->facts.dv;
+    reference_views_make(r);
     return FG_OK;
 }
 
 /* ---- A run's values ---- */
 
-static void resolve_values(reference *r, const fg_args *args)
+static uint64_t words_at(const reference_view *rng, int64_t n)
 {
-    const problem *p = r->problem;
-    r->scale = isnan(args->scale) ? p->scale : args->scale;
-    r->default_scale = fabs(r->scale * sqrt((double)p->d) - 1) < 1e-6;
-    r->softcap = isnan(args->softcap) ? p->softcap.value : args->softcap;
-    r->window_left = args->window_left == FG_DEFAULT_INT ? p->window.left : args->window_left;
-    r->window_right = args->window_right == FG_DEFAULT_INT ? p->window.right : args->window_right;
+    uint64_t low = (uint32_t)(int64_t)reference_at(rng, n, 0, 0, 0),
+             high = (uint32_t)(int64_t)reference_at(rng, n + 1, 0, 0, 0);
+    return high << 32 | low;
+}
+
+static fg_status take_numbers(reference *r, const fg_args *args, fg_error *error)
+{
+    run_numbers numbers;
+    const run_defaults defaults = run_defaults_of(r->problem);
+    fg_status s = run_take_numbers(&numbers, &defaults, args, error);
+    if (s != FG_OK) return s;
+    r->scale = numbers.scale;
+    r->default_scale = fabs(r->scale * sqrt((double)r->d) - 1) < 1e-6;
+    r->softcap = numbers.softcap;
+    r->window_left = numbers.window_left;
+    r->window_right = numbers.window_right;
+    r->dropout =
+        (reference_dropout){ (uint64_t)numbers.seed, (uint64_t)numbers.offset, numbers.drop };
+    if (args->rng) {
+        r->dropout.seed = words_at(&r->rng, 0);
+        r->dropout.offset = words_at(&r->rng, 2);
+    }
+    return FG_OK;
 }
 
 static fg_status refuse(const problem *p, fg_error *error)
 {
-    const struct {
-        bool present;
-        const char *what;
-    } features[] = {
-        { p->dir == DIR_bwd, "dir=bwd" },
-        { p->dropout.present, "dropout" },
-        { p->lens != LENS_none, "lens" },
-        { p->page != 0, "page" },
-        { p->sinks, "sinks" },
-        { p->dtype == DTYPE_f64 || p->kvdtype == DTYPE_f64 || p->odtype == DTYPE_f64, "f64" },
-        { p->dtype == DTYPE_e4m3 || p->kvdtype == DTYPE_e4m3 || p->odtype == DTYPE_e4m3, "e4m3" },
-    };
-    for (size_t k = 0; k < sizeof features / sizeof *features; k++)
-        if (features[k].present)
-            return fail(error, FG_UNSUPPORTED, "the reference does not take %s yet",
-                        features[k].what);
-    return FG_OK;
+    bool e4m3 = p->dtype == DTYPE_e4m3 || p->kvdtype == DTYPE_e4m3 || p->odtype == DTYPE_e4m3;
+    if (p->dir != DIR_bwd && !e4m3) return FG_OK;
+    return fail(error, FG_UNSUPPORTED, "the reference does not take %s yet",
+                p->dir == DIR_bwd ? "dir=bwd" : "e4m3");
 }
 
 fg_status reference_new(reference *out, const fg_context *context, const problem *p,
@@ -110,7 +74,7 @@ fg_status reference_new(reference *out, const fg_context *context, const problem
     *out = (reference){ .context = context, .problem = p };
     if ((s = refuse(p, error)) != FG_OK) goto out;
     if ((s = bind(out, args, error)) != FG_OK) goto out;
-    resolve_values(out, args);
+    if ((s = take_numbers(out, args, error)) != FG_OK) goto out;
     reference_units(out);
     if (p->maskfn.root &&
         (s = expr_program_new(&out->maskfn, m, p->pool, p->maskfn.root, error)) != FG_OK)
@@ -128,12 +92,6 @@ void reference_free(reference *r)
     if (r->maskfn.count) expr_program_free(&r->maskfn);
     if (r->score.count) expr_program_free(&r->score);
     *r = (reference){ 0 };
-}
-
-size_t reference_expr_scratch(const reference *r)
-{
-    int most = r->score.count > r->maskfn.count ? r->score.count : r->maskfn.count;
-    return 3 * (size_t)most;
 }
 
 fg_status reference_spread(const reference *r, reference_task task, const void *work, void *workers,

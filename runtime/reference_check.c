@@ -5,13 +5,10 @@
 
 /* ---- Which rows ---- */
 
-enum { list_size = 256 };
-
-/* Rows to check of each head: all, or `each` entries of a list that the heads take turns through. */
+/* Rows to check of each head: all, or so many that are chosen. */
 typedef struct row_plan {
     int64_t heads, each;
-    int64_t list_count; /* 0: all rows */
-    int64_t list[list_size];
+    bool sampled;
 } row_plan;
 
 static void list_add(int64_t *list, int64_t *count, int64_t most, int64_t sq, int64_t i)
@@ -41,24 +38,53 @@ int64_t reference_choose_rows(int64_t *list, int64_t most, int64_t sq)
     return count;
 }
 
-/* Above 2^32 multiply-adds each head is sampled: at least 8 rows, at least 256 in all. */
+/* The first row behind a length and the last, by turns. */
+static int64_t row_behind(const reference *r, const run_sequence *s, int64_t turn)
+{
+    return turn % 2 ? reference_rows_in(r, s) - 1 : s->sq;
+}
+
+int64_t reference_sample_rows(int64_t *list, const reference *r, int64_t b, int64_t turn,
+                              int64_t each)
+{
+    int64_t all[reference_sample_most], count = 0;
+    const run_sequence s = reference_sequence(r, b);
+    int64_t within = reference_choose_rows(all, reference_sample_most, s.sq);
+    int64_t room = each < reference_sample_most ? each : reference_sample_most;
+    bool behind = s.sq < reference_rows_in(r, &s) && (room > 1 || within == 0);
+    room -= behind;
+    for (int64_t k = 0; k < within && k < room; k++)
+        list[count++] = all[(turn * room + k) % within];
+    if (behind) list[count++] = row_behind(r, &s, turn);
+    return count;
+}
+
+/* Query-key pairs of a head, on average over b, whatever masks hide. */
+static double mean_pairs(const reference *r)
+{
+    double pairs = 0;
+    for (int64_t b = 0; b < r->b; b++) {
+        run_sequence s = reference_sequence(r, b);
+        pairs += (double)s.sq * (double)s.sk;
+    }
+    return pairs / (double)r->b;
+}
+
+/* Above 2^32 multiply-adds (of long doubles: 2^29) each head is sampled: at least 8 rows, at least 256 in all. */
 static void row_plan_make(row_plan *plan, const reference *r, bool full)
 {
     *plan = (row_plan){ .heads = r->b * r->hq, .each = r->sq };
     if (plan->heads == 0 || r->sq == 0) return;
-    double row = (double)r->sk * (double)(r->d + r->dv), heads = (double)plan->heads;
-    if (full || row * heads * (double)r->sq <= 0x1p32) return;
-    plan->list_count = reference_choose_rows(plan->list, list_size, r->sq);
-    int64_t affordable = (int64_t)fmin(0x1p32 / (row * heads), list_size);
-    int64_t least = (list_size + plan->heads - 1) / plan->heads;
+    double most = r->wide ? 0x1p29 : 0x1p32, heads = (double)plan->heads;
+    double head = mean_pairs(r) * (double)(r->d + r->dv);
+    if (full || head * heads <= most) return;
+    int64_t affordable =
+        (int64_t)fmin(most / (head / (double)r->sq * heads), reference_sample_most);
+    int64_t least = (reference_sample_most + plan->heads - 1) / plan->heads;
     if (least < 8) least = 8;
+    plan->sampled = true;
     plan->each = affordable > least ? affordable : least;
-    if (plan->each > plan->list_count) plan->each = plan->list_count;
-}
-
-static int64_t row_plan_row(const row_plan *plan, int64_t head, int64_t k)
-{
-    return plan->list_count ? plan->list[(head * plan->each + k) % plan->list_count] : k;
+    if (plan->each > r->sq) plan->each = r->sq;
 }
 
 /* ---- All groups ---- */
@@ -73,14 +99,23 @@ typedef struct check_work {
         *finding; /* one a group, merged in order so that sums do not depend on the threads */
 } check_work;
 
+/* As many as a group takes of the head's rows, from `first` on; none where its sequence has fewer. */
+static void take_rows(const check_work *w, reference_group *g, int64_t head, int64_t first)
+{
+    int64_t list[reference_sample_most];
+    const run_sequence s = reference_sequence(w->r, g->b);
+    int64_t count = reference_rows_in(w->r, &s);
+    if (w->rows.sampled) count = reference_sample_rows(list, w->r, g->b, head, w->rows.each);
+    for (g->count = 0; g->count < w->group_rows && first + g->count < count; g->count++)
+        g->row[g->count].i = w->rows.sampled ? list[first + g->count] : first + g->count;
+}
+
 static void check_group(const check_work *w, reference_group *g, int64_t task)
 {
     int64_t head = task / w->groups, first = task % w->groups * w->group_rows;
-    int64_t left = w->rows.each - first;
     g->b = head / w->r->hq;
     g->h = head % w->r->hq;
-    g->count = left < w->group_rows ? (int)left : w->group_rows;
-    for (int n = 0; n < g->count; n++) g->row[n].i = row_plan_row(&w->rows, head, first + n);
+    take_rows(w, g, head, first);
     g->careful = false;
     reference_group_compute(g);
     reference_compare(g, &w->finding[task]);

@@ -13,7 +13,9 @@ void reference_units(reference *r)
     const problem *p = r->problem;
     bool pairs = p->dtype == DTYPE_bf16 && p->kvdtype == DTYPE_bf16;
     r->u = worst_of(dtype_unit_roundoff, p);
-    r->w = p->dtype == DTYPE_f64 ? 0x1p-53 : 0x1p-24;
+    r->wide = p->dtype == DTYPE_f64;
+    r->w = r->wide ? 0x1p-53 : 0x1p-24;
+    r->huge = (r->wide ? DBL_MAX : FLT_MAX) / 4;
     r->eta = worst_of(dtype_tiny, p);
     if (pairs && r->context->device.isa->flushes_bf16) r->eta = fmax(r->eta, FLT_MIN);
 }
@@ -25,21 +27,21 @@ double reference_row_error(const reference *r, const reference_row *row)
 }
 
 /* |error| / bound; an error where nothing finite is expected counts as infinite. */
-static double ratio_of(double got, double expected, double bound, dtype type)
+static double ratio_of(double got, double expected, double rest, double limit, dtype type)
 {
     if (isnan(expected)) return isnan(got) ? 0 : HUGE_VAL;
-    if (got == expected) return 0;
+    if (got == expected && rest == 0) return 0;
     if (isinf(expected))
         return isnan(got) ? 0 : HUGE_VAL; /* an infinite value whose weight underflows to 0 */
     if (isinf(got)) {
         double rounded; /* the largest that is right may be beyond the type */
         char element[8];
-        dtype_store(type, element, expected + copysign(bound, expected));
+        dtype_store(type, element, expected + copysign(limit, expected));
         rounded = dtype_load(type, element);
         return got == rounded ? 0 : HUGE_VAL;
     }
-    double error = fabs(got - expected);
-    return isnan(error) ? HUGE_VAL : bound > 0 ? error / bound : HUGE_VAL;
+    double error = fabs(got - expected - rest);
+    return isnan(error) ? HUGE_VAL : limit > 0 ? error / limit : HUGE_VAL;
 }
 
 static void note(const reference_group *g, reference_finding *f, double ratio, int64_t i,
@@ -69,16 +71,19 @@ static void compare_columns(const reference_group *g, int n, reference_finding *
 {
     const reference *r = g->r;
     const reference_row *row = &g->row[n];
+    int64_t position = g->cell.sequence.q_first + row->i;
     double relative = reference_row_error(r, row);
     for (int64_t c = 0; c < r->dv; c++) {
         int64_t at = n * g->dv_padded + c;
         if (g->column_unspecified[at]) continue;
-        double expected = g->o[at], got = reference_at(&r->o, g->b, g->h, row->i, c);
-        double bound = reference_o_bound(r, relative, expected, g->o_abs[at], g->v_sum[at]);
-        if (!row->visible) bound = 0; /* exactly 0 */
-        note(g, f, ratio_of(got, expected, bound, r->problem->odtype), row->i, c, got, expected);
-        double error = got - expected;
-        if (!isfinite(error) || !row->visible) continue;
+        double expected = g->o[at], rest = r->wide ? g->o_rest[at] : 0;
+        double got = reference_at(&r->o, g->b, g->h, position, c);
+        double limit = reference_o_bound(r, relative, expected, g->o_abs[at], g->v_sum[at]);
+        if (!row->kept) limit = 0; /* exactly 0 */
+        note(g, f, ratio_of(got, expected, rest, limit, r->problem->odtype), row->i, c, got,
+             expected);
+        double error = got - expected - rest;
+        if (!isfinite(error) || !row->kept) continue;
         f->error_sum += error * error;
         f->o_sum += expected * expected;
         f->elements++;
@@ -89,11 +94,12 @@ static void compare_lse(const reference_group *g, int n, reference_finding *f)
 {
     const reference *r = g->r;
     const reference_row *row = &g->row[n];
-    double got = reference_at(&r->lse, g->b, g->h, row->i, 0);
-    double bound = reference_lse_bound(r, reference_row_error(r, row), row->lse);
-    if (isinf(row->lse)) bound = 0; /* no key: exactly -inf, and NaN is no excuse */
-    double ratio =
-        isinf(row->lse) && got != row->lse ? HUGE_VAL : ratio_of(got, row->lse, bound, r->lse.type);
+    double got = reference_at(&r->lse, g->b, g->h, g->cell.sequence.q_first + row->i, 0);
+    double limit = reference_lse_bound(r, reference_row_error(r, row), row->lse);
+    if (isinf(row->lse)) limit = 0; /* no key: exactly -inf, and NaN is no excuse */
+    double ratio = isinf(row->lse) && got != row->lse
+                       ? HUGE_VAL
+                       : ratio_of(got, row->lse, row->lse_rest, limit, r->lse.type);
     note(g, f, ratio, row->i, -1, got, row->lse);
 }
 

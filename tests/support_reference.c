@@ -23,9 +23,25 @@ static const DLTensor **field_of(fg_args *args, const char *name)
     return NULL;
 }
 
-static void add_tensor(fixture *f, int k)
+static int64_t extent_of(const operand *o, int dim, const fixture_sizes *z)
+{
+    const int64_t run[operand_dims] = {
+        [DIM_b] = z->b,
+        [DIM_sq] = z->sq,
+        [DIM_sk] = z->sk,
+        [DIM_total_q] = z->total_q,
+        [DIM_total_k] = z->total_k,
+    };
+    if (o->shape[dim] != problem_dynamic) return o->shape[dim];
+    if (o->dim[dim] != DIM_any) return run[o->dim[dim]];
+    if (strncmp(o->name, "cu_", 3) == 0) return z->b + 1;
+    return strcmp(o->name, "block_table") == 0 ? z->blocks : z->pages;
+}
+
+static void add_tensor(fixture *f, int k, const operand *o, const fixture_sizes *sizes)
 {
     fg_tensor_info *info = &f->info[k];
+    for (int n = 0; n < info->ndim; n++) info->shape[n] = extent_of(o, n, sizes);
     f->type[k] = type_of(info->dtype);
     f->elements[k] = 1;
     for (int n = 0; n < info->ndim; n++) f->elements[k] *= info->shape[n];
@@ -34,15 +50,22 @@ static void add_tensor(fixture *f, int k)
     };
     f->tensor[k].data = calloc((size_t)f->elements[k] + 1, 8);
     const DLTensor **field = field_of(&f->args, info->name);
+    if (o->optional) return; /* until a test gives it */
     if (field)
         *field = &f->tensor[k];
     else
         f->extra[f->args.tensor_count++] = &f->tensor[k];
 }
 
-void fixture_new(fixture *f, const char *given)
+void fixture_new(fixture *f, const char *line)
+{
+    fixture_new_sized(f, line, &(fixture_sizes){ 0 });
+}
+
+void fixture_new_sized(fixture *f, const char *given, const fixture_sizes *sizes)
 {
     fg_error error;
+    operand_list operands;
     char line[400];
     snprintf(line, sizeof line, "%s align=1", given);
     *f = (fixture){ .args = FG_ARGS_INIT };
@@ -50,8 +73,27 @@ void fixture_new(fixture *f, const char *given)
     ck_assert_int_eq(fg_context_new(&f->context, NULL, &error), FG_OK);
     fg_status s = fg_problem_parse(&f->problem, f->context, line, &error);
     ck_assert_msg(s == FG_OK, "%s: %s", line, error.text);
-    while (fg_problem_tensor(f->problem, (size_t)f->count, &f->info[f->count]) == FG_OK)
-        add_tensor(f, f->count++);
+    operands_make(&operands, f->problem->problem);
+    ck_assert_int_le(operands.count, fixture_tensors);
+    for (; f->count < operands.count; f->count++) {
+        ck_assert_int_eq(fg_problem_tensor(f->problem, (size_t)f->count, &f->info[f->count]),
+                         FG_OK);
+        add_tensor(f, f->count, &operands.operand[f->count], sizes);
+    }
+    f->args.seeded = f->problem->problem->dropout.present;
+    f->args.seed = UINT64_C(0x0123456789abcdef);
+    f->args.offset = UINT64_C(0xfedcba9876543210);
+}
+
+void fixture_seed_by_tensor(fixture *f)
+{
+    const uint32_t words[] = { (uint32_t)f->args.seed, (uint32_t)(f->args.seed >> 32),
+                               (uint32_t)f->args.offset, (uint32_t)(f->args.offset >> 32) };
+    int k = fixture_find(f, "rng");
+    memcpy(f->tensor[k].data, words, sizeof words);
+    f->args.rng = &f->tensor[k];
+    f->args.seeded = 0;
+    f->args.seed = f->args.offset = 0;
 }
 
 void fixture_free(fixture *f)
@@ -59,6 +101,8 @@ void fixture_free(fixture *f)
     for (int k = 0; k < f->count; k++) free(f->tensor[k].data);
     free(f->o);
     free(f->lse);
+    free(f->o_rest);
+    free(f->lse_rest);
     free(f->row);
     reference_free(&f->r);
     fg_problem_free(f->problem);
@@ -113,6 +157,23 @@ void fixture_draw(fixture *f)
         if (!f->info[k].output) fixture_set_noise(f, f->info[k].name);
 }
 
+static void compute_row(fixture *f, reference_group *g, size_t n)
+{
+    const reference *r = &f->r;
+    size_t dv = (size_t)r->dv;
+    g->b = (int64_t)n / r->sq / r->hq;
+    g->h = (int64_t)n / r->sq % r->hq;
+    g->row[0].i = (int64_t)n % r->sq;
+    g->count = 1;
+    if (fixture_o_row(f, g->b, g->h, g->row[0].i) < 0) return;
+    reference_group_compute(g);
+    f->row[n] = g->row[0];
+    f->lse[n] = g->row[0].lse;
+    f->lse_rest[n] = g->row[0].lse_rest;
+    memcpy(f->o + n * dv, g->o, dv * sizeof *f->o);
+    if (r->wide) memcpy(f->o_rest + n * dv, g->o_rest, dv * sizeof *f->o);
+}
+
 void fixture_compute(fixture *f)
 {
     fg_error error;
@@ -121,33 +182,45 @@ void fixture_compute(fixture *f)
     fg_status s = reference_new(r, f->context, f->problem->problem, &f->args, &error);
     ck_assert_msg(s == FG_OK, "%s", error.text);
     ck_assert_int_eq(reference_group_new(&g, r, &error), FG_OK);
-    size_t rows = (size_t)(r->b * r->hq * r->sq);
-    f->o = calloc(rows * (size_t)r->dv + 1, sizeof *f->o);
+    size_t rows = (size_t)(r->b * r->hq * r->sq), columns = rows * (size_t)r->dv;
+    f->o = calloc(columns + 1, sizeof *f->o);
+    f->o_rest = calloc(columns + 1, sizeof *f->o);
     f->lse = calloc(rows + 1, sizeof *f->lse);
+    f->lse_rest = calloc(rows + 1, sizeof *f->lse);
     f->row = calloc(rows + 1, sizeof *f->row);
-    for (size_t n = 0; n < rows; n++) {
-        g.b = (int64_t)n / r->sq / r->hq;
-        g.h = (int64_t)n / r->sq % r->hq;
-        g.row[0].i = (int64_t)n % r->sq;
-        g.count = 1;
-        reference_group_compute(&g);
-        f->row[n] = g.row[0];
-        f->lse[n] = g.row[0].lse;
-        memcpy(f->o + n * (size_t)r->dv, g.o, (size_t)r->dv * sizeof *f->o);
-    }
+    for (size_t n = 0; n < rows; n++) compute_row(f, &g, n);
     reference_group_free(&g);
+}
+
+int64_t fixture_o_row(const fixture *f, int64_t b, int64_t h, int64_t i)
+{
+    const reference *r = &f->r;
+    if (r->problem->lens == LENS_packed) {
+        int64_t at = (int64_t)fixture_get(f, "cu_q", b) + i;
+        return at < (int64_t)fixture_get(f, "cu_q", b + 1) ? at * r->hq + h : -1;
+    }
+    if (r->problem->layout == LAYOUT_bhsd) return (b * r->hq + h) * r->sq + i;
+    return (b * r->sq + i) * r->hq + h;
+}
+
+int64_t fixture_lse_row(const fixture *f, int64_t b, int64_t h, int64_t i)
+{
+    const reference *r = &f->r;
+    if (r->problem->lens != LENS_packed) return (b * r->hq + h) * r->sq + i;
+    int64_t row = fixture_o_row(f, b, h, i);
+    return row < 0 ? -1 : h * (int64_t)fixture_get(f, "cu_q", r->b) + row / r->hq;
 }
 
 void fixture_store(fixture *f)
 {
     const reference *r = &f->r;
-    bool bhsd = r->problem->layout == LAYOUT_bhsd;
     for (int64_t n = 0; n < r->b * r->hq * r->sq; n++) {
         int64_t b = n / r->sq / r->hq, h = n / r->sq % r->hq, i = n % r->sq;
-        int64_t row = bhsd ? n : (b * r->sq + i) * r->hq + h;
+        int64_t row = fixture_o_row(f, b, h, i);
+        if (row < 0) continue;
         for (int64_t c = 0; c < r->dv; c++)
             fixture_set(f, "o", row * r->dv + c, f->o[n * r->dv + c]);
-        if (r->problem->lse) fixture_set(f, "lse", n, f->lse[n]);
+        if (r->problem->lse) fixture_set(f, "lse", fixture_lse_row(f, b, h, i), f->lse[n]);
     }
 }
 

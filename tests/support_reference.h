@@ -4,7 +4,12 @@
 
 #include "runtime/reference.h"
 
-enum { fixture_tensors = 12 };
+enum { fixture_tensors = 20 };
+
+/* What a problem leaves to a run: extents of its tensors. */
+typedef struct fixture_sizes {
+    int64_t b, sq, sk, total_q, total_k, pages, blocks;
+} fixture_sizes;
 
 typedef struct fixture {
     fg_context *context;
@@ -17,12 +22,17 @@ typedef struct fixture {
     const DLTensor *extra[fixture_tensors];
     fg_args args;
     reference r;
-    double *o, *lse; /* of the reference: [b, hq, sq, dv], [b, hq, sq] */
+    double *o,
+        *lse; /* of the reference: [b, hq, sq, dv], [b, hq, sq]; rows that no output has: 0 */
+    double *o_rest, *lse_rest;
     reference_row *row;
 } fixture;
 
 /* Lines promise no alignment: the tensors here are compact whatever their head dimension. */
 void fixture_new(fixture *f, const char *line);
+/* Dropout has a seed by value; fixture_seed_by_tensor gives rng in its place. */
+void fixture_new_sized(fixture *f, const char *line, const fixture_sizes *sizes);
+void fixture_seed_by_tensor(fixture *f);
 void fixture_free(fixture *f);
 
 int fixture_find(const fixture *f, const char *name);
@@ -37,6 +47,9 @@ void fixture_draw(fixture *f);
 
 /* Every row of the reference, into f->o, f->lse and f->row; once. */
 void fixture_compute(fixture *f);
+/* Where row i of a head is in lse, and times dv in o; -1 where no output has it. */
+int64_t fixture_o_row(const fixture *f, int64_t b, int64_t h, int64_t i);
+int64_t fixture_lse_row(const fixture *f, int64_t b, int64_t h, int64_t i);
 /* Puts what the reference computed into o and lse, rounded to their types. */
 void fixture_store(fixture *f);
 /* fg_check, which answers FG_OK or FG_WRONG. */
