@@ -6,7 +6,8 @@ local range = require "gen.range"
 local plan = {}
 plan.__index = plan
 
-local variable_levels = { b = "head", h = "head", i = "row", j = "column", s = "element" }
+local usual_levels = { b = "head", h = "head", i = "row", j = "column", s = "element" }
+local sequence_levels = { sq = "head", sk = "head" } -- where each sequence has its own
 local rank = { launch = 1, head = 2, row = 3, column = 3, element = 4 }
 
 local function join(a, b)
@@ -16,6 +17,7 @@ end
 
 function plan.new(roots, options, inline)
   local self = setmetatable({ ranges = options.ranges, pool = options.ranges.pool, inline = inline,
+    homes = setmetatable(options.levels or {}, { __index = usual_levels }), sequences = options.sequences or false,
     levels = {}, sums = {}, reads = {}, uses = {}, loosened = {} }, plan)
   self.lanes = not inline and options.lanes or false
   if inline then return self end
@@ -29,7 +31,10 @@ function plan:level(n)
   local level = self.levels[n.id]
   if not level then
     level = "launch"
-    for name, own in pairs(variable_levels) do
+    for name in pairs(usual_levels) do
+      if n:depends_on(name) then level = join(level, self.homes[name]) end
+    end
+    for name, own in pairs(self.sequences and sequence_levels or {}) do
       if n:depends_on(name) then level = join(level, own) end
     end
     self.levels[n.id] = level
@@ -140,13 +145,15 @@ end
 
 ---- Reads ----
 
-local domains = { b = "b_size", h = "hq", i = "sq", j = "sk" }
+-- What each index is below.
+local domains = { b = { "b_size" }, h = { "hq" }, i = { "sq", "most_sq" }, j = { "sk", "most_sk" } }
 
 -- An index that is certainly inside, as it is; else clamped.
 function plan:inside(index, extent)
   local pool, ranges = self.pool, self.ranges
-  local domain = index.op == "variable" and domains[index.name]
-  if domain and pool:symbol(domain) == extent then return index end
+  for _, domain in ipairs(index.op == "variable" and domains[index.name] or {}) do
+    if extent.op == "variable" and extent.name == domain then return index end
+  end
   local last = pool:make("sub", extent, pool:int(1))
   if ranges:of(index) < 0 then index = pool:make("max", index, pool:int(0)) end
   return ranges:at_most(index, last) and index or pool:make("min", index, last)
@@ -165,10 +172,10 @@ function plan:read(n)
     end
   end
   known = { stages = {}, rest = {} }
-  -- With lanes only column terms are scalars beside what varies in an element; without, a row's pointer serves
-  -- all its columns.
+  -- With lanes only the other dimension's terms are scalars beside what varies in an element; without, a row's
+  -- pointer serves all its columns.
   local last_stage = rank[level] < 3 and 0 or rank[level] == 3 and 2 or 3
-  local middle = self.lanes and "column" or "row"
+  local middle = self.lanes == "i" and "column" or "row"
   for _, stage in ipairs { "head", middle } do
     local terms, at = {}, "launch"
     for _, term in ipairs(all) do

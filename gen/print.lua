@@ -123,7 +123,7 @@ end
 
 local function write_float(self, n)
   local x, dialect = n.value, self.dialect
-  if x ~= x then return dialect.nan, dialect.primary end
+  if x ~= x then return self.float.nan, dialect.primary end
   local size = math.abs(x)
   local text = size == math.huge and dialect.infinity or tostring(n):gsub("^%-", "") .. self.float.literal
   if x < 0 or 1 / x < 0 then return "-" .. text, dialect.operators.neg.precedence[1] end
@@ -320,7 +320,7 @@ function printer:base(n, read)
       self:define(stage.level, self:unique(tensor .. "_" .. (name == "" and "at" or name)), known)
       self.pointers[key] = known
     end
-    stage.temporary, address = known, known.name
+    stage.temporary, address = known, self.spell(known.level, known.name, false)
   end
   return address
 end
@@ -399,7 +399,8 @@ end
 
 -- roots: name -> node. options:
 --   ranges, reads    of the variant
---   lanes            "i": rows are the lanes of vectors; nil: scalars only
+--   lanes            "i" or "j": rows or keys are the lanes of vectors; nil: scalars only
+--   levels           name -> level, of variables that have another than usual: h = "row" where rows are of many heads
 --   dialect          data as templates/target/c_ops.lua; real: "f32" or "f64"
 --   spell(level, name, vector) -> how a variable or temporary is read
 --   tensor(name)     -> how a tensor's pointer is called; stride(name, dim): a stride, dims from 0

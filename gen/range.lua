@@ -17,7 +17,8 @@ local function limits(p, tensors)
   local box = {
     b = below(p.b or most_batches), h = below(p.hq),
     i = below(p.sq or longest_length), j = below(p.sk or longest_length),
-    b_size = { 0, most_batches }, sq = { 0, longest_length }, sk = { 0, longest_length },
+    b_size = { 0, most_batches }, sq = { 0, p.sq or longest_length }, sk = { 0, p.sk or longest_length },
+    most_sq = { 0, longest_length }, most_sk = { 0, longest_length },
     window_left = { 0, widest_window }, window_right = { 0, widest_window },
   }
   for _, t in ipairs(tensors) do box[t.name] = element_ranges[t.type] end

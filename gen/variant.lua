@@ -136,8 +136,20 @@ function variant.new(p, dev, hooks)
   return self
 end
 
+-- Whether the mask reads a tensor: nothing but the tensors says then which tiles it leaves.
+function variant:mask_reads()
+  local seen, found = {}, false
+  local function look(n)
+    if found or seen[n.id] then return end
+    seen[n.id], found = true, n.op == "read"
+    for k = 1, #n do look(n[k]) end
+  end
+  if self.keep then look(self.keep) end
+  return found
+end
+
 function variant:options(options)
-  local all = { ranges = self.ranges, reads = self.reads, real = self.p.dtype == "f64" and "f64" or "f32" }
+  local all = { ranges = self.ranges, reads = self.reads, sequences = self.p.lens ~= false, real = self.p.dtype == "f64" and "f64" or "f32" }
   for key, value in pairs(self.hooks) do all[key] = value end
   for key, value in pairs(options or {}) do all[key] = value end
   return all

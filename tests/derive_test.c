@@ -133,13 +133,13 @@ END_TEST
 
 START_TEST(test_softcap_and_alibi)
 {
-    ck_assert_str_eq(lanes("softcap=20"), "score: softcap * tanh_vf(s / softcap)");
+    ck_assert_str_eq(lanes("softcap=20"), "score: softcap * tanh_vr(s / softcap)");
     ck_assert_str_eq(lanes("alibi"),
-                     "head: f32 slope = slopes[h * slopes_0]\nrow: vi row_offset = i[v] + 184\n"
-                     "score: s - slope * tofloat_vf(abs_vi(row_offset[v] - j))");
+                     "head: real slope = slopes[h * slopes_0]\nrow: vi row_offset = i[v] + 184\n"
+                     "score: s - slope * tofloat_vr(abs_vi(row_offset[v] - j))");
     ck_assert_str_eq(
         scalars("alibi causal=top-left"),
-        "head: f32 slope = slopes[h * slopes_0]\nscore: s - slope * (f32)abs_i(i - j)\n"
+        "head: real slope = slopes[h * slopes_0]\nscore: s - slope * (real)abs_i(i - j)\n"
         "keep: j <= i\nlast: i1 + 1\nfull_last: i0 + 1");
     /* the row's part serves both */
     ck_once(lanes("alibi causal"), "i[v] + 184");
@@ -154,14 +154,14 @@ START_TEST(test_bias_broadcasts)
     ck_assert_str_eq(
         lanes("bias=1H1K:f16"),
         "head: f16 * bias_h = bias + h * bias_0\n"
-        "column: f32 bias_value = load_f16(bias_h[j * bias_1])\nscore: s + bias_value");
+        "column: real bias_value = load_f16(bias_h[j * bias_1])\nscore: s + bias_value");
     ck_assert_str_eq(
         lanes("bias=11Q1"),
-        "row: vf bias_value = gather_f32(bias, bias_0, i[v])\nscore: s + bias_value[v]");
+        "row: vr bias_value = gather_f32(bias, bias_0, i[v])\nscore: s + bias_value[v]");
     ck_assert_str_eq(lanes("bias=B111"),
-                     "head: f32 bias_value = bias[b * bias_0]\nscore: s + bias_value");
+                     "head: real bias_value = bias[b * bias_0]\nscore: s + bias_value");
     ck_assert_str_eq(lanes("bias=1111:bf16"),
-                     "launch: f32 bias_value = load_bf16(bias[0])\nscore: s + bias_value");
+                     "launch: real bias_value = load_bf16(bias[0])\nscore: s + bias_value");
     ck_assert_str_eq(
         scalars("bias=B1QK"),
         "head: f32 * bias_b = bias + b * bias_0\nrow: f32 * bias_i = bias_b + i * bias_1\n"
@@ -185,7 +185,7 @@ START_TEST(test_all_in_order)
 {
     const char *result = lanes(
         "softcap=20 alibi bias=1H11 score={exp(s)} causal window=9,9 mask=1H11 maskfn={j ~= 3}");
-    ck_once(result, "score: exp_vf(bias_value + (softcap * tanh_vf(s / softcap) - slope * ");
+    ck_once(result, "score: exp_vr(bias_value + (softcap * tanh_vr(s / softcap) - slope * ");
     ck_assert_str_eq(
         derive("softcap=20 alibi bias=1H11 causal window=9,9 mask=1H11 maskfn={j ~= 3}",
                "local v, words = require('gen.variant').new(p, {}), {}\n"
@@ -235,16 +235,16 @@ START_TEST(test_hoisting)
     const char *result =
         lanes("score={s * t[h] + u[i] - exp(t[0]) + w[b][j] + where(h < 4, s, 2 * t[h])} "
               "tensor=t:f32[hq] tensor=u:f32[sq] tensor=w:bf16[b,sk]");
-    ck_once(result, "launch: f32 power = exp_f(t[0])\n");
-    ck_once(result, "head: f32 t_value = t[h * t_0]\n");
+    ck_once(result, "launch: real power = exp_r(t[0])\n");
+    ck_once(result, "head: real t_value = t[h * t_0]\n");
     ck_once(result, "head: int head_keeps = h < 4\n");
-    ck_once(result, "row: vf u_value = gather_f32(u, u_0, i[v])\n");
-    ck_once(result, "column: f32 w_value = load_bf16(w_b[j * w_1])\n");
-    ck_once(result, "(head_keeps ? s : splat_f(head_product))");
+    ck_once(result, "row: vr u_value = gather_f32(u, u_0, i[v])\n");
+    ck_once(result, "column: real w_value = load_bf16(w_b[j * w_1])\n");
+    ck_once(result, "(head_keeps ? s : splat_r(head_product))");
     /* sq and sk are known at launch only */
     ck_once(lanes("b=* hq=4 sq=* sk=* d=64 causal"), "row: vi last_key = i[v] + sk - sq\n");
     ck_once(lanes("b=* hq=4 sq=* sk=* d=64 score={s * sqrt(sk)}"),
-            "launch: f32 root = sqrt_f((f32)sk)\n");
+            "launch: real root = sqrt_r((real)sk)\n");
 }
 END_TEST
 
@@ -261,7 +261,7 @@ START_TEST(test_roots)
                             "end\n"
                             "for name in pairs(code.uses) do list[#list + 1] = name end\n"
                             "return table.concat(list, ' ')"),
-                     "slope+s last_key+s+k first_key+k abs_vi tofloat_vf");
+                     "slope+s last_key+s+k first_key+k abs_vi tofloat_vr");
 }
 END_TEST
 
@@ -269,9 +269,9 @@ START_TEST(test_shared_once)
 {
     const char *result = lanes(
         "score={function(s, b, h, i, j) local x = tanh(s + i % 7); return x * x + exp(x) end}");
-    ck_once(result, "tanh_vf(");
-    ck_once(result, "element: vf curve = tanh_vf(");
-    ck_once(result, "score: exp_vf(curve) + curve * curve");
+    ck_once(result, "tanh_vr(");
+    ck_once(result, "element: vr curve = tanh_vr(");
+    ck_once(result, "score: exp_vr(curve) + curve * curve");
     /* one pointer for two reads */
     ck_once(lanes("score={s + u[h][i] * u[h][j]} tensor=u:f32[hq,517]"), "u + h * u_0");
 }
@@ -312,7 +312,7 @@ START_TEST(test_parentheses)
 {
     ck_once(scalars("score={s - (s - h) - (2 - s) / (s / 3)}"),
             "score: s - (s - head_real) - (2.0f - s) / (s / 3.0f)");
-    ck_once(scalars("score={exp(-(s - 1)) - exp(-s)}"), "score: exp_f(-(s - 1.0f)) - exp_f(-s)");
+    ck_once(scalars("score={exp(-(s - 1)) - exp(-s)}"), "score: exp_r(-(s - 1.0f)) - exp_r(-s)");
     ck_once(scalars("maskfn={i < 5 and (j < 4 or h == 2) or not (i < 9 and j < 2)}"),
             "empty: (i0 >= 5 || (j0 >= 4 && h != 2)) && i1 < 9 && j1 < 2");
     ck_once(scalars("maskfn={i < 5 and (j < i or h == 2) or not (i < 9 and j < 2)}"),
@@ -320,7 +320,7 @@ START_TEST(test_parentheses)
     ck_once(lanes("maskfn={i < 5 and (j < 4 or h == 2)}"), "keep: row_keeps[v] & -column_keeps");
     ck_once(scalars("score={where(i - j > 3, s, 0.1) * where(s < 0, 1e-7, -2.5)}"),
             "score: (i - j > 3 ? s : 0.1f) * (s < 0.0f ? 1e-07f : -2.5f)");
-    ck_once(scalars("score={max(s, -1 / 0) + 0 / 0}"), "max_f(s, -INF) + __builtin_nanf(\"\")");
+    ck_once(scalars("score={max(s, -1 / 0) + 0 / 0}"), "max_r(s, -INF) + __builtin_nanf(\"\")");
 }
 END_TEST
 
@@ -328,7 +328,10 @@ START_TEST(test_f64)
 {
     ck_assert_str_eq(derive("b=1 hq=1 sq=8 sk=8 d=8 dtype=f64 score={tanh(s) * 0.1 + i}",
                             "return dump(p, { lanes = 'i' })"),
-                     "row: vd row_real = tofloat_vd(i[v])\nscore: row_real[v] + 0.1 * tanh_vd(s)");
+                     "row: vr row_real = tofloat_vr(i[v])\nscore: row_real[v] + 0.1 * tanh_vr(s)");
+    ck_once(derive("b=1 hq=1 sq=8 sk=8 d=8 dtype=f64 score={max(s, 0 / 0) * 1e-300 - 1 / 0}",
+                   "return dump(p, { lanes = 'i' })"),
+            "score: 1e-300 * max_vr(s, splat_r(__builtin_nan(\"\"))) - INF");
 }
 END_TEST
 

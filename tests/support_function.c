@@ -5,7 +5,7 @@
 /* Some are words of C or of the kernels' own text. */
 static const char *const names[] = {
     "t",    "u",     "w",  "x1", "row", "keys", "int", "D",  "top",   "sum",   "value", "tile",
-    "task", "block", "vf", "n",  "a",   "B",    "INF", "i0", "first", "range", "r",     "float"
+    "task", "block", "vr", "n",  "a",   "B",    "INF", "i0", "first", "range", "r",     "float"
 };
 
 static const char *const float_types[] = { "f32", "f32", "f16", "bf16" };

@@ -1,91 +1,149 @@
-% -- Elements of tensors to float and back. Comes in: p, target, need (helper names, as load_bf16).
-% -- gather_KIND takes one index that differs by lane, gather2_KIND two, ...
+% -- Elements of tensors to `real` and back. Comes in: p, target, need (helper names, as load_bf16).
+% -- load_KIND and store_KIND take one element, load_row_KIND and store_row_KIND a row; gather_KIND takes one index
+% -- that differs by lane, gather2_KIND two, ...
+% local double = target.real == "f64"
+% local bits = double and 64 or 32
+% local sizes = { f32 = 4, f64 = 8, bf16 = 2, f16 = 2 }
 % local gathers = {}
-% for _, kind in ipairs { "f32", "bf16", "f16", "i32", "u8" } do
+% for _, kind in ipairs { "f32", "f64", "bf16", "f16", "i32", "u8" } do
 %   for count = 1, 4 do
 %     local name = ("gather%s_%s"):format(count > 1 and count or "", kind)
 %     if need[name] then gathers[#gathers + 1] = { name = name, kind = kind, count = count } end
-%     if (need[name] or need["load_row_" .. kind]) and kind:find("16") then need["widen_" .. kind] = true end
+%     if kind:find("16") and need[name] then need["widen_" .. kind] = true end
 %   end
 % end
-% if need.load_bf16 then
-static inline float load_bf16(bf16 x)
-{
-    union { unsigned u; float f; } bits = { (unsigned)x << 16 };
-    return bits.f;
-}
+% for _, kind in ipairs { "bf16", "f16" } do
+%   if need["load_row_" .. kind] then need["load_" .. kind] = true end
+%   if need["load_" .. kind] then need["widen_" .. kind] = true end
+%   if need["store_row_" .. kind] then need["store_" .. kind] = true end
+%   if need["store_" .. kind] then need["narrow_" .. kind] = true end
+%   if need["narrow_" .. kind] then need.halves = true end
+%   if need["widen_" .. kind] then need.halves, need.floats = true, double end
+% end
+% -- Floats a lane each, and ints beside them: vr and vi unless those are wider.
+% local floats, ints = double and "vf" or "vr", double and "vw" or "vi"
+% local function from_floats(x) return double and ("__builtin_convertvector(%s, vr)"):format(x) or x end
+% -- Instructions move 4 halves to and from memory only.
+% local f16c = target.halves and target.lanes >= 4 and target.halves
+% local place = target.lanes == 4 and "m" or "v"
+% if need.halves then
+typedef unsigned short vh __attribute__((vector_size(${2 * target.lanes}))); /* of f16 or bf16 */
+% end
+% if need.floats then
+typedef float vf __attribute__((vector_size(${4 * target.lanes})));
+typedef int vw __attribute__((vector_size(${4 * target.lanes})));
 % end
 % if need.widen_bf16 then
-static inline vf widen_bf16(vi x) { return (vf)(x << 16); }
-% end
-% if need.load_f16 then
-static inline float load_f16(f16 x)
-{
-    union { unsigned u; float f; } bits = { (unsigned)(x & 0x7fff) << 13 };
-    bits.f *= 0x1p112f; /* moves the exponent's bias; subnormals become normal */
-    if ((x & 0x7c00) == 0x7c00) bits.u |= 0x7f800000;
-    bits.u |= (unsigned)(x & 0x8000) << 16;
-    return bits.f;
-}
+static inline vr widen_bf16(vh x) { return ${from_floats(("(%s)(__builtin_convertvector(x, %s) << 16)"):format(floats, ints))}; }
 % end
 % if need.widen_f16 then
-static inline vf widen_f16(vi x)
+%   if f16c then
+static inline vr widen_f16(vh x)
 {
-    const vf y = (vf)((x & 0x7fff) << 13) * 0x1p112f; /* moves the exponent's bias; subnormals become normal */
-    return (vf)((vi)y | (((x & 0x7c00) == 0x7c00) & 0x7f800000) | (x & 0x8000) << 16);
+    ${floats} y;
+    __asm__("${f16c.widen}" : "=v"(y) : "${place}"(x));
+    return ${from_floats("y")};
 }
+%   else
+static inline vr widen_f16(vh x)
+{
+    const ${ints} bits = __builtin_convertvector(x, ${ints});
+    const ${floats} y = (${floats})((bits & 0x7fff) << 13) * 0x1p112f; /* moves the exponent's bias; subnormals become normal */
+    return ${from_floats(("(%s)((%s)y | (((bits & 0x7c00) == 0x7c00) & 0x7f800000) | (bits & 0x8000) << 16)"):format(floats, ints))};
+}
+%   end
 % end
-% if need.store_f32 then
-static inline f32 store_f32(float x) { return x; }
-% end
-% if need.store_bf16 then
+% if need.narrow_bf16 and not double then
 /* To nearest, ties to even; a NaN stays one. */
-static inline bf16 store_bf16(float x)
+static inline vh narrow_bf16(vr x)
 {
-    union { float f; unsigned u; } bits = { x };
-    if (x != x) return (bf16)(bits.u >> 16 | 0x40);
-    return (bf16)((bits.u + 0x7fff + (bits.u >> 16 & 1)) >> 16);
+    const vu bits = (vu)x, nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const vu nan = (vu)(x != x);
+    return __builtin_convertvector((nan & (bits >> 16 | 0x40)) | (~nan & nearest), vh);
 }
 % end
-% if need.store_f16 then
-/* To nearest, ties to even; above 65519.99 to infinity; a NaN stays one. */
-static inline f16 store_f16(float x)
+% -- digits of a fraction, exponent bias. Of the rows that are cut off half a unit is added to the last that stays, less a
+% -- bit where it is even. A subnormal is added to what has its last bit where the subnormals have theirs.
+% for _, narrow in ipairs { { kind = "bf16", digits = 7, bias = 127 }, { kind = "f16", digits = 10, bias = 15 } } do
+%   local instruction = narrow.kind == "f16" and not double and f16c
+%   if need["narrow_" .. narrow.kind] and (double or narrow.kind == "f16") then
+%     local fraction = double and 52 or 23
+%     local own_bias, cut = double and 1023 or 127, fraction - narrow.digits
+%     local function hex(x) return ("0x%x"):format(x) end
+%     local function exact(exponent) return hex(exponent + own_bias << fraction) end
+/* To nearest, ties to even; from ${narrow.kind == "f16" and "65520" or "0x1.ffp127"} on to infinity; a NaN stays one. */
+static inline vh narrow_${narrow.kind}(vr x)
 {
-    union { float f; unsigned u; } bits = { x }, sum;
-    const unsigned sign = bits.u >> 16 & 0x8000;
-    bits.u &= 0x7fffffff;
-    if (bits.u > 0x7f800000) return (f16)(sign | 0x7e00);
-    if (bits.u >= 0x477ff000) return (f16)(sign | 0x7c00);
-    if (bits.u < 0x38800000) { /* subnormal: 0.5 has its last bit where f16 has */
-        sum.f = bits.f + 0.5f;
-        return (f16)(sign | (sum.u - 0x3f000000));
-    }
-    return (f16)(sign | (bits.u - 0x38000000 + 0xfff + (bits.u >> 13 & 1)) >> 13);
+%     if instruction then
+    vh y;
+    __asm__("${instruction.narrow}" : "=${place}"(y) : "v"(x));
+    return y;
+%     else
+    const vu size = (vu)x & ${hex((1 << bits - 1) - 1)}, sign = (vu)x >> ${bits - 16} & 0x8000;
+    const vu normal = (size - ${hex(own_bias - narrow.bias << fraction)} + ${hex((1 << cut - 1) - 1)} + (size >> ${cut} & 1)) >> ${cut};
+    const vu subnormal = (vu)((vr)size + ${target.literal(2.0 ^ (1 - narrow.bias + cut))}) - ${exact(1 - narrow.bias + cut)};
+    const vu tiny = (vu)(size < ${exact(1 - narrow.bias)}), huge = (vu)(size >= ${hex((narrow.bias + 1 + own_bias << fraction) - (1 << cut - 1))});
+    const vu finite = (tiny & subnormal) | (~tiny & normal);
+    const vu infinite = ${hex(2 * narrow.bias + 1 << narrow.digits)} | ((vu)(x != x) & ${hex(1 << narrow.digits - 1)});
+    return __builtin_convertvector(sign | (huge & infinite) | (~huge & finite), vh);
+%     end
 }
+%   end
 % end
-% for _, kind in ipairs { "f32", "bf16", "f16" } do if need["load_row_" .. kind] then
-%   local size = kind == "f32" and 4 or 2
+% for _, kind in ipairs { "bf16", "f16" } do
+%   if need["load_" .. kind] then
+static inline real load_${kind}(${kind} x) { return widen_${kind}((vh){ x })[0]; }
+%   end
+%   if need["store_" .. kind] then
+static inline ${kind} store_${kind}(real x) { return narrow_${kind}(splat_r(x))[0]; }
+%   end
+% end
+% for _, kind in ipairs { "f32", "f64" } do if need["store_" .. kind] then
+static inline ${kind} store_${kind}(real x) { return ${kind == target.real and "x" or ("(%s)x"):format(kind)}; }
+% end end
+% -- Of a row's last elements some are taken twice, so that all come in whole vectors.
+% for _, kind in ipairs { "f32", "f64", "bf16", "f16" } do
+%   local size, ctype = sizes[kind], kind == "f32" and "float" or "double"
+%   local half, same = kind:find("16"), kind == target.real
+%   local align = math.min(p.align, size)
+%   local function elements(name)
+%     if half or same then
+    typedef ${half and "vh" or "vr"} ${name} __attribute__((aligned(${align})));
+%     else
+    typedef ${ctype} ${name} __attribute__((vector_size(${size * target.lanes}), aligned(${align})));
+%     end
+%   end
+%   if need["load_row_" .. kind] then
 
 /* n elements of a row. */
-static inline void load_row_${kind}(float *restrict to, const ${kind} *from, int n)
+static inline void load_row_${kind}(real *restrict to, const ${kind} *from, int n)
 {
-    typedef vf row __attribute__((aligned(4)));
-%   if kind == "f32" then
-    typedef vf elements __attribute__((aligned(${math.min(p.align, 4)})));
-%   else
-    typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)})));
-%   end
-    int c = 0;
-    for (; c + LANES <= n; c += LANES)
-%   if kind == "f32" then
-        *(row *)(to + c) = *(const elements *)(from + c);
-    for (; c < n; c++) to[c] = from[c];
-%   else
-        *(row *)(to + c) = widen_${kind}(__builtin_convertvector(*(const elements *)(from + c), vi));
-    for (; c < n; c++) to[c] = widen_${kind}(splat_i(from[c]))[0];
-%   end
+    typedef vr row __attribute__((aligned(${bits // 8})));
+%     elements("elements")
+%     local load = half and "widen_" .. kind .. "(%s)" or same and "%s" or "__builtin_convertvector(%s, vr)"
+    for (int c = 0; c < n && n >= LANES; c += LANES) {
+        const int at = min_i(c, n - LANES);
+        *(row *)(to + at) = ${load:format("*(const elements *)(from + at)")};
+    }
+    for (int c = 0; c < n && n < LANES; c++) to[c] = ${half and ("load_%s(from[c])"):format(kind) or "from[c]"};
 }
-% end end
+%   end
+%   if need["store_row_" .. kind] then
+
+/* To n elements of a row. */
+static inline void store_row_${kind}(${kind} *restrict to, const real *from, int n)
+{
+    typedef vr row __attribute__((aligned(${bits // 8})));
+%     elements("elements")
+%     local store = half and "narrow_" .. kind .. "(%s)" or same and "%s" or "__builtin_convertvector(%s, elements)"
+    for (int c = 0; c < n && n >= LANES; c += LANES) {
+        const int at = min_i(c, n - LANES);
+        *(elements *)(to + at) = ${store:format("*(const row *)(from + at)")};
+    }
+    for (int c = 0; c < n && n < LANES; c++) to[c] = ${half and ("store_%s(from[c])"):format(kind) or "from[c]"};
+}
+%   end
+% end
 % if need.pair_rows then
 
 /* n ints: the low half from one row, the high half from the next one if `keep` is 1, else zeros. */
@@ -106,13 +164,13 @@ static inline void pair_rows(int *restrict to, const bf16 *row, const bf16 *next
 %     parameters[k] = ("i64 stride%d, vi index%d"):format(k, k)
 %     offset[k] = ("index%d[l] * stride%d"):format(k, k)
 %   end
-%   local lanes = kind == "f32" and "vf" or "vi"
+%   local result = sizes[kind] and "vr" or "vi"
 %   local widened = kind:find("16")
 
 /* An element a lane, by its indices. */
-static inline ${widened and "vf" or lanes} ${gather.name}(const ${kind} *from, ${table.concat(parameters, ", ")})
+static inline ${result} ${gather.name}(const ${kind} *from, ${table.concat(parameters, ", ")})
 {
-    ${lanes} x;
+    ${widened and "vh" or result} x;
     for (int l = 0; l < LANES; l++) x[l] = from[${table.concat(offset, " + ")}];
     return ${widened and ("widen_%s(x)"):format(kind) or "x"};
 }

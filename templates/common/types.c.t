@@ -1,4 +1,5 @@
-% -- Types of the emitted C. Comes in: target, p. f32, f16 and bf16 are elements of tensors, aligned as promised.
+% -- Types of the emitted C. Comes in: target, p. f32, f64, f16 and bf16 are elements of tensors, aligned as promised.
+% local double = target.real == "f64"
 % local function element(name, ctype, size)
 %   local align = p.align < size and (" __attribute__((aligned(%d)))"):format(p.align) or ""
 typedef ${ctype} ${name}${align};
@@ -7,13 +8,21 @@ typedef long long i64;
 typedef unsigned char u8;
 % element("i32", "int", 4)
 % element("f32", "float", 4)
+% element("f64", "double", 8)
 % element("f16", "unsigned short", 2)
 % element("bf16", "unsigned short", 2)
 
 enum { LANES = ${target.lanes} };
-typedef float vf __attribute__((vector_size(${target.bytes})));
+typedef ${double and "double" or "float"} real; /* of scores, sums and all between */
+typedef real vr __attribute__((vector_size(${target.bytes})));
+% if double then
+/* int32 values, and masks: in lanes as wide as those of vr, of the type that comparisons give. */
+typedef long vi __attribute__((vector_size(${target.bytes})));
+typedef unsigned long vu __attribute__((vector_size(${target.bytes})));
+% else
 typedef int vi __attribute__((vector_size(${target.bytes})));
 typedef unsigned vu __attribute__((vector_size(${target.bytes})));
+% end
 
-#define INF __builtin_inff()
-#define LOG2E ${f32(1.4426950408889634)}
+#define INF ${double and "__builtin_inf()" or "__builtin_inff()"}
+#define LOG2E ${target.literal(1.4426950408889634)}

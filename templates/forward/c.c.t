@@ -1,7 +1,7 @@
-% -- Attention forward in C. Comes in: p (a problem that forward/c.lua takes), cfg (its config), target, variant, slots.
+% -- Attention forward in C. Comes in: p (a problem that forward/c.lua takes), cfg (its config), target, variant, slots, steps.
 % assert(cfg.keys >= cfg.mk, "a key tile holds at least one register block")
-% assert(p.b and p.sq and p.sk, "this schedule needs static dimensions")
 %
+% local body = require("templates.forward.c")
 % local target = require("templates.target.c").narrowed(target, cfg.lanes)
 % local V, MK, MV = cfg.vectors, cfg.mk, cfg.mv
 % local STAGED = ceildiv(cfg.keys, MK) * MK
@@ -13,14 +13,20 @@
 % -- With bf16 dot instructions a step of a product takes two columns (of Q and K) or two keys (of P and V).
 % local dot = cfg.dot == 1
 % local step = dot and 2 or 1
-% local operand, element = dot and "vi" or "vf", dot and "int" or "float"
-% local function madd(sum, x, y)
-%   if dot then return ("%s = dot_vf(%s, splat_i(%s), %s)"):format(sum, sum, x, y) end
-%   return ("%s += %s * %s"):format(sum, x, y)
-% end
+% local operand, element = dot and "vi" or "vr", dot and "int" or "real"
+% local function madd(sum, x, y) return dot and ("%s = dot_vr(%s, %s, %s)"):format(sum, sum, x, y) or ("%s += %s * %s"):format(sum, x, y) end
+%
+% -- Sizes: a number where the problem says it, a variable else; with lens= each sequence has its own below those.
+% local packed, padded, paged = p.lens == "packed", p.lens == "padded", p.page > 0
+% local B, SQ, SK = p.b and "B" or "b_size", p.sq and "SQ" or p.lens and "most_sq" or "sq", p.sk and "SK" or p.lens and "most_sk" or "sk"
+% local sq, sk = p.lens and "sq" or SQ, p.lens and "sk" or SK
+% local TILES = p.sq and "TILES" or "tiles"
+% local ROW_BLOCKS, KEY_TILES = p.sq and "ROW_BLOCKS" or "row_blocks", p.sk and "KEY_TILES" or "key_tiles"
+%
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code()
 % local bounds = variant:tiles()
+% local classes = body.classes(p, variant)
 % -- Whether one of these bounds names `word`.
 % local function names(word, ...)
 %   for _, bound in ipairs { ... } do
@@ -28,296 +34,483 @@
 %   end
 % end
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
-% local need = { select_f = true, max_vf = true, exp_fall_vf = true, ["store_" .. p.odtype] = true }
-% local staging = dot and { "dot_vf", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
+% local need = { select_r = true, max_vr = true, exp2_fall_vr = true, transpose = true, ["broadcast_" .. (dot and "i" or "r")] = true }
+% local staging = dot and { "dot_vr", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
+% need["store_row_" .. p.odtype] = true
 % if code.value.keep or has_score then need.min_vi = true end
-% if p.lse then need.log_vf = true end
+% if p.lse then need.log_vr = true end
+% if classes then need.any_lane = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
 % end
 % -- A causal tile's work grows with its place: the longest ones go first, so that no thread is left with one.
-% local place = cfg.order == "heads" and "task % TILES" or "task / (B * HQ)"
-% local head = cfg.order == "heads" and "task / TILES" or "task % (B * HQ)"
-% if p.causal then place = "TILES - 1 - " .. place end
+% local heads = ("(%s * HQ)"):format(B)
+% local place = cfg.order == "heads" and "task % " .. TILES or "task / " .. heads
+% local head = cfg.order == "heads" and "task / " .. TILES or "task % " .. heads
+% if p.causal then place = TILES .. " - 1 - " .. place end
 %
 /* softmax(q k^T) v for ${p.text}
  * A task is ROWS query rows of one head. The lanes of a vector are query rows: S^T = K Q^T and
- * O^T += V^T P^T take K and V element by element, broadcast to all lanes. */
+ * O^T += V^T P^T take K and V element by element, broadcast to all lanes. Scores are in base 2 once masked. */
 % include("templates/common/types.c.t", { target = target })
 
 enum {
-    B = ${p.b}, HQ = ${p.hq}, SQ = ${p.sq}, SK = ${p.sk}, D = ${p.d}, DV = ${p.dv},
+    ${p.b and "B = " .. p.b .. ", " or ""}HQ = ${p.hq}, ${p.sq and "SQ = " .. p.sq .. ", " or ""}${p.sk and "SK = " .. p.sk .. ", " or ""}D = ${p.d}, DV = ${p.dv},
+% if paged then
+    PAGE = ${p.page}, /* keys */
+% end
     VECTORS = ${V}, /* of query rows in a register block */
     MK = ${MK}, MV = ${MV}, /* keys and value columns in a register block */
     BLOCK = ${BLOCK}, BLOCKS = ${cfg.blocks}, ROWS = ${ROWS}, /* query rows: of a register block; of a task */
     KEYS = ${cfg.keys}, STAGED = ${STAGED}, /* of a tile; padded to register blocks */
     DEPTH = ${ceildiv(p.d, step)}, COLUMNS = ${COLUMNS}, /* of a row of K${dot and " in pairs" or ""}, and of V padded to register blocks */
+    K_PITCH = ${body.pitch(ceildiv(p.d, step))}, V_PITCH = ${body.pitch(COLUMNS)}, /* from a staged row to the next */
+    WIDTH = ${body.width(cfg, p)}, /* of a row of Q or O, padded to vectors */
     SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys at a tile's start are left out in such groups */
-    TILES = ${ceildiv(p.sq, ROWS)},
-};
-
-% -- The argument struct: a tensor's pointer, and on the next line its strides.
-struct args {
-% for k, slot in ipairs(slots) do
-%   if slot.kind ~= "stride" then
-    ${slot.ctype}${slot.field};
-%   elseif slots[k - 1].kind ~= "stride" then
-%     local strides = {}
-%     while slots[k + #strides] and slots[k + #strides].kind == "stride" do
-%       strides[#strides + 1] = slots[k + #strides].field
-%     end
-    i64 ${table.concat(strides, ", ")};
-%   end
+% if p.sq then
+    TILES = ${math.max(ceildiv(p.sq, ROWS), 1)},
+% end
+% if classes and p.sq then
+    ROW_BLOCKS = ${math.max(ceildiv(p.sq, BLOCK), 1)},
+% end
+% if classes and p.sk then
+    KEY_TILES = ${ceildiv(p.sk, cfg.keys)},
 % end
 };
+
+% include("templates/common/args.c.t", { slots = slots })
 
 /* What a register block of query rows carries from one key tile to the next. */
 struct block {
     ${operand} q[DEPTH][VECTORS];${dot and "" or " /* scaled */"}
-    vf o[COLUMNS][VECTORS];
-    vf top[VECTORS], sum[VECTORS];
+    vr o[COLUMNS][VECTORS];
+    vr top[VECTORS], sum[VECTORS];
 };
 
 struct scratch {
     struct block block[BLOCKS];
-    vf s[STAGED][VECTORS];
-    ${element} k[STAGED][DEPTH], v[${ceildiv(cfg.keys, step)}][COLUMNS];
+    vr s[STAGED][VECTORS];
+% if p.dropout then
+    vi keep[STAGED][VECTORS];
+% end
+    real row[LANES][WIDTH];
+    ${element} k[STAGED][K_PITCH], v[${ceildiv(cfg.keys, step)}][V_PITCH];
 };
-_Static_assert(sizeof(struct scratch) <= ${steps[1].scratch}, "scratch as the launch recipe has it");
+_Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as the launch recipe has it");
 
+#define LN2 ${target.literal(0.6931471805599453)}
 % include("templates/common/math.c.t", { need = need, target = target })
 % include("templates/common/convert.c.t", { need = need, target = target })
+% if p.dropout then
+%   include("templates/common/philox.c.t", { target = target, lanes = "rows" })
+% end
 
+% -- Where row r of a key tile stands.
+% local function row(r) return paged and ("from + table[(j0 + %s) / PAGE] * page + (j0 + %s) %% PAGE * stride"):format(r, r) or ("from + %s * stride"):format(r) end
+% local where = paged and "i64 stride, const i32 *table, i64 page, int j0" or "i64 stride"
 % if dot then
 /* Rows [0, n) of a tile, where a pair of columns is an int, and copies of the last one up to a whole register
  * block. */
-static void stage_k(int (*restrict to)[DEPTH], const bf16 *from, i64 stride, int n)
+static void stage_k(int (*restrict to)[K_PITCH], const bf16 *from, ${where}, int n)
 {
     for (int r = 0; r < (n + MK - 1) / MK * MK; r++) {
+        const int at = min_i(r, n - 1);
         to[r][DEPTH - 1] = 0;
-        __builtin_memcpy(to[r], from + (r < n ? r : n - 1) * stride, D * sizeof(bf16));
+        __builtin_memcpy(to[r], ${row("at")}, D * sizeof(bf16));
     }
 }
 
 /* Rows 2 r and 2 r + 1 as pairs; behind an odd last one zeros. */
-static void stage_v(int (*restrict to)[COLUMNS], const bf16 *from, i64 stride, int n)
+static void stage_v(int (*restrict to)[V_PITCH], const bf16 *from, ${where}, int n)
 {
     for (int r = 0; r < n; r += 2, to++) {
-        const bf16 *row = from + r * stride;
-        pair_rows(*to, row, r + 1 < n ? row + stride : row, r + 1 < n, DV);
+        const int next = min_i(r + 1, n - 1);
+        pair_rows(*to, ${row("r")}, ${row("next")}, r < next, DV);
         for (int c = DV; c < COLUMNS; c++) (*to)[c] = 0;
     }
 }
-
-static void stage_q(struct block *restrict to, const bf16 *from, i64 stride, int n)
-{
-    unsigned short *q = (unsigned short *)to->q;
-    for (int r = 0; r < BLOCK; r++) {
-        const bf16 *row = from + (r < n ? r : n - 1) * stride;
-        for (int c = 0; c < 2 * DEPTH; c++) q[c / 2 * 2 * BLOCK + 2 * r + c % 2] = c < D ? row[c] : 0;
-    }
 % else
 /* Rows [0, n) of a tile, and copies of the last one up to a whole register block. */
-static void stage_k(float (*restrict to)[DEPTH], const ${p.kvdtype} *from, i64 stride, int n)
+static void stage_k(real (*restrict to)[K_PITCH], const ${p.kvdtype} *from, ${where}, int n)
 {
-    for (int r = 0; r < (n + MK - 1) / MK * MK; r++)
-        load_row_${p.kvdtype}(to[r], from + (r < n ? r : n - 1) * stride, D);
+    for (int r = 0; r < (n + MK - 1) / MK * MK; r++) {
+        const int at = min_i(r, n - 1);
+        load_row_${p.kvdtype}(to[r], ${row("at")}, D);
+    }
 }
 
-static void stage_v(float (*restrict to)[COLUMNS], const ${p.kvdtype} *from, i64 stride, int n)
+static void stage_v(real (*restrict to)[V_PITCH], const ${p.kvdtype} *from, ${where}, int n)
 {
     for (int r = 0; r < n; r++) {
-        load_row_${p.kvdtype}(to[r], from + r * stride, DV);
+        load_row_${p.kvdtype}(to[r], ${row("r")}, DV);
         for (int c = DV; c < COLUMNS; c++) to[r][c] = 0;
     }
 }
-
-static void stage_q(struct block *restrict to, const ${p.dtype} *from, i64 stride, int n, float scale)
-{
-    float *q = (float *)to->q, row[D];
-    for (int r = 0; r < BLOCK; r++) {
-        load_row_${p.dtype}(row, from + (r < n ? r : n - 1) * stride, D);
-        for (int c = 0; c < D; c++) q[c * BLOCK + r] = row[c] * scale;
-    }
 % end
+
+/* n rows, and copies of the last one, as lanes; their O is 0. */
+static void stage_q(struct block *restrict to, real (*restrict row)[WIDTH], const ${p.dtype} *from, i64 stride, int n${dot and "" or ", real scale"})
+{
     for (int v = 0; v < VECTORS; v++) {
-        to->top[v] = splat_f(-INF);
-        to->sum[v] = splat_f(0);
-        for (int c = 0; c < COLUMNS; c++) to->o[c][v] = splat_f(0);
+        for (int l = 0; l < LANES; l++) {
+            const ${p.dtype} *at = from + min_i(v * LANES + l, n - 1) * stride;
+% if dot then
+            ((int *)row[l])[DEPTH - 1] = 0;
+            __builtin_memcpy(row[l], at, D * sizeof(bf16));
+% else
+            load_row_${p.dtype}(row[l], at, D);
+% end
+        }
+        for (int c = 0; c < DEPTH; c += LANES) {
+            vr x[LANES];
+            for (int l = 0; l < LANES; l++) x[l] = *(const vr *)(row[l] + c);
+            transpose(x);
+            for (int l = 0; l < min_i(LANES, DEPTH - c); l++) to->q[c + l][v] = ${dot and "(vi)x[l]" or "x[l] * scale"};
+        }
+        to->top[v] = splat_r(-INF);
+        to->sum[v] = splat_r(0);
+        for (int c = 0; c < COLUMNS; c++) to->o[c][v] = splat_r(0);
     }
 }
 
-/* S^T = K Q^T for MK keys; their maximum joins top. */
-static void scores(vf (*restrict s)[VECTORS], const ${element} (*restrict k)[DEPTH],
-                   const ${operand} (*restrict q)[VECTORS], vf *restrict top${dot and ", float scale" or ""})
+/* S^T = K Q^T for MK keys; their maximum joins top. Not inlined, here and below: what surrounds an inner loop takes
+ * its registers. */
+__attribute__((noinline)) static void scores(vr (*restrict s)[VECTORS], const ${element} (*restrict k)[K_PITCH],
+                                             const ${operand} (*restrict q)[VECTORS], vr *restrict top${dot and ", real scale" or ""})
 {
-    vf sum[MK][VECTORS];
+    vr sum[MK][VECTORS];
     for (int r = 0; r < MK; r++)
-        for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_f(0);
+        for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_r(0);
     for (int c = 0; c < DEPTH; c++)
-        for (int r = 0; r < MK; r++)
-            for (int v = 0; v < VECTORS; v++) ${madd("sum[r][v]", "k[r][c]", "q[c][v]")};
+        for (int r = 0; r < MK; r++) {
+            const ${operand} x = broadcast_${dot and "i" or "r"}(&k[r][c]);
+            for (int v = 0; v < VECTORS; v++) ${madd("sum[r][v]", "x", "q[c][v]")};
+        }
     for (int r = 0; r < MK; r++)
         for (int v = 0; v < VECTORS; v++) {
             s[r][v] = sum[r][v]${dot and " * scale" or ""};
-            top[v] = max_vf(top[v], s[r][v]);
+            top[v] = max_vr(top[v], s[r][v]);
         }
 }
 
-/* S becomes P = exp(S - top)${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
+/* S becomes P = 2^(S - top)${p.dropout and ", 0 where dropped" or ""}${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
  * by the new maximum. */
-static void softmax(vf (*restrict s)[VECTORS], struct block *restrict x, const vf *top, vf *restrict shrink, int n)
+% local function weight(r) return ("exp2_fall_vr(s[%s][v] - peak[v])"):format(r) end
+% local function kept(p, r) return p and ("(vr)((vi)%s & keep[%s][v])") or "%s" end
+__attribute__((noinline)) static void softmax(vr (*restrict s)[VECTORS], struct block *restrict x, const vr *top,
+                                              vr *restrict shrink, int n${p.dropout and ", const vi (*restrict keep)[VECTORS]" or ""})
 {
+    vr peak[VECTORS], sum[VECTORS];
+    for (int v = 0; v < VECTORS; v++) {
+        peak[v] = select_r(top[v] == -INF, splat_r(0), top[v]); /* every key hidden so far */
+        shrink[v] = exp2_fall_vr(x->top[v] - peak[v]);
+        sum[v] = splat_r(0);
+    }
 % if dot then
     vi(*p)[VECTORS] = (vi(*)[VECTORS])s;
-% end
-    for (int v = 0; v < VECTORS; v++) {
-        const vf peak = select_f(top[v] == -INF, splat_f(0), top[v]); /* every key hidden so far */
-        shrink[v] = exp_fall_vf(x->top[v] - peak);
-        vf sum = splat_f(0);
-% if dot then
-        for (int r = 0; r < n; r += 2) {
-            const vf a = exp_fall_vf(s[r][v] - peak);
-            const vf b = r + 1 < n ? exp_fall_vf(s[r + 1][v] - peak) : splat_f(0);
-            p[r / 2][v] = (vi)((vu)((vi)a + 0x8000) >> 16) | (((vi)b + 0x8000) & (int)0xffff0000);
-            sum += a + b;
+    for (int r = 0; r < n; r += 2)
+        for (int v = 0; v < VECTORS; v++) {
+            const vr a = ${weight("r")};
+            const vr b = r + 1 < n ? ${weight("r + 1")} : splat_r(0);
+            const vi low = (vi)((vu)((vi)a + 0x8000) >> 16), high = ((vi)b + 0x8000) & (int)0xffff0000;
+%   if p.dropout then
+            p[r / 2][v] = (low & keep[r][v]) | (high & keep[r + (r + 1 < n)][v]);
+%   else
+            p[r / 2][v] = low | high;
+%   end
+            sum[v] += a + b;
         }
 % else
-        for (int r = 0; r < n; r++) {
-            s[r][v] = exp_fall_vf(s[r][v] - peak);
-            sum += s[r][v];
+    for (int r = 0; r < n; r++)
+        for (int v = 0; v < VECTORS; v++) {
+            const vr p = ${weight("r")};
+            s[r][v] = ${p.dropout and "(vr)((vi)p & keep[r][v])" or "p"};
+            sum[v] += p;
         }
 % end
-        x->sum[v] = x->sum[v] * shrink[v] + sum;
+    for (int v = 0; v < VECTORS; v++) {
+        x->sum[v] = x->sum[v] * shrink[v] + sum[v];
         x->top[v] = top[v];
     }
 }
 
 /* O^T = O^T shrink + V^T P^T for MV value columns. A tile's sum is on its own first: errors of a long sum of
  * like terms grow with the tiles, not with the keys. */
-static void accumulate(vf (*restrict o)[VECTORS], const ${element} *restrict value, const ${operand} (*restrict p)[VECTORS],
-                       const vf *restrict shrink, int n)
+__attribute__((noinline)) static void accumulate(vr (*restrict o)[VECTORS], const ${element} *restrict value,
+                                                 const ${operand} (*restrict p)[VECTORS], const vr *restrict shrink, int n)
 {
-    vf sum[MV][VECTORS];
+    vr sum[MV][VECTORS];
     for (int c = 0; c < MV; c++)
-        for (int v = 0; v < VECTORS; v++) sum[c][v] = splat_f(0);
-    for (int r = 0; r < n; r += ${step}, value += COLUMNS, p++)
-        for (int c = 0; c < MV; c++)
-            for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "value[c]", "(*p)[v]")};
+        for (int v = 0; v < VECTORS; v++) sum[c][v] = splat_r(0);
+    for (int r = 0; r < n; r += ${step}, value += V_PITCH, p++)
+        for (int c = 0; c < MV; c++) {
+            const ${operand} x = broadcast_${dot and "i" or "r"}(value + c);
+            for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "x", "(*p)[v]")};
+        }
     for (int c = 0; c < MV; c++)
         for (int v = 0; v < VECTORS; v++) o[c][v] = o[c][v] * shrink[v] + sum[c][v];
 }
 
-/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; both for a row without visible keys as if V were 0. */
-static void finish(const struct block *x, ${p.odtype} *o, i64 stride${p.lse and ", f32 *lse, i64 lse_stride" or ""}, int n)
+% if p.sinks then
+/* The sink's logit joins the row, with no value. */
+static void drain(struct block *x, real sink)
 {
-    vf share[VECTORS];
-    for (int v = 0; v < VECTORS; v++) share[v] = select_f(x->sum[v] == 0, splat_f(0), 1 / x->sum[v]);
-    const float *from = (const float *)x->o, *factor = (const float *)share;
-    for (int r = 0; r < n; r++)
-        for (int c = 0; c < DV; c++) o[r * stride + c] = store_${p.odtype}(from[c * BLOCK + r] * factor[r]);
-% if p.lse then
-    vf logs[VECTORS];
-    for (int v = 0; v < VECTORS; v++) logs[v] = select_f(x->sum[v] == 0, splat_f(-INF), x->top[v] + log_vf(x->sum[v]));
-    for (int r = 0; r < n; r++) lse[r * lse_stride] = ((const float *)logs)[r];
-% end
+    for (int v = 0; v < VECTORS; v++) {
+        const vr top = max_vr(x->top[v], splat_r(sink)), peak = select_r(top == -INF, splat_r(0), top);
+        const vr shrink = exp2_fall_vr(x->top[v] - peak);
+        for (int c = 0; c < COLUMNS; c++) x->o[c][v] *= shrink;
+        x->sum[v] = x->sum[v] * shrink + exp2_fall_vr(splat_r(sink) - peak);
+        x->top[v] = top;
+    }
 }
 
+% end
+% local lse_to = p.lse and ", " .. (body.lse_type(p)) .. " *lse, i64 lse_stride" or ""
+/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; both for a row without visible keys as if V were 0. */
+static void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${p.dropout and ", real kept" or ""})
+{
+    for (int v = 0; v < VECTORS; v++) {
+        const int rows = min_i(LANES, n - v * LANES);
+        const vr share = select_r(x->sum[v] == 0, splat_r(0), ${p.dropout and "kept" or "1"} / x->sum[v]);
+        for (int c = 0; c < DV; c += LANES) {
+            vr y[LANES];
+            for (int l = 0; l < LANES; l++) y[l] = x->o[min_i(c + l, COLUMNS - 1)][v] * share;
+            transpose(y);
+            for (int l = 0; l < LANES; l++) *(vr *)(row[l] + c) = y[l];
+        }
+        for (int l = 0; l < rows; l++) store_row_${p.odtype}(o + (v * LANES + l) * stride, row[l], DV);
+% if p.lse then
+        const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v] * LN2 + log_vr(x->sum[v]));
+        for (int l = 0; l < rows; l++) lse[(v * LANES + l) * lse_stride] = logs[l];
+% end
+    }
+}
+
+% if padded then
+/* n rows behind a sequence's last. */
+static void blank(${p.odtype} *o, i64 stride${lse_to}, int n)
+{
+    for (int r = 0; r < n; r++) {
+        for (int c = 0; c < DV; c++) o[r * stride + c] = 0;
+%   if p.lse then
+        lse[r * lse_stride] = -INF;
+%   end
+    }
+}
+
+% end
+% -- The temporaries of a level that these roots need.
+% local function temporaries(level, ...)
+%   local list = {}
+%   for _, t in ipairs(code[level]) do
+%     for _, root in ipairs { ... } do
+%       if t.roots[root] and list[#list] ~= t then list[#list + 1] = t end
+%     end
+%   end
+%   return ipairs(list)
+% end
+% -- What rows give: arrays over the vectors of a block.
+% local function row_values(indent, ...)
+${indent}vi i[VECTORS];
+%   for _, t in temporaries("row", ...) do
+${indent}${t.ctype} ${t.name}[VECTORS];
+%   end
+${indent}for (int v = 0; v < VECTORS; v++) {
+${indent}    i[v] = min_vi(splat_i(i0 + v * LANES) + LANE, splat_i(${sq} - 1));
+%   for _, t in temporaries("row", ...) do
+${indent}    ${t.name}[v] = ${t.text};
+%   end
+${indent}}
+% end
 % -- One pass over the raw scores of a tile: the variant's score, and with `masked` its mask.
 % local function adjust(masked)
-%   local function temporaries(level)
-%     local list = {}
-%     for _, t in ipairs(code[level]) do
-%       if masked or t.roots.score then list[#list + 1] = t end
-%     end
-%     return ipairs(list)
-%   end
-                    vi i[VECTORS];
-%   for _, t in temporaries("row") do
-                    ${t.ctype} ${t.name}[VECTORS];
-%   end
-                    for (int v = 0; v < VECTORS; v++) {
-                        i[v] = min_vi(splat_i(i0 + v * LANES) + LANE, splat_i(SQ - 1));
-%   for _, t in temporaries("row") do
-                        ${t.name}[v] = ${t.text};
-%   end
-                        top[v] = block->top[v];
-                    }
+%   local roots = masked and { "score", "keep" } or { "score" }
+%   local score = code.value.score .. (has_score and " * LOG2E" or "")
+%   if has_score and code.value.score:find("[^%w_]") then score = "(" .. code.value.score .. ") * LOG2E" end
+%   row_values("                    ", table.unpack(roots))
+                    for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
                     for (int r = 0; r < n; r++) {
                         const int j = j0 + r;
-%   for _, t in temporaries("column") do
+%   for _, t in temporaries("column", table.unpack(roots)) do
                         ${declare(t)} = ${t.text};
 %   end
                         for (int v = 0; v < VECTORS; v++) {
-                            const vf s = t->s[r][v];
-%   for _, t in temporaries("element") do
+                            const vr s = t->s[r][v];
+%   for _, t in temporaries("element", table.unpack(roots)) do
                             ${declare(t)} = ${t.text};
 %   end
 %   if masked then
-                            t->s[r][v] = select_f(${code.value.keep}, ${code.value.score}, splat_f(-INF));
+                            t->s[r][v] = select_r(${code.value.keep}, ${score}, splat_r(-INF));
 %   else
-                            t->s[r][v] = ${code.value.score};
+                            t->s[r][v] = ${score};
 %   end
-                            top[v] = max_vf(top[v], t->s[r][v]);
+                            top[v] = max_vr(top[v], t->s[r][v]);
                         }
                     }
 % end
+% -- What a kernel reads once, and what it computes from it: of these roots.
+% local function launch_values(...)
+%   for _, slot in ipairs(slots) do if slot.read then
+    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a->${slot.field};
+%   end end
+%   for _, param in ipairs(variant.params) do
+    const ${param.type == "int" and "int" or "real"} ${param.name} = (${param.type == "int" and "int" or "real"})a->${param.name};
+%   end
+%   for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a->${slot.field};
+%   end end
+%   if not p.sq then
+    const int tiles = (${SQ} + ROWS - 1) / ROWS;
+%   end
+%   if classes and not p.sq then
+    const int row_blocks = (${SQ} + BLOCK - 1) / BLOCK;
+%   end
+%   if classes and not p.sk then
+    const int key_tiles = (${SK} + KEYS - 1) / KEYS;
+%   end
+%   for _, t in temporaries("launch", ...) do
+    ${declare(t)} = ${t.text};
+%   end
+% end
+% -- What a sequence and a head bring, of these roots.
+% local function head_values(...)
+%   if padded then
+        const int sq = a->q_lens[b], sk = a->k_lens[b];
+%   elseif packed then
+        const int sq = a->cu_q[b + 1] - a->cu_q[b], sk = a->cu_k[b + 1] - a->cu_k[b];
+%   end
+%   for _, t in temporaries("head", ...) do
+        ${declare(t)} = ${t.text};
+%   end
+% end
+% if classes then
+enum { EMPTY, MIXED, FULL };
 
+/* Which tiles a block of query rows sees nothing of, or all. A task is one block of rows. */
+void classify(const struct args *a, void *scratch, i64 first, i64 last)
+{
+% launch_values("keep")
+    (void)scratch;
+    for (i64 task = first; task < last; task++) {
+        const int head = (int)(task / ${ROW_BLOCKS}), i0 = (int)(task % ${ROW_BLOCKS}) * BLOCK;
+        const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
+        u8 *class = a->classes + task * ${KEY_TILES};
+        (void)h, (void)b;
+%   head_values("keep")
+%   row_values("        ", "keep")
+        for (int tile = 0; tile < ${KEY_TILES}; tile++) {
+            const int tile_last = min_i(tile * KEYS + KEYS, ${sk});
+            vi some = splat_i(0), all = splat_i(-1);
+            for (int j = tile * KEYS; j < tile_last; j++) {
+%   for _, t in temporaries("column", "keep") do
+                ${declare(t)} = ${t.text};
+%   end
+                for (int v = 0; v < VECTORS; v++) {
+%   for _, t in temporaries("element", "keep") do
+                    ${declare(t)} = ${t.text};
+%   end
+                    const vi keep = ${code.value.keep};
+                    some |= keep;
+                    all &= keep;
+                }
+            }
+            class[tile] = i0 >= ${sq} || !any_lane(some) ? EMPTY : any_lane(~all) ? MIXED : FULL;
+        }
+    }
+}
+
+% end
 % if not bounds.always then
 struct range {
     int first, last, full_first, full_last;
 };
 % end
+% -- A tensor's rows of this head, from its first one on.
+% local function base(name, h, row, at)
+%   local text = ("a->%s + %s * a->%s_h"):format(name, h, name)
+%   if packed and not (paged and (name == "k" or name == "v")) then
+%     return text .. (" + (%s%s) * a->%s_s"):format(at, row and " + " .. row or "", name)
+%   end
+%   if not (paged and (name == "k" or name == "v")) then text = text:gsub("a%->" .. name .. " %+", "a->" .. name .. " + b * a->" .. name .. "_b +") end
+%   return text .. (row and (" + %s * a->%s_s"):format(row, name) or "")
+% end
 void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 {
-% for _, slot in ipairs(slots) do if slot.read then
-    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a->${slot.field};
-% end end
-% for _, param in ipairs(variant.params) do
-    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a->${param.name};
+% launch_values("score", "keep")
+% if not has_score then
+    const real scale = (real)(a->scale * ${f64(1.4426950408889634)}); /* to base 2 */
+% else
+    const real scale = (real)a->scale;
 % end
-% for _, temporary in ipairs(code.launch) do
-    ${declare(temporary)} = ${temporary.text};
+% if p.dropout then
+    const unsigned *rng = (const unsigned *)a->rng;
+    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a->seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a->offset;
+    const real kept = a->drop < 65536 ? (real)65536 / (real)(65536 - a->drop) : 0;
 % end
     for (i64 task = first; task < last; task++) {
         const int tile = (int)(${place}), head = (int)(${head});
         const int h = head % HQ, b = head / HQ;
-        const int row = tile * ROWS, rows = min_i(ROWS, SQ - row);
+% head_values("score", "keep")
+        const int row = tile * ROWS${packed and "" or (", %s = min_i(ROWS, %s - row)"):format(padded and "all" or "rows", SQ)};
+% if packed then
+        if (row >= sq) continue;
+        const int rows = min_i(ROWS, sq - row);
+% elseif padded then
+        const int rows = max_i(0, min_i(all, sq - row));
+% end
         const int blocks = (rows + BLOCK - 1) / BLOCK;
-        const ${p.dtype} *q = a->q + b * a->q_b + h * a->q_h + row * a->q_s;
-        const ${p.kvdtype} *k = a->k + b * a->k_b + ${group == 1 and "h" or "h / " .. group} * a->k_h;
-        const ${p.kvdtype} *value = a->v + b * a->v_b + ${group == 1 and "h" or "h / " .. group} * a->v_h;
-% for _, temporary in ipairs(code.head) do
-        ${declare(temporary)} = ${temporary.text};
+        const ${p.dtype} *q = ${base("q", "h", "row", "a->cu_q[b]")};
+        const ${p.kvdtype} *k = ${base("k", group == 1 and "h" or "(h / " .. group .. ")", nil, "a->cu_k[b]")};
+        const ${p.kvdtype} *value = ${base("v", group == 1 and "h" or "(h / " .. group .. ")", nil, "a->cu_k[b]")};
+% if paged then
+        const i32 *table = a->table + b * a->table_b;
+% end
+% if p.dropout then
+        const struct dropout drop = { (unsigned)seed, (unsigned)(seed >> 32) ^ (unsigned)(offset >> 32), (unsigned)offset,
+                                      (unsigned)head, (int)a->drop };
 % end
         for (int x = 0; x < blocks; x++)
-            stage_q(&t->block[x], q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK${dot and "" or ", (float)a->scale"});
+            stage_q(&t->block[x], t->row, q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK${dot and "" or ", scale"});
 
 % if bounds.always then
-        const int from = 0, to = SK;
+        const int from = 0, to = ${sk};
 % else
         struct range range[BLOCKS]; /* of the keys that some row of a block sees, and that all do */
-        int from = SK, to = 0;
+        int from = ${sk}, to = 0;
         for (int x = 0; x < blocks; x++) {
-            const int i0 = row + x * BLOCK${names("i1", "first", "last", "full_first", "full_last") and ", i1 = min_i(i0 + BLOCK, SQ) - 1" or ""};
+            const int i0 = row + x * BLOCK${names("i1", "first", "last", "full_first", "full_last") and (", i1 = min_i(i0 + BLOCK, %s) - 1"):format(sq) or ""};
             range[x] = (struct range){
                 .first = ${bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"},
-                .last = ${bounds.last and ("min_i(SK, %s)"):format(bounds.last) or "SK"},
+                .last = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk},
                 .full_first = ${bounds.full_first or "0"},
-                .full_last = ${bounds.full_last or "SK"},
+                .full_last = ${bounds.full_last or sk},
             };
             from = min_i(from, range[x].first);
             to = max_i(to, range[x].last);
         }
 % end
+% if classes then
+        const u8 *class = a->classes + ((i64)${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")} * ${ROW_BLOCKS} + tile * BLOCKS) * ${KEY_TILES};
+        from = from / KEYS * KEYS;
+% end
         for (int tile_first = from; tile_first < to; tile_first += KEYS) {
             const int tile_last = min_i(tile_first + KEYS, to), keys = tile_last - tile_first;
+% if classes then
+            int seen = EMPTY;
+            for (int x = 0; x < blocks; x++) seen |= class[x * ${KEY_TILES} + tile_first / KEYS];
+            if (seen == EMPTY) continue;
+% end
+% if paged then
+            stage_k(t->k, k, a->k_s, table, a->k_p, tile_first, keys);
+            stage_v(t->v, value, a->v_s, table, a->v_p, tile_first, keys);
+% else
             stage_k(t->k, k + tile_first * a->k_s, a->k_s, keys);
             stage_v(t->v, value + tile_first * a->v_s, a->v_s, keys);
+% end
             for (int x = 0; x < blocks; x++) {
                 struct block *block = &t->block[x];
-                vf top[VECTORS], shrink[VECTORS];
+                vr top[VECTORS], shrink[VECTORS];
                 for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
 % if bounds.always then
                 const int skip = 0, n = keys;
@@ -326,18 +519,21 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 const int n = min_i(tile_last, range[x].last) - tile_first - skip;
                 if (n <= 0) continue;
 % end
-% if has_score or not bounds.always then
+% if has_score or not bounds.always or p.dropout then
                 const int i0 = row + x * BLOCK, j0 = tile_first + skip;
 % end
-% if not bounds.always then
-                const int j1 = j0 + n - 1${names("i1", "empty", "full") and ", i1 = min_i(i0 + BLOCK, SQ) - 1" or ""};
+% if classes then
+                const int class_here = class[x * ${KEY_TILES} + tile_first / KEYS], full = class_here == FULL;
+                if (class_here == EMPTY) continue;
+% elseif not bounds.always then
+                const int j1 = j0 + n - 1${names("i1", "empty", "full") and (", i1 = min_i(i0 + BLOCK, %s) - 1"):format(sq) or ""};
 %   if bounds.empty then
                 if (${bounds.empty}) continue;
 %   end
                 const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and (" && (%s)"):format(bounds.full) or ""};
 % end
                 for (int r = 0; r < n; r += MK)
-                    scores(t->s + r, (const ${element} (*)[DEPTH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", (float)a->scale" or ""});
+                    scores(t->s + r, (const ${element} (*)[K_PITCH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", scale" or ""});
 % if has_score and bounds.always then
                 {
 %   adjust(false)
@@ -353,16 +549,26 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 %   adjust(true)
                 }
 % end
-                softmax(t->s, block, top, shrink, n);
+% if p.dropout then
+                dropout_rows(t->keep, &drop, i0, j0, n);
+% end
+                softmax(t->s, block, top, shrink, n${p.dropout and ", (const vi (*)[VECTORS])t->keep" or ""});
                 for (int c = 0; c < COLUMNS; c += MV)
                     accumulate(block->o + c, &t->v[skip${dot and " / 2" or ""}][c], (const ${operand} (*)[VECTORS])t->s, shrink, n);
             }
         }
-        ${p.odtype} *o = a->o + b * a->o_b + h * a->o_h + row * a->o_s;
+        ${p.odtype} *o = ${base("o", "h", "row", "a->cu_q[b]")};
 % if p.lse then
-        f32 *lse = a->lse + b * a->lse_b + h * a->lse_h + row * a->lse_s;
+        ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
+% end
+% if p.sinks then
+        const real sink = (real)a->sinks[h * a->sinks_h] * LOG2E;
+        for (int x = 0; x < blocks; x++) drain(&t->block[x], sink);
 % end
         for (int x = 0; x < blocks; x++)
-            finish(&t->block[x], o + x * BLOCK * a->o_s, a->o_s${p.lse and ", lse + x * BLOCK * a->lse_s, a->lse_s" or ""}, min_i(BLOCK, rows - x * BLOCK));
+            finish(&t->block[x], t->row, o + x * BLOCK * a->o_s, a->o_s${p.lse and ", lse + x * BLOCK * a->lse_s, a->lse_s" or ""}, min_i(BLOCK, rows - x * BLOCK)${p.dropout and ", kept" or ""});
+% if padded then
+        blank(o + rows * a->o_s, a->o_s${p.lse and ", lse + rows * a->lse_s, a->lse_s" or ""}, all - rows);
+% end
     }
 }

@@ -2,23 +2,16 @@
 -- S^T = K Q^T and O^T += V^T P^T read K and V one element at a time, broadcast to all lanes; neither
 -- needs a transposed copy, and maxima and sums over keys never cross lanes.
 
-local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
+local known_types = { f32 = true, f16 = true, bf16 = true, f64 = true }
 
 local targets = require "templates.target.c"
-local function widest(dev) return targets.new(dev.isa).lanes end
-local function registers(dev) return targets.new(dev.isa).registers end
+local function widest(p, dev) return targets.new(dev.isa, p.dtype).lanes end
+local function registers(p, dev) return targets.new(dev.isa, p.dtype).registers end
 
 local function refuses(p)
   if p.dir ~= "fwd" then return "it computes forward only" end
   for _, key in ipairs { "dtype", "kvdtype", "odtype" } do
-    if not element_bytes[p[key]] then return "it takes f32, f16 and bf16, not " .. key .. "=" .. p[key] end
-  end
-  if p.lens then return "it takes no lens=" end
-  if p.page > 0 then return "it takes no page=" end
-  if p.dropout then return "it takes no dropout=" end
-  if p.sinks then return "it takes no sinks" end
-  for _, key in ipairs { "b", "sq", "sk" } do
-    if not p[key] then return "it takes no " .. key .. "=*" end
+    if not known_types[p[key]] then return "it takes f32, f16, bf16 and f64, not " .. key .. "=" .. p[key] end
   end
 end
 
@@ -30,37 +23,47 @@ end
 local function dot_rate(dev) return dev.name:find("AMD") and 2 or 0.5 end
 
 local function widths(p, dev)
-  return widest(dev) > 4 and { widest(dev), widest(dev) // 2 } or { widest(dev) }
+  return widest(p, dev) > 4 and { widest(p, dev), widest(p, dev) // 2 } or { widest(p, dev) }
 end
 
-local block_counts = { 1, 2, 3, 4, 6, 8, 12, 16, 24 }
+local block_counts = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 }
 
 local axes = {
   { name = "dot", values = function(p, dev) return dots(p, dev) and { 1, 0 } or { 0 } end,
     about = "1: bf16 dot instructions, P rounded to bf16" },
   { name = "lanes", values = widths, about = "query rows in a vector" },
   { name = "vectors", values = { 1, 2, 3, 4 }, about = "vectors of query rows in a register block" },
-  { name = "mk", values = { 4, 6, 8, 12, 16 }, about = "keys in a register block of S" },
-  { name = "mv", values = { 4, 6, 8, 12, 16 }, about = "value columns in a register block of O" },
+  { name = "mk", values = { 4, 6, 8, 10, 12, 16 }, about = "keys in a register block of S" },
+  { name = "mv", values = { 4, 6, 8, 10, 12, 16 }, about = "value columns in a register block of O" },
   { name = "blocks", values = block_counts, about = "register blocks of query rows in a task" },
-  { name = "keys", values = { 16, 24, 32, 48, 64, 96, 128, 192, 256 }, about = "keys a tile" },
+  { name = "keys", values = { 16, 24, 32, 48, 64, 96, 128, 160, 192, 256 }, about = "keys a tile" },
   { name = "order", values = { "heads", "tiles" }, ranked = false,
     about = "tasks go head by head, or through all heads tile by tile" },
 }
 
 -- Register blocks of query rows in a head, and tasks in all.
-local function blocks_of(cfg, p) return ceildiv(math.max(p.sq, 1), cfg.vectors * cfg.lanes) end
-local function tasks_of(cfg, p) return p.b * p.hq * ceildiv(blocks_of(cfg, p), cfg.blocks) end
+local function blocks_of(cfg, p) return ceildiv(math.max(p.likely.sq, 1), cfg.vectors * cfg.lanes) end
+local function tasks_of(cfg, p) return p.likely.b * p.hq * ceildiv(blocks_of(cfg, p), cfg.blocks) end
 
 local function padding(n, unit) return -n % unit end
 
+-- Elements of a row of Q or O, padded to vectors.
+local function width(cfg, p)
+  local longest = math.max(p.d, p.dv)
+  return longest + padding(longest, cfg.lanes)
+end
+
+-- Elements from a staged row of K or V to the next: rows a high power of two apart would share few sets of a cache.
+local function pitch(columns) return columns % 128 == 0 and columns + 16 or columns end
+
 -- Bytes of a worker's scratch, as the template lays it out.
 local function scratch(cfg, p, dev)
-  local row = cfg.vectors * 4 * cfg.lanes -- of all lanes of a register block
+  local size = p.dtype == "f64" and 8 or 4
+  local row = cfg.vectors * size * cfg.lanes -- of all lanes of a register block
   local staged = cfg.keys + cfg.mk
   local columns = p.dv + cfg.mv
-  return cfg.blocks * ((p.d + columns + 2) * row + 64) + staged * (row + 4 * (p.d + 16))
-    + 4 * cfg.keys * (columns + 16) + 256
+  return cfg.blocks * ((p.d + columns + 2) * row + 64) + staged * (row + size * (p.d + 32))
+    + size * cfg.keys * (columns + 32) + size * cfg.lanes * width(cfg, p) + (p.dropout and staged * row or 0) + 256
 end
 
 local fewer_blocks = {}
@@ -70,24 +73,24 @@ for k = 2, #block_counts do fewer_blocks[block_counts[k]] = block_counts[k - 1] 
 -- problems of 110 to 4096 rows and head dimensions of 32 to 256.
 local constraints = {
   { name = "vectors are narrower than they could be only where there are no more rows",
-    holds = function(cfg, p, dev) return cfg.lanes == widest(dev) or p.sq <= cfg.lanes end },
+    holds = function(cfg, p, dev) return cfg.lanes == widest(p, dev) or p.likely.sq <= cfg.lanes end },
   {
     -- 3 to 20 % slower; but rows that fill few vectors are padded less.
     name = "a register block has one vector of query rows only where there are few",
-    holds = function(cfg, p) return cfg.vectors > 1 or p.sq <= 8 * cfg.lanes end,
+    holds = function(cfg, p) return cfg.vectors > 1 or p.likely.sq <= 8 * cfg.lanes end,
   },
   {
     -- 1 to 12 % slower where all else is equal and four vectors could be had.
     name = "three vectors of query rows make a register block only where two pad more, or registers are few",
     holds = function(cfg, p, dev)
-      return cfg.vectors ~= 3 or registers(dev) <= 16
-        or padding(p.sq, 3 * cfg.lanes) < padding(p.sq, 2 * cfg.lanes)
+      return cfg.vectors ~= 3 or registers(p, dev) <= 16
+        or padding(p.likely.sq, 3 * cfg.lanes) < padding(p.likely.sq, 2 * cfg.lanes)
     end,
   },
   {
     name = "accumulators leave registers for a column of Q or P and a broadcast",
     holds = function(cfg, p, dev)
-      local most = (registers(dev) - 1) // cfg.vectors - 1
+      local most = (registers(p, dev) - 1) // cfg.vectors - 1
       return cfg.mk <= most and cfg.mv <= most
     end,
   },
@@ -95,7 +98,7 @@ local constraints = {
     -- Two units, four to five cycles each; more where there are registers for it, and rows to gain by it.
     name = "accumulators hide the latency of a multiply-add, unless there are no more columns",
     holds = function(cfg, p, dev)
-      local least = registers(dev) > 16 and cfg.vectors > 1 and 12 or 8
+      local least = registers(p, dev) > 16 and cfg.vectors > 1 and 16 or 8
       return cfg.mk * cfg.vectors >= least and (cfg.mv * cfg.vectors >= least or cfg.mv >= p.dv)
     end,
   },
@@ -122,7 +125,7 @@ local constraints = {
     name = "no fewer blocks make as few tasks",
     holds = function(cfg, p)
       local blocks, block = blocks_of(cfg, p), cfg.vectors * cfg.lanes
-      return (cfg.vectors == 1 or block < 2 * p.sq)
+      return (cfg.vectors == 1 or block < 2 * p.likely.sq)
         and (cfg.blocks == 1 or ceildiv(blocks, cfg.blocks) < ceildiv(blocks, fewer_blocks[cfg.blocks]))
     end,
   },
@@ -131,17 +134,17 @@ local constraints = {
     name = "a task has rows to share what it stages, unless that leaves threads without work",
     holds = function(cfg, p, dev)
       local vectors = cfg.vectors * cfg.blocks
-      return vectors >= 8 and vectors <= 48 or vectors < 8
-        and (8 * vectors * cfg.lanes >= p.sq or tasks_of(cfg, p) <= 8 * dev.threads)
+      return vectors >= 8 and vectors <= 128 or vectors < 8
+        and (8 * vectors * cfg.lanes >= p.likely.sq or tasks_of(cfg, p) <= 8 * dev.threads)
     end,
   },
   {
     -- A tile rescales O once; but where rows are few, what was staged had better be in the first-level cache still.
     name = "a tile has 48 keys or more, unless keys or rows are few",
-    holds = function(cfg, p) return cfg.keys >= 48 or p.sk <= 128 or p.sq <= 2 * cfg.lanes end,
+    holds = function(cfg, p) return cfg.keys >= 48 or p.likely.sk <= 128 or p.likely.sq <= 2 * cfg.lanes end,
   },
   { name = "a tile is not mostly padding",
-    holds = function(cfg, p) return cfg.keys <= 24 or cfg.keys < 2 * p.sk end },
+    holds = function(cfg, p) return cfg.keys <= 24 or cfg.keys < 2 * p.likely.sk end },
   { name = "a block's scores fit the first-level cache",
     holds = function(cfg, p, dev)
       return cfg.keys * cfg.vectors * cfg.lanes * 4 <= 0.75 * math.max(dev.l1_bytes, 48 << 10)
@@ -150,7 +153,7 @@ local constraints = {
     -- A sum of n like terms errs by up to n / 2 round-offs, in practice by a third of that; 2 sqrt(n) is allowed.
     name = "sums over a tile and over the tiles keep their error near the root of the keys",
     holds = function(cfg, p)
-      return math.min(cfg.keys, p.sk) + p.sk / cfg.keys <= 7 * math.sqrt(p.sk) or cfg.keys == 256 and p.sk >= 1 << 16
+      return math.min(cfg.keys, p.likely.sk) + p.likely.sk / cfg.keys <= 7 * math.sqrt(p.likely.sk) or cfg.keys == 256 and p.likely.sk >= 1 << 16
     end,
   },
   { name = "scratch fits the second-level cache",
@@ -159,7 +162,7 @@ local constraints = {
     -- Then the longest tasks of all heads go first; else the order makes no difference.
     name = "tasks go tile by tile only where they differ in length and are few for the threads",
     holds = function(cfg, p, dev)
-      local differ = (p.causal or p.maskfn) and blocks_of(cfg, p) > cfg.blocks and p.b * p.hq > 1
+      local differ = (p.causal or p.maskfn) and blocks_of(cfg, p) > cfg.blocks and p.likely.b * p.hq > 1
       return cfg.order == "heads" or differ and tasks_of(cfg, p) <= 8 * dev.threads
     end,
   },
@@ -176,8 +179,8 @@ end
 local function visible(p)
   local right = p.causal and 0 or p.window and p.window.right or -1
   local left = p.window and p.window.left or -1
-  local keys = p.causal and p.sk - math.min(p.sq, p.sk) / 2 or p.sk
-  if left >= 0 and left < p.sk then keys = math.min(keys, left + 1 + math.max(right, 0)) else left = -1 end
+  local keys = p.causal and p.likely.sk - math.min(p.likely.sq, p.likely.sk) / 2 or p.likely.sk
+  if left >= 0 and left < p.likely.sk then keys = math.min(keys, left + 1 + math.max(right, 0)) else left = -1 end
   return math.max(keys, 1), (left >= 0 and 1 or 0) + (right >= 0 and 1 or 0)
 end
 
@@ -185,11 +188,11 @@ end
 -- task share, and what padding, keys that only a block's other rows see, and idle threads waste. The numbers are
 -- fitted to some 2,000 timed configs.
 local function prior(cfg, p, dev)
-  local vectors, width, keys = cfg.vectors, cfg.lanes, math.min(cfg.keys, math.max(p.sk, 1))
+  local vectors, width, keys = cfg.vectors, cfg.lanes, math.min(cfg.keys, math.max(p.likely.sk, 1))
   local columns, blocks = p.dv + padding(p.dv, cfg.mv), blocks_of(cfg, p)
   local seen, ends = visible(p)
-  local last = p.sk % cfg.keys
-  local padded = 1 + (p.sk // cfg.keys * padding(cfg.keys, cfg.mk) + padding(last, cfg.mk)) / math.max(p.sk, 1)
+  local last = p.likely.sk % cfg.keys
+  local padded = 1 + (p.likely.sk // cfg.keys * padding(cfg.keys, cfg.mk) + padding(last, cfg.mk)) / math.max(p.likely.sk, 1)
   local products = (p.d * padded * product(cfg.mk, vectors) + columns * product(cfg.mv, vectors))
     / (cfg.dot == 1 and dot_rate(dev) or 1)
   local softmax = 12 * padded + 1.1 * columns / keys
@@ -199,7 +202,7 @@ local function prior(cfg, p, dev)
   local staging = (0.23 + 1.1 / width + 0.1 * cold) * (p.d + columns) * tasks / (blocks * vectors)
     * (1 + ends * rows / 2 / seen)
   local wasted = blocks * vectors * (1 + ends * vectors * width / 2 / seen)
-  local all = p.b * p.hq * tasks
+  local all = p.likely.b * p.hq * tasks
   local idle = ceildiv(all, dev.threads) * dev.threads / math.max(all, 1)
   return (products + softmax + spilled + staging) * wasted * idle
 end
@@ -212,24 +215,46 @@ local hooks = {
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
+-- Dimensions of the run's tensors, from 0.
+local layouts = {
+  bshd = { b = 0, s = 1, h = 2 }, bhsd = { b = 0, h = 1, s = 2 }, packed = { s = 0, h = 1 },
+  pages = { p = 0, s = 1, h = 2 }, lse = { b = 0, h = 1, s = 2 }, packed_lse = { h = 0, s = 1 },
+}
+
+local function lse_type(p) return p.dtype == "f64" and "f64" or "f32" end
+
+-- For masks that read tensors: which of b and h the tiles' classes differ by; or nil.
+local function classes(p, variant)
+  if not variant:mask_reads() or variant:tiles().always then return nil end
+  return { b = variant.keep:depends_on("b") or p.lens ~= false, h = variant.keep:depends_on("h") }
+end
+
 -- One table makes the kernel's argument struct and what the runtime fills it with.
 local function slots(p, cfg, variant)
   local list = {}
   local function add(slot) list[#list + 1] = slot end
-  local dims = p.layout == "bshd" and { b = 0, s = 1, h = 2 } or { b = 0, h = 1, s = 2 }
-  local types = { q = p.dtype, k = p.kvdtype, v = p.kvdtype, o = p.odtype }
-  for _, name in ipairs { "q", "k", "v", "o" } do
-    local const = name == "o" and "" or "const "
-    add { kind = "pointer", name = name, field = name, ctype = const .. types[name] .. " *" }
-    for _, dim in ipairs { "b", "h", "s" } do
-      add { kind = "stride", name = name, dim = dims[dim], field = name .. "_" .. dim }
+  local function pointer(name, ctype, layout)
+    add { kind = "pointer", name = name, field = name, ctype = ctype .. " *" }
+    for _, dim in ipairs { "b", "h", "p", "s" } do
+      if layout and layout[dim] then
+        add { kind = "stride", name = name, dim = layout[dim], field = name .. "_" .. dim }
+      end
     end
   end
-  if p.lse then
-    add { kind = "pointer", name = "lse", field = "lse", ctype = "f32 *" }
-    for dim, letter in ipairs { "b", "h", "s" } do
-      add { kind = "stride", name = "lse", dim = dim - 1, field = "lse_" .. letter }
-    end
+  local rows = layouts[p.lens == "packed" and "packed" or p.layout]
+  local keys = p.page > 0 and layouts.pages or rows
+  pointer("q", "const " .. p.dtype, rows)
+  pointer("k", "const " .. p.kvdtype, keys)
+  pointer("v", "const " .. p.kvdtype, keys)
+  pointer("o", p.odtype, rows)
+  if p.lse then pointer("lse", lse_type(p), layouts[p.lens == "packed" and "packed_lse" or "lse"]) end
+  if p.sinks then pointer("sinks", "const f32", { h = 0 }) end
+  for _, name in ipairs(p.lens == "padded" and { "q_lens", "k_lens" } or p.lens and { "cu_q", "cu_k" } or {}) do
+    pointer(name, "const i32")
+  end
+  if p.page > 0 then
+    add { kind = "pointer", name = "block_table", field = "table", ctype = "const i32 *" }
+    add { kind = "stride", name = "block_table", dim = 0, field = "table_b" }
   end
   for _, read in ipairs(variant.reads) do
     local field = hooks.tensor(read.name)
@@ -243,25 +268,55 @@ local function slots(p, cfg, variant)
     local kind = param.type == "int" and "int" or "real"
     add { kind = kind, name = param.name, field = param.name, ctype = kind == "int" and "i64 " or "double " }
   end
+  if p.dropout then
+    pointer("rng", "const i32")
+    for _, name in ipairs { "seed", "offset", "drop" } do add { kind = "int", name = name, field = name, ctype = "i64 " } end
+  end
+  if classes(p, variant) then add { kind = "region", name = "classes", field = "classes", ctype = "u8 *" } end
+  local fields = { b = "b_size", sq = p.lens and "most_sq" or "sq", sk = p.lens and "most_sk" or "sk" }
+  for _, key in ipairs { "b", "sq", "sk" } do
+    if not p[key] then add { kind = "recipe", recipe = key, field = fields[key], ctype = "i64 " } end
+  end
   return list
 end
 
-local function steps(p, cfg, dev)
-  local rows = cfg.vectors * cfg.blocks * cfg.lanes
-  return { {
+local function row_blocks(cfg) return ("((sq + %d) // %d)"):format(cfg.vectors * cfg.lanes - 1, cfg.vectors * cfg.lanes) end
+
+local function class_rows(p, cfg, by)
+  return (by.b and "b * " or "") .. (by.h and "hq * " or "") .. row_blocks(cfg)
+end
+
+local function regions(p, cfg, dev, variant)
+  local by = classes(p, variant)
+  if not by then return {} end
+  local bytes = ("%s * ((sk + %d) // %d)"):format(class_rows(p, cfg, by), cfg.keys - 1, cfg.keys)
+  return { { name = "classes", prepared = true, bytes = bytes } }
+end
+
+local function steps(p, cfg, dev, variant)
+  local rows, list, by = cfg.vectors * cfg.blocks * cfg.lanes, {}, classes(p, variant)
+  if by then list[1] = { entry = "classify", prepares = true, tasks = class_rows(p, cfg, by), scratch = "0" } end
+  list[#list + 1] = {
     entry = "attention",
     tasks = ("b * hq * ((sq + %d) // %d)"):format(rows - 1, rows),
     scratch = tostring(scratch(cfg, p, dev)),
-  } }
+  }
+  return list
 end
 
 return {
   template = "templates/forward/c.c.t",
+  order = 20,
   refuses = refuses,
   axes = axes,
   constraints = constraints,
   prior = prior,
   slots = slots,
   hooks = hooks,
+  regions = regions,
   steps = steps,
+  width = width,
+  pitch = pitch,
+  classes = classes,
+  lse_type = lse_type,
 }

@@ -5,17 +5,19 @@
 -- in vectors lanes of all zeros or ones.
 
 local floats = {
-  f32 = { type = { "f32", "vf" }, suffix = { "f", "vf" }, literal = "f" },
-  f64 = { type = { "f64", "vd" }, suffix = { "d", "vd" }, literal = "" },
+  f32 = { type = { "real", "vr" }, suffix = { "r", "vr" }, literal = "f", nan = "__builtin_nanf(\"\")" },
+  f64 = { type = { "real", "vr" }, suffix = { "r", "vr" }, literal = "", nan = "__builtin_nan(\"\")" },
 }
 local int = { type = { "int", "vi" }, suffix = { "i", "vi" } }
 
 local words = [[
   auto break case char const continue default do double else enum extern float for goto if inline int long
   register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-  asm typeof i32 u32 i64 u8 f16 bf16 f32 f64 vf vi vu vd args block blocks scratch range
+  asm typeof i32 u32 i64 u8 f16 bf16 f32 f64 real vr vi vu args block blocks scratch range
   a b d h i j k m n o q r s t v x y z b_size hq hkv sq sk dv i0 i1 j0 j1 row rows column columns key keys tile
   task first last from to top sum shrink skip full value lse scale softcap window_left window_right head lane
+  most_sq most_sk tiles row_blocks key_tiles place table class classes seen some all keep drop kept seed offset rng sink
+  sinks q_lens k_lens cu_q cu_k tile_first tile_last blocks u64 vw vf vh vq vq2
 ]]
 
 return {
@@ -44,7 +46,6 @@ return {
   primary = 16,
 
   infinity = "INF",
-  nan = "__builtin_nanf(\"\")",
   least_int = "(-2147483647 - 1)",
   cast = "(%s)%s",
   pointer = "%s *",

@@ -1,0 +1,591 @@
+% -- Attention forward in C for few query rows. Comes in: p (a problem that forward/c_decode.lua takes), cfg (its
+% -- config), dev, target, variant, slots.
+% local shape = require("templates.forward.c_decode").shape_of(cfg, p, dev)
+% local MR, MK, ROWS, HEADS, SPLITS, PADDED = cfg.mr, cfg.mk, cfg.rows, cfg.heads, cfg.splits, shape.padded
+% local W, CHUNK = shape.width, shape.chunk
+% local group = p.hq // p.hkv
+% assert(cfg.keys % target.lanes == 0 and target.lanes % MK == 0, "register blocks fill vectors of keys")
+% assert(PADDED % MR == 0 and p.hkv % HEADS == 0, "register blocks fill a task")
+%
+% local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
+% local has_score = variant.score.name ~= "s"
+% local code = variant:code()
+% local bounds = variant:tiles()
+% local function names(word, ...)
+%   for _, bound in ipairs { ... } do
+%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
+%   end
+% end
+% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
+% local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_" .. p.odtype] = true,
+%   ["load_row_" .. p.dtype] = true, ["load_" .. p.kvdtype] = p.kvdtype == "f16" }
+% if p.lse then need.log_vr = true end
+% for _, uses in ipairs { code.uses, bounds.uses } do
+%   for name in pairs(uses) do need[name] = true end
+% end
+% local function size(name) return p[name] or "a->" .. name .. "_size" end
+%
+/* softmax(q k^T) v for ${p.text}
+ * A task is a split of the keys of HEADS key heads, for up to ROWS query rows of each, which lie next to each other:
+ * row r of a key head is query head r % GROUP, position r / GROUP. Each row of K and V is read once. Lanes of a
+ * vector are columns of K and V; products are summed across them by LANES keys at a time, and then lanes are keys.
+ *
+ *     for each KEYS keys j of the split:
+ *         S = Q K_j^T                    lanes: columns, then keys
+ *         S = score(S) where mask        lanes: keys
+ *         P = exp(S - max)
+ *         O = O exp(max before - max) + P V_j */
+% include("templates/common/types.c.t", { target = target })
+
+enum {
+    HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, D = ${p.d}, DV = ${p.dv},
+    HEADS = ${HEADS}, ROWS = ${ROWS}, SPLITS = ${SPLITS}, /* of a task: key heads, query rows of each; tasks that share keys */
+    MR = ${MR}, MK = ${MK}, PADDED = ${PADDED}, /* query rows and keys of a register block; rows in whole blocks */
+    KEYS = ${cfg.keys}, VECTORS = KEYS / LANES, /* of a block */
+    WIDTH = ${W}, CHUNK = ${CHUNK}, /* vectors and elements of one load of K or V */
+    DEPTH = ${shape.depth}, COLUMNS = ${shape.columns}, /* chunks in a row of K and V; the last one ends with the row */
+};
+
+% include("templates/common/args.c.t", { slots = slots })
+
+/* Rows of one key head. */
+struct head {
+    vr q[PADDED][DEPTH * WIDTH]; /* scaled */
+    vr o[PADDED][COLUMNS * WIDTH];
+    vr top[PADDED], sum[PADDED]; /* the maximum in all lanes; a sum a lane */
+};
+
+struct scratch {
+    struct head head[HEADS];
+    vr s[PADDED][VECTORS];
+};
+_Static_assert(sizeof(struct scratch) <= ${shape.scratch}, "scratch as the launch recipe has it");
+% if SPLITS > 1 then
+
+/* What a split leaves of a row. */
+struct partial {
+    vr o[COLUMNS * WIDTH];
+    real top, sum;
+};
+_Static_assert(sizeof(struct partial) == ${shape.partial}, "partial results as the region's recipe has them");
+% end
+
+% include("templates/common/math.c.t", { need = need, target = target })
+% include("templates/common/convert.c.t", { need = need, target = target })
+% if p.dropout then
+% include("templates/common/philox.c.t", { target = target, lanes = "keys" })
+% end
+
+% -- ---- Rows of K and V ----
+% if p.kvdtype == "f32" then
+typedef vr elements __attribute__((aligned(${math.min(p.align, 4)})));
+% elseif p.kvdtype == "bf16" then
+typedef vi elements __attribute__((aligned(${math.min(p.align, 2)}))); /* pairs */
+% else
+typedef vh elements __attribute__((aligned(${math.min(p.align, 2)})));
+% end
+
+/* To float${p.kvdtype == "bf16" and ": even columns, odd ones" or ""}. */
+static inline void widen(vr *restrict to, elements x)
+{
+% if p.kvdtype == "f32" then
+    to[0] = x;
+% elseif p.kvdtype == "bf16" then
+    to[0] = (vr)(x << 16);
+    to[1] = (vr)(x & (int)0xffff0000);
+% else
+    to[0] = widen_f16(x);
+% end
+}
+% for name, length in pairs { k = p.d, v = p.dv } do
+%   local rest = length % CHUNK
+
+/* Chunk c of a row${rest > 0 and length > CHUNK and (name == "k" and "; of the last one, zeros where the one before has been" or "; the last one repeats some of the one before") or ""}. */
+static inline void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
+{
+%   if length < CHUNK then
+    elements x = { 0 };
+    __builtin_memcpy(&x, row + c, ${length} * sizeof *row);
+    widen(to, x);
+%   elseif rest == 0 then
+    widen(to, *(const elements *)(row + c * CHUNK));
+%   else
+    widen(to, *(const elements *)(row + (c * CHUNK < ${length - CHUNK} ? c * CHUNK : ${length - CHUNK})));
+%     if name == "k" then
+    if (c == DEPTH - 1) {
+%       for w = 0, W - 1 do
+%         local lanes = {}
+%         for l = 0, target.lanes - 1 do lanes[l + 1] = l * W + w >= CHUNK - rest and "-1" or "0" end
+        to[${w}] = (vr)((vi)to[${w}] & (vi){ ${table.concat(lanes, ", ")} });
+%       end
+    }
+%     end
+%   end
+}
+% end
+
+/* The first column of a chunk of a row of n elements. */
+static inline int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : max_i(n - CHUNK, 0); }
+
+/* Where column x of a chunk is among its vectors' lanes. */
+static inline int lane_at(int x) { return x % WIDTH * LANES + x / WIDTH; }
+
+static void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
+{
+    float row[D], *q = (float *)to;
+    load_row_${p.dtype}(row, from, D);
+    for (int c = 0; c < DEPTH; c++)
+        for (int x = 0, at = chunk_at(c, D); x < CHUNK; x++, at++)
+            q[c * CHUNK + lane_at(x)] = at >= c * CHUNK && at < D ? row[at] * scale : 0;
+}
+
+% -- ---- Sums across lanes ----
+% local L = target.lanes
+% local function list(pick)
+%   local items = {}
+%   for l = 0, L - 1 do items[l + 1] = pick(l) end
+%   return table.concat(items, ", ")
+% end
+% local bit = 1
+% while bit < L do
+/* Sums of pairs of lanes, ${bit} apart: of a where the lane's number lacks that bit, else of b. */
+static inline vr fold_${bit}(vr a, vr b)
+{
+    const vr own = __builtin_shufflevector(a, b, ${list(function(l) return l & bit == 0 and l or L + l end)});
+    const vr other = __builtin_shufflevector(a, b, ${list(function(l) return l & bit == 0 and l ~ bit or L + (l ~ bit) end)});
+    return own + other;
+}
+
+static inline vr swap_${bit}(vr a) { return __builtin_shufflevector(a, a, ${list(function(l) return l ~ bit end)}); }
+
+%   bit = 2 * bit
+% end
+% local function tree(k, count)
+%   if count == 1 then return ("x[%d]"):format(k) end
+%   local half = count // 2
+%   return ("fold_%d(%s, %s)"):format(half, tree(k, half), tree(k + half, half))
+% end
+/* Lane l: the sum of x[l]. */
+static inline vr sums(const vr *x)
+{
+    return ${tree(0, L)};
+}
+
+/* The maximum of all lanes, in all lanes. */
+static inline vr peak_of(vr x)
+{
+% bit = L // 2
+% while bit > 0 do
+    x = max_vr(x, swap_${bit}(x));
+%   bit = bit // 2
+% end
+    return x;
+}
+
+static inline real total(vr x)
+{
+% bit = L // 2
+% while bit > 0 do
+    x += swap_${bit}(x);
+%   bit = bit // 2
+% end
+    return x[0];
+}
+
+/* ---- One block of keys, one key head ---- */
+
+/* The keys of a block: their rows, of the first key head; behind the last one, that one again. */
+struct keys {
+    const ${p.kvdtype} *k[KEYS], *v[KEYS];
+};
+% if cfg.ahead == 1 then
+
+/* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
+ * to each other comes in together. */
+% for name, length in pairs { k = p.d, v = p.dv } do
+%   local bytes = length * (p.kvdtype == "f32" and 4 or 2)
+static inline void fetch_${name}(const struct keys *next, i64 head_stride, int x)
+{
+    const char *row = (const char *)(next->${name}[x / HEADS] + x % HEADS * head_stride);
+    for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
+}
+% end
+% end
+
+/* S = Q K^T for the rows of a register block. */
+static inline void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
+                          i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+{
+    for (int j = 0; j < n; j += LANES) {
+        vr sum[MR][LANES];
+        for (int m = 0; m < LANES; m += MK) {
+            vr part[MR][MK];
+            for (int r = 0; r < MR; r++)
+                for (int y = 0; y < MK; y++) part[r][y] = splat_r(0);
+% if cfg.ahead == 1 then
+            if (x >= 0)
+                for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
+% end
+            for (int c = 0; c < DEPTH; c++)
+                for (int y = 0; y < MK; y++) {
+                    vr k[WIDTH];
+                    load_k(k, keys->k[j + m + y] + at, c);
+                    for (int r = 0; r < MR; r++)
+                        for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
+                }
+            for (int r = 0; r < MR; r++)
+                for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
+        }
+        for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
+    }
+}
+
+/* A row of S becomes P = exp(S - top); what sum and O so far are worth by the new maximum. */
+static inline vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
+{
+    vr most = *top, all = splat_r(0);
+    if (n % LANES) s[n / LANES] = select_r(LANE < n % LANES, s[n / LANES], splat_r(-INF));
+    for (int v = 0; v * LANES < n; v++) most = max_vr(most, s[v]);
+    most = peak_of(most);
+    const vr peak = select_r(most == -INF, splat_r(0), most); /* every key hidden so far */
+    const vr shrink = exp_fall_vr(*top - peak);
+    for (int v = 0; v * LANES < n; v++) {
+        s[v] = exp_fall_vr(s[v] - peak);
+        all += s[v];
+    }
+    *sum = *sum * shrink + all;
+    *top = most;
+    return shrink;
+}
+
+% local passes = ceildiv(shape.columns, cfg.mv)
+% for _, mv in ipairs { cfg.mv, shape.columns % cfg.mv } do if mv > 0 then
+/* O = O shrink + P V for ${mv} chunks of V, from the c-th, and the rows of a register block. A block's sum is on its own
+ * first: errors of a long sum of like terms grow with the blocks, not with the keys. */
+static inline void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
+                                const struct keys *keys, i64 at, int n, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+{
+    vr sum[MR][${mv} * WIDTH];
+    for (int r = 0; r < MR; r++)
+        for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
+    for (int j = 0; j < n; j++) {
+        vr v[${mv} * WIDTH];
+%   if cfg.ahead == 1 then
+        if (x >= 0${passes > 1 and " && (x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, ${passes > 1 and "(x + j) / " .. passes or "x + j"});
+%   end
+        for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, keys->v[j] + at, c + y);
+        for (int r = 0; r < MR; r++)
+            for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
+    }
+    for (int r = 0; r < MR; r++)
+        for (int w = 0; w < ${mv} * WIDTH; w++)
+            o[r][c * WIDTH + w] = o[r][c * WIDTH + w] * shrink[r] + sum[r][w];
+}
+
+% end end
+/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""} of a row; both for one without visible keys as if V were 0. */
+static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum)
+{
+    ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
+% if p.sinks then
+    const real sink = a->sinks[h * a->sinks_h], peak = top > sink ? top : sink;
+    const real weight = peak == -INF ? 1 : exp_fall_vr(splat_r(top - peak))[0];
+    sum = peak == -INF ? sum : sum * weight + exp_fall_vr(splat_r(sink - peak))[0];
+    top = peak;
+% end
+% if p.dropout then
+    const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
+% end
+    const real share = sum == 0 ? 0 : ${p.sinks and "weight" or "1"}${p.dropout and " * kept" or ""} / sum;
+    for (int c = 0; c < COLUMNS; c++)
+        for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
+            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)] * share);
+% if p.lse then
+    a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum))[0];
+% end
+}
+% if padded then
+
+/* A row behind its sequence's end. */
+static void finish_empty(const struct args *a, int b, int h, i64 place)
+{
+    for (int c = 0; c < DV; c++) a->o[b * a->o_b + h * a->o_h + place * a->o_s + c] = store_${p.odtype}(0);
+%   if p.lse then
+    a->lse[b * a->lse_b + h * a->lse_h + place * a->lse_s] = -INF;
+%   end
+}
+% end
+
+% local function adjust(masked)
+%   local function temporaries(level)
+%     local list = {}
+%     for _, t in ipairs(code[level]) do
+%       if masked or t.roots.score then list[#list + 1] = t end
+%     end
+%     return ipairs(list)
+%   end
+                    for (int v = 0; v * LANES < n; v++) {
+                        const vi j = min_vi(splat_i(j0 + v * LANES) + LANE, splat_i(sk - 1));
+%   for _, temporary in temporaries("column") do
+                        ${declare(temporary)} = ${temporary.text};
+%   end
+                        for (int y = 0, r = g * ROWS; y < rows; y++, r++) {
+                            const vr s = t->s[y][v];
+%   for _, temporary in temporaries("element") do
+                            ${declare(temporary)} = ${temporary.text};
+%   end
+%   if masked then
+                            t->s[y][v] = select_r(${code.value.keep}, ${code.value.score}, splat_r(-INF));
+%   else
+                            t->s[y][v] = ${code.value.score};
+%   end
+                        }
+                    }
+% end
+/* Where a task's rows and keys are: its sequence, the first of its key heads, which query rows of those. */
+struct task {
+    int b, head, first, rows, written; /* rows: that see keys; written: those and what is behind the sequence's end */
+    int sq, sk;
+    i64 place, keys; /* of the sequence's first query and key in packed tensors */
+};
+
+static struct task task_at(const struct args *a, i64 number, int heads)
+{
+    const int blocks = (int)((GROUP * ${size("sq")} + ROWS - 1) / ROWS), block = (int)(number % blocks);
+    struct task x = { .b = (int)(number / blocks / (HKV / heads)), .head = (int)(number / blocks % (HKV / heads)) * heads, .first = block * ROWS };
+% if padded then
+    x.sq = a->q_lens[x.b], x.sk = a->k_lens[x.b];
+% elseif packed then
+    x.sq = a->cu_q[x.b + 1] - a->cu_q[x.b], x.sk = a->cu_k[x.b + 1] - a->cu_k[x.b];
+    x.place = a->cu_q[x.b], x.keys = ${paged and "0" or "a->cu_k[x.b]"};
+% else
+    x.sq = (int)${size("sq")}, x.sk = (int)${size("sk")};
+% end
+    x.rows = max_i(0, min_i(ROWS, GROUP * x.sq - x.first));
+    x.written = ${padded and "min_i(ROWS, GROUP * (int)" .. size("sq") .. " - x.first)" or "x.rows"};
+    return x;
+}
+
+/* The rows of keys [from, from + KEYS), of which the last one is to - 1. */
+static void find_keys(struct keys *keys, const struct args *a, const struct task *x, int from, int to)
+{
+    const i64 head_k = x->head * a->k_h, head_v = x->head * a->v_h;
+    for (int n = 0; n < KEYS; n++) {
+        const i64 j = min_i(from + n, to - 1);
+% if paged then
+        const i64 page = a->block_table[x->b * a->block_table_b + j / ${p.page}], row = j % ${p.page};
+        keys->k[n] = a->k + page * a->k_b + row * a->k_s + head_k;
+        keys->v[n] = a->v + page * a->v_b + row * a->v_s + head_v;
+% elseif packed then
+        keys->k[n] = a->k + (x->keys + j) * a->k_s + head_k;
+        keys->v[n] = a->v + (x->keys + j) * a->v_s + head_v;
+% else
+        keys->k[n] = a->k + x->b * a->k_b + j * a->k_s + head_k;
+        keys->v[n] = a->v + x->b * a->v_b + j * a->v_s + head_v;
+% end
+    }
+}
+
+% if p.dropout then
+/* Row y of P, of the task's key head g, loses what dropout does not keep. */
+static inline void drop(vr *restrict p, struct dropout *dropout, const struct task *x, int g,
+                        int y, int j0, int n)
+{
+    vi keep[VECTORS + 1];
+    dropout->head = (unsigned)(x->b * HQ + (x->head + g) * GROUP + (x->first + y) % GROUP);
+    dropout_keys(keep, dropout, (x->first + y) / GROUP, j0, n);
+    for (int v = 0; v * LANES < n; v++) p[v] = (vr)((vi)p[v] & keep[v]);
+}
+
+% end
+void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
+{
+% if p.dropout then
+    const unsigned *rng = (const unsigned *)a->rng; /* the seed's halves, the offset's; or none */
+    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a->seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a->offset;
+    struct dropout dropout = {
+        .key0 = (unsigned)seed, .key1 = (unsigned)(seed >> 32) ^ (unsigned)(offset >> 32), .offset = (unsigned)offset, .t = (int)a->drop,
+    };
+% end
+% for _, slot in ipairs(slots) do if slot.read then
+    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a->${slot.field};
+% end end
+% for _, param in ipairs(variant.params) do
+    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a->${param.name};
+% end
+    for (i64 task = first; task < last; task++) {
+        const struct task x = task_at(a, task / SPLITS, HEADS);
+        const int split = (int)(task % SPLITS), rows = x.rows;
+% if has_score or not bounds.always then
+%   if not p.b then
+        const int b_size = (int)a->b_size;
+%   end
+%   for _, key in ipairs { "sq", "sk" } do if p.lens and not p[key] then
+        const int most_${key} = (int)a->${key}_size;
+%   end end
+        const int b = x.b, sq = x.sq, sk = x.sk;
+%   for _, level in ipairs { "launch", "head" } do for _, temporary in ipairs(code[level]) do
+        ${declare(temporary)} = ${temporary.text};
+%   end end
+        int h[HEADS * ROWS], i[HEADS * ROWS];
+%   for _, temporary in ipairs(code.row) do
+        ${temporary.type == "pointer" and "const " or ""}${temporary.ctype}${temporary.ctype:find("%*$") and "" or " "}${temporary.name}[HEADS * ROWS];
+%   end
+% end
+        int from = ${bounds.always and "0" or "x.sk"}, to = ${bounds.always and "x.sk" or "0"}; /* keys that some row sees */
+% if not bounds.always then
+        int full_first = 0, full_last = sk; /* that all rows see */
+% end
+% if has_score or not bounds.always then
+        for (int g = 0; g < HEADS; g++)
+            for (int y = 0, r = g * ROWS; y < rows; y++, r++) {
+                h[r] = (x.head + g) * GROUP + (x.first + y) % GROUP;
+                i[r] = (x.first + y) / GROUP;
+%   for _, temporary in ipairs(code.row) do
+                ${temporary.name}[r] = ${temporary.text};
+%   end
+%   if not bounds.always then
+%     if names("i0", "first", "last", "full_first", "full_last") or names("i1", "first", "last", "full_first", "full_last") then
+                const int i0 = i[r], i1 = i0;
+%     end
+                from = min_i(from, ${bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"});
+                to = max_i(to, ${bounds.last and ("min_i(sk, %s)"):format(bounds.last) or "sk"});
+%     if bounds.full_first then
+                full_first = max_i(full_first, ${bounds.full_first});
+%     end
+%     if bounds.full_last then
+                full_last = min_i(full_last, ${bounds.full_last});
+%     end
+%   end
+            }
+% end
+% if SPLITS > 1 then
+        const int share = (max_i(0, to - from) + SPLITS * KEYS - 1) / (SPLITS * KEYS) * KEYS;
+        from += split * share;
+        to = min_i(to, from + share);
+% end
+        for (int g = 0; g < HEADS; g++) {
+            struct head *own = &t->head[g];
+            for (int y = 0; y < PADDED; y++) {
+                const int place = (x.first + y) / GROUP, query = (x.head + g) * GROUP + (x.first + y) % GROUP;
+                if (y < rows)
+                    stage_q(own->q[y], a->q + ${packed and "" or "x.b * a->q_b + "}query * a->q_h + (x.place + place) * a->q_s, (float)a->scale);
+                else
+                    for (int c = 0; c < DEPTH * WIDTH; c++) own->q[y][c] = splat_r(0);
+                for (int c = 0; c < COLUMNS * WIDTH; c++) own->o[y][c] = splat_r(0);
+                own->top[y] = splat_r(-INF);
+                own->sum[y] = splat_r(0);
+            }
+        }
+        struct keys both[2]; /* of this block and of the next one */
+        if (rows > 0 && from < to) find_keys(&both[0], a, &x, from, to);
+        for (int j0 = from, turn = 0; rows > 0 && j0 < to; j0 += KEYS, turn ^= 1) {
+            const int n = min_i(KEYS, to - j0), more = j0 + KEYS < to;
+            const struct keys *keys = &both[turn];
+            if (more) find_keys(&both[turn ^ 1], a, &x, j0 + KEYS, to);
+% if not bounds.always then
+            const int j1 = j0 + n - 1;
+%   if bounds.empty or bounds.full then
+            int empty = 1, all = 1;
+            for (int g = 0; g < HEADS; g++)
+                for (int y = 0, r = g * ROWS; y < rows; y++, r++) {
+%     if names("i0", "empty", "full") or names("i1", "empty", "full") then
+                    const int i0 = i[r], i1 = i0;
+%     end
+%     if bounds.empty then
+                    empty &= (${bounds.empty}) != 0;
+%     end
+%     if bounds.full then
+                    all &= (${bounds.full}) != 0;
+%     end
+                }
+%     if bounds.empty then
+            if (empty) continue;
+%     end
+%   end
+            const int full = j0 >= full_first && j1 < full_last${bounds.full and " && all" or ""};
+% end
+            for (int g = 0; g < HEADS; g++) {
+                struct head *own = &t->head[g];
+                vr shrink[PADDED];
+                for (int r = 0; r < PADDED; r += MR)
+                    scores(t->s + r, (const vr (*)[DEPTH * WIDTH])own->q + r, keys, g * a->k_h, n${cfg.ahead == 1 and ", &both[turn ^ 1], a->k_h, more && r == 0 ? g * KEYS : -1" or ""});
+% if has_score and bounds.always then
+                {
+%   adjust(false)
+                }
+% elseif has_score then
+                if (full) {
+%   adjust(false)
+                } else {
+%   adjust(true)
+                }
+% elseif not bounds.always then
+                if (!full) {
+%   adjust(true)
+                }
+% end
+                for (int y = 0; y < PADDED; y++) shrink[y] = softmax(t->s[y], &own->top[y], &own->sum[y], n);
+% if p.dropout then
+                for (int y = 0; y < rows; y++) drop(t->s[y], &dropout, &x, g, y, j0, n);
+% end
+                for (int c = 0, pass = g * ${passes}; c < COLUMNS; c += ${cfg.mv}, pass++)
+                    for (int r = 0; r < PADDED; r += MR)
+% local rest = shape.columns % cfg.mv
+% for _, mv in ipairs { cfg.mv, rest } do if mv > 0 and mv <= shape.columns then
+                        ${mv == cfg.mv and rest > 0 and "if (c + " .. mv .. " <= COLUMNS) " or mv == rest and "else " or ""}accumulate_${mv}(own->o + r, (const vr (*)[VECTORS])t->s + r, shrink + r, keys, g * a->v_h, n, c${cfg.ahead == 1 and ", &both[turn ^ 1], a->v_h, more && r == 0 ? pass * KEYS : -1" or ""});
+% end end
+            }
+        }
+        for (int g = 0; g < HEADS; g++)
+% if SPLITS > 1 then
+            for (int y = 0; y < rows; y++) {
+                struct partial *left = a->partial + ((((i64)x.b * HKV + x.head + g) * ((GROUP * ${size("sq")} + ROWS - 1) / ROWS) + x.first / ROWS) * ROWS + y) * SPLITS + split;
+                for (int c = 0; c < COLUMNS * WIDTH; c++) left->o[c] = t->head[g].o[y][c];
+                left->top = t->head[g].top[y][0];
+                left->sum = total(t->head[g].sum[y]);
+            }
+% else
+            for (int y = 0; y < x.written; y++) {
+                const int place = (x.first + y) / GROUP, query = (x.head + g) * GROUP + (x.first + y) % GROUP;
+%   if padded then
+                if (y >= rows)
+                    finish_empty(a, x.b, query, place);
+                else
+%   end
+                finish(a, x.b, query, x.place + place, t->head[g].o[y], t->head[g].top[y][0], total(t->head[g].sum[y]));
+            }
+% end
+    }
+}
+% if SPLITS > 1 then
+
+/* The splits of each row become one. A task is the rows of a key head. */
+void combine(const struct args *a, void *scratch, i64 first, i64 last)
+{
+    (void)scratch;
+    for (i64 task = first; task < last; task++) {
+        const struct task x = task_at(a, task, 1);
+        for (int y = 0; y < x.written; y++) {
+            const int place = (x.first + y) / GROUP, query = x.head * GROUP + (x.first + y) % GROUP;
+            const struct partial *left = a->partial + (task * ROWS + y) * SPLITS;
+%   if padded then
+            if (y >= x.rows) {
+                finish_empty(a, x.b, query, place);
+                continue;
+            }
+%   end
+            real top = -INF, sum = 0;
+            for (int n = 0; n < SPLITS; n++) top = left[n].top > top ? left[n].top : top;
+            vr o[COLUMNS * WIDTH] = { 0 };
+            const real peak = top == -INF ? 0 : top;
+            for (int n = 0; n < SPLITS; n++) {
+                const real weight = exp_fall_vr(splat_r(left[n].top - peak))[0];
+                for (int c = 0; c < COLUMNS * WIDTH; c++) o[c] += left[n].o[c] * weight;
+                sum += left[n].sum * weight;
+            }
+            finish(a, x.b, query, x.place + place, o, top, sum);
+        }
+    }
+}
+% end
