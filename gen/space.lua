@@ -176,34 +176,65 @@ end
 
 ---- Choosing ----
 
+local function lists(values, wanted)
+  for _, value in ipairs(values) do
+    if value == wanted then return true end
+  end
+  return false
+end
+
+-- The config that pinned axes are, if they are all of them; not whether it is legal.
+function space:complete(pinned)
+  local cfg = {}
+  for _, name in ipairs(self.axes) do
+    if pinned[name] == nil then return nil end
+    cfg[name] = pinned[name]
+  end
+  return cfg
+end
+
+-- Whether a config of the same schedule's space, for other sizes, is a legal one of this.
+function space:has(cfg)
+  for _, name in ipairs(self.axes) do
+    if not lists(self.values[name], cfg[name]) then return false end
+  end
+  for _, constraint in ipairs(self.constraints) do
+    if not constraint.holds(cfg, self.p, self.dev) then return false end
+  end
+  return true
+end
+
 -- { total=, legal=, removed={ {name=, count=}, ... } }: a point counts for the first constraint it violates.
 function space:explain(pinned)
   return walk(self, pinned or {}, true, function() end)
 end
 
-local function cost_of(self, prior, cfg)
-  local cost = prior(cfg, self.p, self.dev)
+local function no_prior() return 0 end
+
+-- prior: a function(cfg, p, dev), or nil where the schedule has none.
+function space:cost(prior, cfg)
+  local cost = (prior or no_prior)(cfg, self.p, self.dev)
   if not math.type(cost) or cost ~= cost then error("the prior of " .. self:format(cfg) .. " is no number") end
   return cost
 end
 
--- The legal config of least prior(cfg, p, dev) that agrees with `pinned`, the first of equals; or nil and why.
+-- The legal config of least cost that agrees with `pinned`, the first of equals; or nil and why.
 function space:best(prior, pinned)
   local best, least = nil, nil
   local tally = walk(self, pinned or {}, false, function(cfg)
-    local cost = cost_of(self, prior, cfg)
+    local cost = self:cost(prior, cfg)
     if not least or cost < least then best, least = copy(cfg), cost end
     return self.ranked
   end)
   return best, not best and reason(tally) or nil
 end
 
--- All legal configs that agree with `pinned`, as { {config= text, cost=}, ... }, the least prior first, equals in
+-- All legal configs that agree with `pinned`, as { {config= text, cost=}, ... }, the least cost first, equals in
 -- axis order, and explain()'s tally; or nil and why.
 function space:ranking(prior, pinned)
   local list, cost = {}, nil
   local tally = walk(self, pinned or {}, true, function(cfg, fresh)
-    if fresh <= self.ranked then cost = cost_of(self, prior, cfg) end
+    if fresh <= self.ranked then cost = self:cost(prior, cfg) end
     list[#list + 1] = { config = self:format(cfg), cost = cost }
   end)
   if #list == 0 then return nil, reason(tally) end
@@ -224,25 +255,25 @@ local function value_of(self, name, text)
     words[k] = tostring(value)
     if words[k] == text then return value end
   end
-  host.fail("FG_REQUEST", "the config gives axis '" .. name .. "' the value " .. quote(text)
-    .. ", which is none of " .. table.concat(words, ", "))
+  return nil, "the config gives axis '" .. name .. "' the value " .. quote(text)
+    .. ", which is none of " .. table.concat(words, ", ")
 end
 
-local function axis_of(self, name)
-  if rawget(self.values, name) then return name end
-  host.fail("FG_REQUEST", "the config names an axis " .. quote(name) .. ", which is none of "
-    .. table.concat(self.names, ", "))
+local function pin(self, name, text)
+  if rawget(self.values, name) then return value_of(self, name, text) end
+  return nil, "the config names an axis " .. quote(name) .. ", which is none of " .. table.concat(self.names, ", ")
 end
 
--- "k=v ..." as a table of pinned axes.
+-- "k=v ..." as a table of pinned axes; nil and why where it is not of this space.
 function space:parse(text)
   local pinned = {}
   for word in text:gmatch("%S+") do
     local name, value = word:match("^([^=]+)=(.*)$")
     if not name then host.fail("FG_REQUEST", "the config has " .. quote(word) .. " where it needs axis=value") end
-    name = axis_of(self, name)
     if pinned[name] ~= nil then host.fail("FG_REQUEST", "the config gives axis '" .. name .. "' twice") end
-    pinned[name] = value_of(self, name, value)
+    local why
+    pinned[name], why = pin(self, name, value)
+    if why then return nil, why end
   end
   return pinned
 end

@@ -16,9 +16,10 @@ struct plan_job {
     fg_plan_options options; /* its event is job_event */
     fg_event_fn event;       /* the host's */
     void *event_user;
+    fg_dims most, sizes; /* the options point to these, or to none */
     char *config;
-    uint64_t hash;
-    fg_source source;
+    plan_ask ask;
+    fg_plan plan; /* once it is made */
     fg_status status;
     fg_error error;
     atomic_bool done, unwanted;
@@ -38,9 +39,9 @@ static struct plan_job **find_locked(fg_context *context, const plan_request *r)
     struct plan_job **at = &context->jobs;
     for (; *at; at = &(*at)->next) {
         const struct plan_job *j = *at;
-        if (j->hash == r->hash && j->options.rigor == r->rigor && j->process == getpid() &&
-            strcmp(j->problem.problem->text, r->problem->text) == 0 &&
-            strcmp(j->config, r->config) == 0)
+        if (j->ask.request.hash == r->hash && j->options.rigor == r->rigor &&
+            j->process == getpid() && strcmp(j->problem.problem->text, r->problem->text) == 0 &&
+            strcmp(j->ask.sizes, r->sizes) == 0 && strcmp(j->config, r->config) == 0)
             break;
     }
     return at;
@@ -57,10 +58,17 @@ static int job_event(void *user, const fg_event *event)
 static void *job_run(void *argument)
 {
     struct plan_job *j = argument;
-    kernel *k;
-    j->status = plan_resolve(&k, &j->source, &j->problem, &j->options, &j->error);
+    j->status = plan_resolve(&j->plan, &j->problem, &j->options, &j->ask, &j->error);
     atomic_store(&j->done, true);
     return NULL;
+}
+
+/* Those of a problem with `*` were looked at: they are whole. */
+static const fg_dims *keep_dims(fg_dims *out, const fg_dims *from, const problem *p)
+{
+    if (!from || !buckets_needed(p)) return NULL;
+    *out = *from;
+    return out;
 }
 
 static struct plan_job *job_new(const fg_problem *handle, const fg_plan_options *o,
@@ -71,7 +79,6 @@ static struct plan_job *job_new(const fg_problem *handle, const fg_plan_options 
     if (!j) return NULL;
     j->problem.context = handle->context;
     j->process = getpid();
-    j->hash = r->hash;
     j->options = *o;
     j->event = o->event;
     j->event_user = o->event_user;
@@ -79,8 +86,12 @@ static struct plan_job *job_new(const fg_problem *handle, const fg_plan_options 
     j->options.event_user = j;
     j->config = memory_text(m, r->config, r->config_length);
     j->options.config = j->config;
+    j->options.most = keep_dims(&j->most, o->most, r->problem);
+    j->options.sizes = keep_dims(&j->sizes, o->sizes, r->problem);
     fg_status status =
         problem_parse(&j->problem.problem, m, r->problem->text, r->problem->text_length, &j->error);
+    if (j->config && status == FG_OK)
+        status = plan_ask_make(&j->ask, j->problem.problem, &j->options, &j->error);
     if (j->config && status == FG_OK) return j;
     job_free(j);
     return NULL;
@@ -127,26 +138,24 @@ static fg_status job_collect(struct plan_job **out, fg_context *context, const p
     return j && !done ? FG_PENDING : FG_OK;
 }
 
-fg_status background_resolve(kernel **out, fg_source *source, const fg_problem *handle,
-                             const fg_plan_options *options, fg_error *error)
+fg_status background_resolve(fg_plan *out, const fg_problem *handle, const fg_plan_options *options,
+                             const plan_ask *ask, fg_error *error)
 {
     struct plan_job *j;
-    plan_request r =
-        request_of(handle->problem, options->rigor, options->config ? options->config : "");
-    *out = NULL;
-    if (job_collect(&j, handle->context, &r) == FG_PENDING)
+    *out = (fg_plan){ .kernel = NULL };
+    if (job_collect(&j, handle->context, &ask->request) == FG_PENDING)
         return fail(error, FG_PENDING, "the plan is being made");
     if (!j) {
-        *source = FG_FROM_MEMORY;
-        *out = kernels_find(handle->context, &r);
-        return *out ? FG_OK : job_new_started(handle, options, &r, error);
+        if (plan_find(out, handle->context, ask)) return FG_OK;
+        return job_new_started(handle, options, &ask->request, error);
     }
     pthread_join(j->thread, NULL);
     fg_status status = j->status;
-    *source = j->source;
     if (status != FG_OK && error) *error = j->error;
+    /* What the request gives by now, unless winners were adopted since. */
+    if (status == FG_OK && !plan_find(out, handle->context, ask)) *out = j->plan;
+    out->source = j->plan.source;
     job_free(j);
-    if (status == FG_OK) *out = kernels_find(handle->context, &r);
     return status;
 }
 

@@ -157,6 +157,12 @@ fg_status choice_key(store_key *out, store_kind kind, const fg_context *context,
     return finish(out, status, error);
 }
 
+fg_status choice_key_add(store_key *k, const char *name, const char *value, fg_error *error)
+{
+    if (*value) key_add(k, name, value);
+    return finish(k, FG_OK, error);
+}
+
 fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *p,
                             const char *schedule, const char *config, fg_error *error)
 {

@@ -30,6 +30,9 @@ bool choice_read(choice *out, const void *data, size_t size);
  * is in them: the values of scale, softcap and dropout are in none, that of window in all but the kernel's. */
 fg_status choice_key(store_key *out, store_kind kind, const fg_context *context, const problem *p,
                      const char *pins, fg_error *error);
+/* Of a problem with `*`: the same for a bucket of sizes, or for what else `value` says of them. Frees the key where it
+ * fails. */
+fg_status choice_key_add(store_key *k, const char *name, const char *value, fg_error *error);
 fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *p,
                             const char *schedule, const char *config, fg_error *error);
 

@@ -4,49 +4,70 @@
 
 #include <string.h>
 
-/* The name of a kernel: of a request, or (rigor_config) of all its axes. */
+/* The name of a kernel: of a request, or (rigor_config) of its schedule and all its axes; or that of a table. */
 struct kernel_binding {
     struct kernel_binding *next;
     kernel *kernel;
+    const kernel_table *table;
     uint64_t hash;
     size_t length;
-    char name[]; /* the rigor as a byte, the problem's line, a 0, the config */
+    char name[]; /* the rigor as a byte, the problem's line, a 0, the sizes, a 0, the config */
 };
 
 enum { rigor_config = 'c' };
 
-plan_request request_of(const problem *p, fg_rigor rigor, const char *config)
+static uint64_t hash_text(uint64_t hash, const char *at, size_t length)
 {
-    plan_request r = { p, rigor, config, strlen(config), p->hash + (uint64_t)rigor };
-    for (size_t k = 0; k < r.config_length; k++)
-        r.hash = (r.hash ^ (unsigned char)config[k]) * 0x100000001b3u;
+    for (size_t k = 0; k < length; k++) hash = (hash ^ (unsigned char)at[k]) * 0x100000001b3u;
+    return hash;
+}
+
+plan_request request_of(const problem *p, fg_rigor rigor, const char *sizes, const char *config)
+{
+    plan_request r = { p, rigor, sizes, config, *sizes ? strlen(sizes) : 0, strlen(config), 0 };
+    r.hash = hash_text(p->hash + (uint64_t)rigor, sizes, r.sizes_length);
+    r.hash = hash_text(r.hash, config, r.config_length);
     return r;
 }
 
-static plan_request request_of_config(const problem *p, const char *config)
+static plan_request request_of_config(const problem *p, const char *schedule, const char *config)
 {
-    return request_of(p, (fg_rigor)rigor_config, config);
+    return request_of(p, (fg_rigor)rigor_config, schedule, config);
+}
+
+static size_t name_length(const plan_request *r)
+{
+    return r->problem->text_length + r->sizes_length + r->config_length + 3;
 }
 
 static bool is_for(const struct kernel_binding *b, const plan_request *r)
 {
     size_t line = r->problem->text_length;
-    return b->hash == r->hash && b->length == line + 2 + r->config_length &&
-           b->name[0] == (char)r->rigor && memcmp(b->name + 1, r->problem->text, line) == 0 &&
-           memcmp(b->name + line + 2, r->config, r->config_length) == 0;
+    return b->hash == r->hash && b->length == name_length(r) && b->name[0] == (char)r->rigor &&
+           memcmp(b->name + 1, r->problem->text, line) == 0 &&
+           b->name[line + 2 + r->sizes_length] == 0 &&
+           (r->sizes_length == 0 || memcmp(b->name + line + 2, r->sizes, r->sizes_length) == 0) &&
+           memcmp(b->name + line + 3 + r->sizes_length, r->config, r->config_length) == 0;
 }
 
-static struct kernel_binding *binding_new(const plan_request *r, kernel *k)
+static struct kernel_binding *binding_new(fg_context *context, const plan_request *r)
 {
-    size_t line = r->problem->text_length, length = line + 2 + r->config_length;
-    struct kernel_binding *b = memory_new(&k->context->memory, sizeof *b + length, 1);
+    size_t line = r->problem->text_length, length = name_length(r);
+    struct kernel_binding *b = memory_new(&context->memory, sizeof *b + length, 1);
     if (!b) return NULL;
-    b->kernel = k;
     b->hash = r->hash;
     b->length = length;
     b->name[0] = (char)r->rigor;
     memcpy(b->name + 1, r->problem->text, line);
-    memcpy(b->name + line + 2, r->config, r->config_length);
+    memcpy(b->name + line + 2, r->sizes, r->sizes_length);
+    memcpy(b->name + line + 3 + r->sizes_length, r->config, r->config_length);
+    return b;
+}
+
+static struct kernel_binding *binding_of(const plan_request *r, kernel *k)
+{
+    struct kernel_binding *b = binding_new(k->context, r);
+    if (b) b->kernel = k;
     return b;
 }
 
@@ -84,9 +105,10 @@ kernel *kernels_find(fg_context *context, const plan_request *r)
     return k;
 }
 
-kernel *kernels_find_config(fg_context *context, const problem *p, const char *config)
+kernel *kernels_find_config(fg_context *context, const problem *p, const char *schedule,
+                            const char *config)
 {
-    plan_request r = request_of_config(p, config);
+    plan_request r = request_of_config(p, schedule, config);
     return kernels_find(context, &r);
 }
 
@@ -94,8 +116,8 @@ fg_status kernels_keep(kernel **k, const problem *p, fg_error *error)
 {
     kernel *fresh = *k;
     fg_context *context = fresh->context;
-    plan_request r = request_of_config(p, fresh->config);
-    struct kernel_binding *b = binding_new(&r, fresh);
+    plan_request r = request_of_config(p, fresh->schedule, fresh->config);
+    struct kernel_binding *b = binding_of(&r, fresh);
     if (!b) {
         kernel_free(fresh);
         *k = NULL;
@@ -132,7 +154,7 @@ static void bind_locked(struct kernel_binding **b, const plan_request *r, bool r
 static fg_status bind(const plan_request *r, kernel **k, bool replace, fg_error *error)
 {
     fg_context *context = (*k)->context;
-    struct kernel_binding *b = binding_new(r, *k);
+    struct kernel_binding *b = binding_of(r, *k);
     if (!b) return fail_memory(error);
     library_lock();
     bind_locked(&b, r, replace);
@@ -159,18 +181,92 @@ fg_status kernels_renew(kernel *fresh, const problem *p, fg_error *error)
     fresh->next = context->kernels;
     context->kernels = fresh;
     library_unlock();
-    plan_request r = request_of_config(p, fresh->config);
+    plan_request r = request_of_config(p, fresh->schedule, fresh->config);
     return kernels_rebind(&r, fresh, error);
+}
+
+/* ---- Tables ---- */
+
+const kernel_table *kernels_find_table(fg_context *context, const plan_request *r)
+{
+    library_lock();
+    struct kernel_binding *b = find_locked(context, r);
+    const kernel_table *t = b ? b->table : NULL;
+    library_unlock();
+    return t;
+}
+
+fg_status kernels_keep_table(kernel_table *fresh, const plan_request *r, unsigned adoptions,
+                             fg_error *error)
+{
+    fg_context *context = fresh->context;
+    struct kernel_binding *b = binding_new(context, r);
+    if (!b) {
+        table_free(fresh);
+        return fail_memory(error);
+    }
+    b->table = fresh;
+    library_lock();
+    fresh->next = context->tables;
+    context->tables = fresh;
+    bool first = context->adoptions == adoptions && !find_locked(context, r);
+    if (first) insert_locked(context, b);
+    library_unlock();
+    if (!first) binding_free(&context->memory, b);
+    return FG_OK;
+}
+
+unsigned kernels_adoptions(fg_context *context)
+{
+    library_lock();
+    unsigned count = context->adoptions;
+    library_unlock();
+    return count;
+}
+
+/* Takes the tables of a problem off a list of bindings, and puts them on another. */
+static void move_tables(struct kernel_binding **to, struct kernel_binding **from, const problem *p)
+{
+    for (struct kernel_binding **at = from; *at;) {
+        struct kernel_binding *b = *at;
+        if (b->table && strcmp(b->name + 1, p->text) == 0) {
+            *at = b->next;
+            b->next = *to;
+            *to = b;
+        } else {
+            at = &b->next;
+        }
+    }
+}
+
+static void free_bindings(const memory *m, struct kernel_binding *list)
+{
+    while (list) {
+        struct kernel_binding *b = list;
+        list = b->next;
+        binding_free(m, b);
+    }
+}
+
+void kernels_forget_tables(fg_context *context, const problem *p)
+{
+    struct kernel_binding *forgotten = NULL;
+    library_lock();
+    context->adoptions++;
+    for (int bucket = 0; bucket < context_buckets; bucket++)
+        move_tables(&forgotten, &context->bindings[bucket], p);
+    library_unlock();
+    free_bindings(&context->memory, forgotten);
 }
 
 void kernels_free(fg_context *context)
 {
-    for (int bucket = 0; bucket < context_buckets; bucket++) {
-        while (context->bindings[bucket]) {
-            struct kernel_binding *b = context->bindings[bucket];
-            context->bindings[bucket] = b->next;
-            binding_free(&context->memory, b);
-        }
+    for (int bucket = 0; bucket < context_buckets; bucket++)
+        free_bindings(&context->memory, context->bindings[bucket]);
+    while (context->tables) {
+        kernel_table *t = context->tables;
+        context->tables = t->next;
+        table_free(t);
     }
     while (context->kernels) {
         kernel *k = context->kernels;

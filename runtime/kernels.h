@@ -2,23 +2,26 @@
 #ifndef RUNTIME_KERNELS_H
 #define RUNTIME_KERNELS_H
 
-#include "runtime/kernel.h"
+#include "runtime/table.h"
 
 /* What a host asks for: of a problem, so much effort, with these axes pinned. */
 typedef struct plan_request {
     const problem *problem;
     fg_rigor rigor;
+    const char
+        *sizes; /* of a problem with `*`: those of a bucket, or what a table is of; else "" */
     const char *config; /* "": none is pinned */
-    size_t config_length;
+    size_t sizes_length, config_length;
     uint64_t hash;
 } plan_request;
 
-plan_request request_of(const problem *p, fg_rigor rigor, const char *config);
+plan_request request_of(const problem *p, fg_rigor rigor, const char *sizes, const char *config);
 
 /* The kernel bound to a request, or NULL. */
 kernel *kernels_find(fg_context *context, const plan_request *r);
-/* The loaded kernel of this problem with these very axes, all of them, or NULL. */
-kernel *kernels_find_config(fg_context *context, const problem *p, const char *config);
+/* The loaded kernel of this problem and schedule with these very axes, all of them, or NULL. */
+kernel *kernels_find_config(fg_context *context, const problem *p, const char *schedule,
+                            const char *config);
 
 /* Hands a fresh kernel to the context; *k becomes the one to use: another thread may have been first. */
 fg_status kernels_keep(kernel **k, const problem *p, fg_error *error);
@@ -29,6 +32,16 @@ fg_status kernels_bind(const plan_request *r, kernel **k, fg_error *error);
  * gave before: what plans have stays loaded. */
 fg_status kernels_renew(kernel *fresh, const problem *p, fg_error *error);
 fg_status kernels_rebind(const plan_request *r, kernel *k, fg_error *error);
+
+/* The table bound to a request, or NULL. */
+const kernel_table *kernels_find_table(fg_context *context, const plan_request *r);
+/* Hands a fresh table to the context. From now on `r` gives it, unless it gives another already, or winners were
+ * adopted since `adoptions` was read: the next plan then chooses anew. */
+fg_status kernels_keep_table(kernel_table *fresh, const plan_request *r, unsigned adoptions,
+                             fg_error *error);
+unsigned kernels_adoptions(fg_context *context);
+/* A winner was adopted: the problem's tables are given no more. */
+void kernels_forget_tables(fg_context *context, const problem *p);
 
 void kernels_free(fg_context *context);
 

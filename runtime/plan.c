@@ -3,6 +3,7 @@
 #include "runtime/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static fg_status options_check(const fg_plan_options *o, fg_error *error)
 {
@@ -13,14 +14,84 @@ static fg_status options_check(const fg_plan_options *o, fg_error *error)
     return FG_OK;
 }
 
+/* ---- As a request ---- */
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static fg_status take_sizes(plan_ask *out, const problem *p, const fg_plan_options *o,
+                            fg_error *error)
+{
+    static const maker_sizes usual = { 8, 4096, 16384 }, needed = { -1, -1, -1 },
+                             none = { 1, 1, 1 };
+    const bool searches = o->rigor == FG_MEASURE || o->rigor == FG_EXHAUSTIVE;
+    maker_sizes tuned;
+    fg_status status = buckets_take(&out->most, p, o->most, 0, &usual, error);
+    if (status == FG_OK)
+        status = buckets_take(&tuned, p, o->sizes, 1, searches ? &needed : &none, error);
+    if (status != FG_OK) return status;
+    out->tuned = searches ? buckets_round(p, &tuned) : (maker_sizes){ 0 };
+    out->most.b = larger(out->most.b, tuned.b);
+    out->most.sq = larger(out->most.sq, tuned.sq);
+    out->most.sk = larger(out->most.sk, tuned.sk);
+    out->most = buckets_round(p, &out->most);
+    return FG_OK;
+}
+
+/* What a table's request is called beside a bucket's, "b=4 sq=512". */
+static void name_sizes(plan_ask *out)
+{
+    char most[buckets_text_size], tuned[buckets_text_size];
+    buckets_text(most, &out->most);
+    buckets_text(tuned, &out->tuned);
+    snprintf(out->sizes, sizeof out->sizes, "up to %s, tuned %s", most, tuned);
+}
+
+fg_status plan_ask_make(plan_ask *out, const problem *p, const fg_plan_options *o, fg_error *error)
+{
+    out->table = buckets_needed(p);
+    out->sizes[0] = 0;
+    if (out->table) {
+        fg_status status = take_sizes(out, p, o, error);
+        if (status != FG_OK) return status;
+        name_sizes(out);
+    }
+    out->request = request_of(p, o->rigor, out->sizes, o->config ? o->config : "");
+    return FG_OK;
+}
+
+bool plan_find(fg_plan *out, fg_context *context, const plan_ask *ask)
+{
+    const kernel_table *t = ask->table ? kernels_find_table(context, &ask->request) : NULL;
+    kernel *k = t ? table_last(t) : ask->table ? NULL : kernels_find(context, &ask->request);
+    *out = (fg_plan){ k, t, FG_FROM_MEMORY };
+    return k != NULL;
+}
+
+/* ---- Making ---- */
+
+/* plan_find for most: a host may plan before each run. */
+static bool find_at_once(fg_plan *plan, const fg_problem *handle, const fg_plan_options *o)
+{
+    if (o->background || buckets_needed(handle->problem)) return false;
+    plan_request r = request_of(handle->problem, o->rigor, "", o->config ? o->config : "");
+    plan->source = FG_FROM_MEMORY;
+    plan->kernel = kernels_find(handle->context, &r);
+    return plan->kernel != NULL;
+}
+
 static fg_status plan_fill(fg_plan *plan, const fg_problem *handle, const fg_plan_options *o,
                            fg_error *error)
 {
-    if (o->background) return background_resolve(&plan->kernel, &plan->source, handle, o, error);
-    plan_request r = request_of(handle->problem, o->rigor, o->config ? o->config : "");
-    plan->source = FG_FROM_MEMORY;
-    plan->kernel = kernels_find(handle->context, &r);
-    return plan->kernel ? FG_OK : plan_resolve(&plan->kernel, &plan->source, handle, o, error);
+    plan_ask ask;
+    if (find_at_once(plan, handle, o)) return FG_OK;
+    fg_status status = plan_ask_make(&ask, handle->problem, o, error);
+    if (status != FG_OK) return status;
+    if (o->background) return background_resolve(plan, handle, o, &ask, error);
+    if (plan_find(plan, handle->context, &ask)) return FG_OK;
+    return plan_resolve(plan, handle, o, &ask, error);
 }
 
 fg_status fg_plan_new(fg_plan **out, fg_context *context, const fg_problem *handle,
@@ -69,13 +140,38 @@ void fg_plan_config(const fg_plan *plan, fg_plan_info *info)
     };
 }
 
-/* A `*` dimension counts as the longest that it may be. */
-fg_status fg_plan_workspace(const fg_plan *plan, size_t *bytes, fg_error *error)
+/* ---- Memory of a run ---- */
+
+static fg_status bytes_of(size_t *all, size_t *prepared, const fg_plan *plan, const fg_dims *dims,
+                          fg_error *error)
 {
-    if (!plan || !bytes) return fail(error, FG_REQUEST, "plan or bytes is NULL");
-    recipe_facts facts = plan->kernel->facts;
-    if (facts.b == problem_dynamic) facts.b = 1 << 20;
-    if (facts.sq == problem_dynamic) facts.sq = PROBLEM_MAX_LENGTH;
-    if (facts.sk == problem_dynamic) facts.sk = PROBLEM_MAX_LENGTH;
-    return kernel_workspace(bytes, plan->kernel, &facts, error);
+    fg_dims d = FG_DIMS_INIT;
+    run_bytes needed;
+    if (!plan) return fail(error, FG_REQUEST, "plan is NULL");
+    fg_status status = options_copy(&d, sizeof d, sizeof d, dims, "fg_dims", error);
+    if (status != FG_OK) return status;
+    if (plan->table) return table_most_bytes(all, prepared, plan->table, &d, error);
+    status = kernel_most_bytes(&needed, plan->kernel, &d, error);
+    *all = status == FG_OK ? needed.workspace + needed.prepared : 0;
+    *prepared = status == FG_OK ? needed.prepared : 0;
+    return status;
+}
+
+fg_status fg_plan_workspace(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
+                            fg_error *error)
+{
+    size_t all, prepared;
+    if (!bytes) return fail(error, FG_REQUEST, "bytes is NULL");
+    fg_status status = bytes_of(&all, &prepared, plan, dims, error);
+    if (status == FG_OK) *bytes = all;
+    return status;
+}
+
+fg_status fg_plan_prepared(const fg_plan *plan, const fg_dims *dims, size_t *bytes, fg_error *error)
+{
+    size_t all, prepared;
+    if (!bytes) return fail(error, FG_REQUEST, "bytes is NULL");
+    fg_status status = bytes_of(&all, &prepared, plan, dims, error);
+    if (status == FG_OK) *bytes = prepared ? run_stamp_bytes + prepared : 0;
+    return status;
 }

@@ -1,23 +1,29 @@
 /* From a request to a loaded kernel: memory, the store, the maker and the compiler, the tuner. */
-#include "runtime/plan.h"
+#include "runtime/resolve.h"
 
 #include "runtime/identity.h"
 #include "runtime/tuner.h"
 
 #include <string.h>
 
-typedef struct job {
-    fg_context *context;
-    const problem *problem;
-    const char *pins;
-    fg_rigor rigor;
-    bool chosen; /* `choice` says what to run; else the prior does */
-    bool stamped;
-    digest stamp; /* before the text was written */
-    choice choice;
-    kernel *kernel;
-    fg_source source;
-} job;
+typedef resolve_job job;
+
+resolve_job resolve_job_of(const fg_problem *handle, const fg_plan_options *o,
+                           const maker_sizes *sizes)
+{
+    resolve_job j = { .context = handle->context,
+                      .problem = handle->problem,
+                      .pins = o->config ? o->config : "",
+                      .rigor = o->rigor,
+                      .sizes = *sizes };
+    buckets_text(j.sizes_text, sizes);
+    return j;
+}
+
+static plan_request request_for(const job *j)
+{
+    return request_of(j->problem, j->rigor, j->sizes_text, j->pins);
+}
 
 /* ---- What was chosen before ---- */
 
@@ -26,6 +32,7 @@ static bool get_choice(job *j, store_kind kind)
     store_key k;
     if (!j->context->store) return false;
     if (choice_key(&k, kind, j->context, j->problem, j->pins, NULL) != FG_OK) return false;
+    if (choice_key_add(&k, "sizes", j->sizes_text, NULL) != FG_OK) return false;
     digest d = key_digest(&k);
     key_free(&k);
     return choice_get(&j->choice, j->context, kind, &d);
@@ -80,13 +87,14 @@ static bool load_stored(job *j, const digest *d)
 
 /* The chosen kernel, without a generator: by its key where this machine's compiler is known, else as it was
  * recorded. */
-static bool load_chosen(job *j)
+bool resolve_load(resolve_job *j)
 {
     store_key k;
     digest d = j->choice.kernel;
     const choice *c = &j->choice;
-    j->kernel = kernels_find_config(j->context, j->problem, c->config);
+    j->kernel = kernels_find_config(j->context, j->problem, c->schedule, c->config);
     if (j->kernel) return true;
+    if (!j->context->store) return false;
     if (j->rigor != FG_STORED &&
         choice_kernel_key(&k, j->context, j->problem, c->schedule, c->config, NULL) == FG_OK) {
         d = key_digest(&k);
@@ -151,7 +159,7 @@ static fg_status compile_and_store(job *j, image *i, fg_error *error)
             plan_store_kernel(j->context, &k, i);
     }
     store_lock_drop(&lock);
-    if (status == FG_OK && !j->chosen && unchanged(j)) store_estimate(j, i, &d);
+    if (status == FG_OK && !j->chosen && !*j->sizes_text && unchanged(j)) store_estimate(j, i, &d);
     key_free(&k);
     return status;
 }
@@ -161,10 +169,10 @@ static fg_status build(job *j, fg_error *error)
     image i;
     const char *config = j->chosen ? j->choice.config : *j->pins ? j->pins : NULL;
     j->stamped = j->context->store && choice_stamp(&j->stamp, j->context);
-    fg_status status = image_generate(&i, j->context, j->problem, config, NULL, error);
+    fg_status status = image_generate(&i, j->context, j->problem, config, &j->sizes, error);
     if (status == FG_OK) {
         j->source = FG_COMPILED;
-        j->kernel = kernels_find_config(j->context, j->problem, i.made->config);
+        j->kernel = kernels_find_config(j->context, j->problem, i.made->schedule, i.made->config);
         if (j->kernel)
             j->source = FG_FROM_MEMORY;
         else
@@ -189,56 +197,72 @@ static fg_status search(job *j, const fg_problem *handle, const fg_plan_options 
     how.event_user = o->event_user;
     how.in_process = o->in_process;
     how.again = again;
+    how.sizes = o->sizes;
     if (!tuner_installed)
         return fail(error, FG_UNSUPPORTED, "this library was built without a tuner");
     fg_status status = tuner_installed->tune(&report, j->context, handle, &how, error);
     if (status != FG_OK) return status;
-    plan_request r = request_of(j->problem, j->rigor, j->pins);
+    plan_request r = request_for(j);
     j->source = report.found ? FG_FROM_STORE : FG_COMPILED;
     j->kernel = kernels_find(j->context, &r);
     if (j->kernel) return FG_OK;
     choose(j); /* another process was first */
-    return j->chosen && load_chosen(j) ? FG_OK : build(j, error);
+    return j->chosen && resolve_load(j) ? FG_OK : build(j, error);
 }
 
 /* ---- All of it ---- */
 
-static fg_status resolve(job *j, const fg_problem *handle, const fg_plan_options *o,
-                         fg_error *error)
+fg_status resolve_make(resolve_job *j, fg_error *error)
+{
+    if (j->chosen && resolve_load(j)) return FG_OK;
+    fg_status status = build(j, error);
+    if (status == FG_OK || status == FG_MEMORY || !j->chosen) return status;
+    j->chosen = false; /* what is stored cannot be made here */
+    return build(j, error);
+}
+
+static fg_status find_or_make(job *j, const fg_problem *handle, const fg_plan_options *o,
+                              fg_error *error)
 {
     choose(j);
-    if (j->chosen && load_chosen(j)) return FG_OK;
+    if (j->rigor == FG_ESTIMATE) return resolve_make(j, error);
+    if (j->chosen && resolve_load(j)) return FG_OK;
     if (j->rigor == FG_STORED)
         return fail(error, FG_NOT_STORED, "no tuned kernel is stored for %.1500s",
                     j->problem->text);
-    if (!j->chosen && j->rigor != FG_ESTIMATE) return search(j, handle, o, false, error);
-    fg_status status = build(j, error);
-    if (status == FG_OK || !j->chosen) return status;
+    if (!j->chosen) return search(j, handle, o, false, error);
+    if (build(j, error) == FG_OK) return FG_OK;
     j->chosen = false; /* what is stored cannot be made here */
-    return j->rigor == FG_ESTIMATE ? build(j, error) : search(j, handle, o, true, error);
+    return search(j, handle, o, true, error);
 }
 
-fg_status plan_resolve(kernel **out, fg_source *source, const fg_problem *handle,
-                       const fg_plan_options *options, fg_error *error)
+fg_status resolve_one(resolve_job *j, const fg_problem *handle, const fg_plan_options *o,
+                      fg_error *error)
 {
-    const char *pins = options->config ? options->config : "";
-    job j = { .context = handle->context,
-              .problem = handle->problem,
-              .pins = pins,
-              .rigor = options->rigor };
-    fg_status status = resolve(&j, handle, options, error);
-    plan_request r = request_of(j.problem, j.rigor, pins);
-    if (status == FG_OK) status = kernels_bind(&r, &j.kernel, error);
-    *out = status == FG_OK ? j.kernel : NULL;
-    *source = j.source;
+    fg_status status = find_or_make(j, handle, o, error);
+    plan_request r = request_for(j);
+    if (status == FG_OK) status = kernels_bind(&r, &j->kernel, error);
     return status;
 }
 
-fg_status plan_adopt(fg_context *context, const problem *p, const char *pins, const image *winner,
-                     bool exhaustive, fg_error *error)
+fg_status plan_resolve(fg_plan *out, const fg_problem *handle, const fg_plan_options *options,
+                       const plan_ask *ask, fg_error *error)
+{
+    static const maker_sizes none = { 0 };
+    if (ask->table) return resolve_table(out, handle, options, ask, error);
+    job j = resolve_job_of(handle, options, &none);
+    fg_status status = resolve_one(&j, handle, options, error);
+    *out = (fg_plan){ status == FG_OK ? j.kernel : NULL, NULL, j.source };
+    return status;
+}
+
+fg_status plan_adopt(fg_context *context, const problem *p, const maker_sizes *sizes,
+                     const char *pins, const image *winner, bool exhaustive, fg_error *error)
 {
     static const fg_rigor served[] = { FG_ESTIMATE, FG_MEASURE, FG_STORED, FG_EXHAUSTIVE };
-    kernel *k = kernels_find_config(context, p, winner->made->config);
+    char bucket[buckets_text_size];
+    buckets_text(bucket, sizes);
+    kernel *k = kernels_find_config(context, p, winner->made->schedule, winner->made->config);
     const digest written = digest_of(winner->made->text, winner->made->text_length);
     fg_status status = FG_OK;
     if (!k || !digest_equal(&k->text, &written)) { /* a template was edited */
@@ -246,8 +270,9 @@ fg_status plan_adopt(fg_context *context, const problem *p, const char *pins, co
         if (status == FG_OK) status = kernels_renew(k, p, error);
     }
     for (int n = 0; n < 3 + exhaustive && status == FG_OK; n++) {
-        plan_request r = request_of(p, served[n], pins);
+        plan_request r = request_of(p, served[n], bucket, pins);
         status = kernels_rebind(&r, k, error);
     }
+    if (buckets_needed(p)) kernels_forget_tables(context, p);
     return status;
 }

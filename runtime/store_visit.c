@@ -73,8 +73,8 @@ fg_status store_open_own(int *folder, store *s, fg_error *error)
 
 /* ---- Visiting ---- */
 
-enum { told_fields = 3 };
-static const char *const told_names[told_fields] = { "problem", "schedule", "config" };
+enum { told_fields = 4 };
+static const char *const told_names[told_fields] = { "problem", "schedule", "config", "sizes" };
 
 typedef struct visiting {
     const store *store;
@@ -98,7 +98,8 @@ static const char *tell_field(text *out, const store_section *fields, const char
 /* False: out of memory. */
 static bool tell_key(visiting *v, fg_store_entry *entry, const store_section *fields)
 {
-    const char **const told[] = { &entry->problem, &entry->schedule, &entry->config };
+    const char **const told[] = { &entry->problem, &entry->schedule, &entry->config,
+                                  &entry->sizes };
     bool failed = false;
     for (int n = 0; n < told_fields; n++) {
         *told[n] = tell_field(&v->told[n], fields, told_names[n]);
@@ -110,7 +111,7 @@ static bool tell_key(visiting *v, fg_store_entry *entry, const store_section *fi
 /* What was chosen is no part of the key that it is found by. */
 static void tell_choice(choice *c, fg_store_entry *entry, const store_entry *read)
 {
-    if (entry->config || read->sections != 1) return;
+    if (entry->config || read->sections < 1) return;
     if (!choice_read(c, read->section[0].data, read->section[0].size)) return;
     entry->schedule = c->schedule;
     entry->config = c->config;

@@ -84,7 +84,12 @@ static char *make_shipped(const char *override)
         made *m;
         fg_error error = { 0 };
         problem *p = parse(shipped[k]);
-        maker_request request = { &memory_default, p, &device, NULL, override, true };
+        maker_request request = { .memory = &memory_default,
+                                  .problem = p,
+                                  .device = &device,
+                                  .config = NULL,
+                                  .templates = override,
+                                  .lines = true };
         ck_assert_msg(maker_installed->make(&m, &request, &error) == FG_OK, "%s: %s", shipped[k],
                       error.text);
         text_add(&all, m->text, m->text_length);

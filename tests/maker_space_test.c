@@ -56,7 +56,13 @@ typedef struct question {
 static question ask(const char *line, const char *config, const char *templates)
 {
     problem *p = parse(line);
-    return (question){ p, { &memory_default, p, &wide, config, templates, false } };
+    return (question){ p,
+                       { .memory = &memory_default,
+                         .problem = p,
+                         .device = &wide,
+                         .config = config,
+                         .templates = templates,
+                         .lines = false } };
 }
 
 static maker_space *space_of(const question *q)
@@ -162,6 +168,8 @@ START_TEST(test_refused)
         "no config of schedule a agrees with 'rows=2 keys=2': 'rows differ' excludes 4 of 4");
     write_schedule(SCHEDULE("refuses = function() return 'it takes none' end,"));
     lua_file("templates/forward/c.lua", SCHEDULE("refuses = function() return 'nor this' end,"));
+    lua_file("templates/forward/c_decode.lua",
+             SCHEDULE("refuses = function() return 'nor it' end,"));
     space_fails(NULL, FG_UNSUPPORTED, "no schedule takes this problem (a: it takes none; c: nor");
     write_schedule(SCHEDULE("constraints = { { name = 'never', holds = function() end } },"));
     lua_file("templates/forward/b.lua", SCHEDULE("constraints = {},"));

@@ -53,7 +53,12 @@ static void write_schedule(const char *schedule, const char *template)
 static fg_status try_make(made **out, const memory *m, const char *config, fg_error *error)
 {
     problem *p = parse(PROBLEM);
-    maker_request request = { m, p, &device, config, lua_folder, false };
+    maker_request request = { .memory = m,
+                              .problem = p,
+                              .device = &device,
+                              .config = config,
+                              .templates = lua_folder,
+                              .lines = false };
     fg_status status = maker_installed->make(out, &request, error);
     problem_free(p);
     return status;
@@ -119,7 +124,12 @@ START_TEST(test_lines)
     made *m;
     write_schedule(SCHEDULE("", ""), TEMPLATE);
     problem *p = parse(PROBLEM);
-    maker_request request = { &memory_default, p, &device, NULL, lua_folder, true };
+    maker_request request = { .memory = &memory_default,
+                              .problem = p,
+                              .device = &device,
+                              .config = NULL,
+                              .templates = lua_folder,
+                              .lines = true };
     ck_assert_int_eq(maker_installed->make(&m, &request, &error), FG_OK);
     ck_assert_ptr_nonnull(strstr(m->text, "*/\n#line 2 \"templates/forward/a.c.t\"\nint rows"));
     made_free(m);
@@ -152,15 +162,16 @@ START_TEST(test_unsupported)
     lua_file("templates/forward/b.lua",
              SCHEDULE("", "constraints = { { name = 'never', holds = function() end } },"));
     lua_file("templates/forward/c.lua", SCHEDULE("return 'it never does'", ""));
+    lua_file("templates/forward/c_decode.lua", SCHEDULE("return 'nor this'", "order = -1,"));
     make_fails(NULL, FG_UNSUPPORTED,
-               "no schedule takes this problem (a: it takes no d=8; b: 'never' excludes 6 of 6; c: "
-               "it never does");
-    lua_file("templates/forward/c.lua", "return 1 +");
-    make_fails(NULL, FG_INTERNAL, "templates/forward/c.lua:1: unexpected symbol near <eof>");
+               "no schedule takes this problem (c_decode: nor this; a: it takes no d=8; b: 'never' "
+               "excludes 6 of 6; c: it never does");
     lua_file("templates/forward/b.lua", SCHEDULE("", "")); /* c is not asked any more */
     made *m = make(NULL);
     ck_assert_str_eq(m->schedule, "b");
     made_free(m);
+    lua_file("templates/forward/c.lua", "return 1 +"); /* but its order is */
+    make_fails(NULL, FG_INTERNAL, "templates/forward/c.lua:1: unexpected symbol near <eof>");
 }
 END_TEST
 
@@ -192,7 +203,8 @@ START_TEST(test_broken)
           "there is no template 'templates/none.t'" },
         { SCHEDULE("", "target = 'none',"), "", "no module 'templates.target.none'" },
         { SCHEDULE("", "slots = function() return {} end,"), "", "slots are no list of 1 to 96" },
-        { SCHEDULE("", "slots = function() return { 1 } end,"), "", "slots and steps are tables" },
+        { SCHEDULE("", "slots = function() return { 1 } end,"), "",
+          "slots, steps and regions are tables" },
         { SCHEDULE("", "slots = function() return { { kind = 'z' } } end,"), "",
           "slots have a kind that is none of" },
         { SCHEDULE("", "slots = function() return { { kind = 'pointer', name = 'bias' } } end,"),
@@ -224,7 +236,12 @@ START_TEST(test_peak)
     made *m = NULL;
     int64_t flops = 0;
     fg_error error = { 0 };
-    maker_request request = { &memory_default, NULL, &device, NULL, lua_folder, false };
+    maker_request request = { .memory = &memory_default,
+                              .problem = NULL,
+                              .device = &device,
+                              .config = NULL,
+                              .templates = lua_folder,
+                              .lines = false };
     lua_file("templates/common/peak.lua", "return { template = 'templates/common/p.t',\n"
                                           "  flops = function(t) return 2 * t.width end,\n"
                                           "  scratch = function() return 128 end }");
@@ -255,7 +272,12 @@ START_TEST(test_config_at)
     char *config;
     int64_t count;
     problem *p = parse(PROBLEM);
-    maker_request request = { &memory_default, p, &device, NULL, lua_folder, false };
+    maker_request request = { .memory = &memory_default,
+                              .problem = p,
+                              .device = &device,
+                              .config = NULL,
+                              .templates = lua_folder,
+                              .lines = false };
     write_schedule(SCHEDULE("", ""), TEMPLATE);
     for (int k = -4; k < 8; k++) {
         ck_assert_int_eq(maker_installed->config_at(&config, &count, &request, k, &error), FG_OK);
