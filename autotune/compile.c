@@ -20,7 +20,8 @@ typedef struct pool {
 
 static void make(const compile_options *o, compile_job *job)
 {
-    job->status = image_make(&job->image, o->context, o->problem, job->config, NULL, &job->error);
+    job->status =
+        image_make(&job->image, o->context, o->problem, job->config, o->sizes, &job->error);
 }
 
 /* The next job to begin, or NULL. */

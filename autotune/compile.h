@@ -19,6 +19,7 @@ typedef struct compile_options {
     /* Called some times a second, from the calling thread; a status other than FG_OK ends it. */
     fg_status (*tick)(void *user, fg_error *error);
     void *user;
+    const maker_sizes *sizes; /* as context_make */
 } compile_options;
 
 /* Waits for those that have begun, whatever comes. A failure is tick's; each job has its own. */

@@ -9,7 +9,7 @@
 
 /* X(name): from the search, then from the worker. Numbers are wire_int's, texts wire_text's. */
 #define FRAME_KINDS(X)                                                                             \
-    X(start)  /* threads, instruction set, problem line */                                         \
+    X(start)  /* threads, instruction set, problem line, each of fg_dims */                        \
     X(go)     /* the candidate may run */                                                          \
     X(try)    /* number, bytes of launch data, these, the binary */                                \
     X(time)   /* runs, then the numbers */                                                         \

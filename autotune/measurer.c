@@ -163,7 +163,7 @@ fg_status measurer_new(measurer **out, const measurer_options *o, fg_error *erro
     m->memory = &o->context->memory;
     fg_status status;
     if (o->in_process)
-        status = session_new(&m->session, o->context, o->problem, error);
+        status = session_new(&m->session, o->context, o->problem, o->dims, error);
     else if ((status = remote_init(&m->remote, o, error)) == FG_OK)
         status = remote_start(&m->remote, error);
     if (status == FG_OK)

@@ -10,7 +10,8 @@ typedef struct measurer_options {
     fg_context *context; /* its threads and instruction set are the worker's */
     const problem *problem;
     bool in_process;
-    double seconds; /* a candidate's check or run, and the worker's start, end after these */
+    double seconds;      /* a candidate's check or run, and the worker's start, end after these */
+    const fg_dims *dims; /* of `*` and of totals, as testbed_new has them */
 } measurer_options;
 
 enum { measurer_most_candidates = 4096, measurer_most_samples = 1 << 20 }; /* of measurer_time */

@@ -32,7 +32,8 @@ static bool find_beside(char out[PATH_MAX])
 fg_status remote_init(remote *r, const measurer_options *options, fg_error *error)
 {
     const fg_context *context = options->context;
-    *r = (remote){ .options = *options };
+    *r = (remote){ .options = *options, .dims = FG_DIMS_INIT };
+    if (options->dims) r->dims = *options->dims;
     if (context->secure)
         return fail(error, FG_MACHINE, "a setuid process starts no worker to measure in");
     if (context->worker) {
@@ -183,6 +184,12 @@ static fg_status spawn(remote *r, fg_error *error)
     return FG_OK;
 }
 
+static void add_dims(text *t, const fg_dims *dims)
+{
+    const int64_t all[] = { dims->b, dims->sq, dims->sk, dims->total_q, dims->total_k };
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) wire_add_int(t, all[k]);
+}
+
 fg_status remote_start(remote *r, fg_error *error)
 {
     text t;
@@ -194,6 +201,7 @@ fg_status remote_start(remote *r, fg_error *error)
     wire_add_int(&t, context->threads);
     wire_add_text(&t, context->device.isa->name);
     wire_add_text(&t, r->options.problem->text);
+    add_dims(&t, &r->dims);
     const store_section part = { t.data, t.length };
     const request q = { FRAME_start, FRAME_ready, &part, 1, NULL, 0, 0, 0 };
     status = t.failed ? fail_memory(error) : converse(r, q, &reply, error);

@@ -10,6 +10,7 @@
 
 typedef struct remote {
     measurer_options options;
+    fg_dims dims;        /* the options' */
     char path[PATH_MAX]; /* of its executable */
     process process;
     bool running, begun; /* begun: a candidate, in the last request */

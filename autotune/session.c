@@ -31,26 +31,27 @@ struct session {
 /* ---- Making ---- */
 
 /* Two sets, so that no run finds its inputs in the cache because the last one left them there. */
-static fg_status draw(session *s, fg_error *error)
+static fg_status draw(session *s, const fg_dims *dims, fg_error *error)
 {
     const int64_t most_bytes = INT64_C(1) << 29;
-    fg_status status = testbed_new(&s->set[0], s->problem, 0, error);
+    fg_status status = testbed_new(&s->set[0], s->problem, dims, 0, error);
     if (status != FG_OK) return status;
     s->sets = 1;
     if (2 * s->set[0].bytes >= most_bytes) return FG_OK;
-    status = testbed_new(&s->set[1], s->problem, 1, error);
+    status = testbed_new(&s->set[1], s->problem, dims, 1, error);
     s->sets += status == FG_OK;
     return status;
 }
 
-fg_status session_new(session **out, fg_context *context, const problem *p, fg_error *error)
+fg_status session_new(session **out, fg_context *context, const problem *p, const fg_dims *dims,
+                      fg_error *error)
 {
     *out = NULL;
     session *s = memory_new(&context->memory, 1, sizeof *s);
     if (!s) return fail_memory(error);
     s->context = context;
     s->problem = p;
-    fg_status status = draw(s, error);
+    fg_status status = draw(s, dims, error);
     if (status == FG_OK) status = reference_new(&s->reference, context, p, &s->set[0].args, error);
     if (status == FG_OK) status = sample_new(&s->sample, &s->reference, error);
     if (status == FG_OK) {
@@ -105,11 +106,13 @@ static fg_status reserve(session *s, fg_error *error)
 
 static fg_status load(candidate *c, const session *s, const image *i, fg_error *error)
 {
-    size_t bytes = 0;
+    run_bytes bytes; /* the sets differ in their order alone */
     fg_status status = kernel_load(&c->kernel, s->context, s->problem, i, error);
-    if (status == FG_OK) status = kernel_workspace(&bytes, c->kernel, &c->kernel->facts, error);
-    if (status != FG_OK || guarded_new(&c->workspace, bytes, error) == FG_OK) return status;
-    return fail(error, FG_WRONG, "there is no memory for its workspace of %zu bytes", bytes);
+    if (status == FG_OK) status = kernel_most_bytes(&bytes, c->kernel, &s->set[0].dims, error);
+    if (status != FG_OK) return status;
+    size_t size = bytes.workspace + bytes.prepared;
+    if (guarded_new(&c->workspace, size, error) == FG_OK) return FG_OK;
+    return fail(error, FG_WRONG, "there is no memory for its workspace of %zu bytes", size);
 }
 
 void session_drop(session *s, int id)

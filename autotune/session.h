@@ -7,8 +7,10 @@
 typedef struct session session;
 
 /* Draws inputs between guard zones, and computes the reference of a sample of rows. The problem outlives
- * the session. FG_UNSUPPORTED for one with `*` dimensions, or that the reference does not take. */
-fg_status session_new(session **out, fg_context *context, const problem *p, fg_error *error);
+ * the session. `dims`: of `*` and of totals, as testbed_new has them. FG_UNSUPPORTED for a problem that the reference
+ * does not take. */
+fg_status session_new(session **out, fg_context *context, const problem *p, const fg_dims *dims,
+                      fg_error *error);
 void session_free(session *s);
 
 /* As measurer_try and measurer_time do, except that nothing survives a crash: `begin` is told of each

@@ -34,15 +34,15 @@ static fg_status lay_out(testbed_tensor *t, fg_error *error)
     const operand *o = t->operand;
     int last = o->rank - 1;
     int64_t step = o->align / (int64_t)element_bytes(t);
-    t->row = last >= 0 ? o->shape[last] : 1;
+    t->row = last >= 0 ? t->shape[last] : 1;
     t->pitch = step > 1 ? (t->row + step - 1) / step * step : t->row;
     t->rows = 1;
     int64_t stride = t->pitch, bytes;
     for (int k = last; k >= 0; k--) {
         t->stride[k] = k == last ? 1 : stride;
         if (k == last) continue;
-        t->rows *= o->shape[k];
-        if (__builtin_mul_overflow(stride, o->shape[k], &stride)) return fail_memory(error);
+        t->rows *= t->shape[k];
+        if (__builtin_mul_overflow(stride, t->shape[k], &stride)) return fail_memory(error);
     }
     if (__builtin_mul_overflow(stride, (int64_t)element_bytes(t), &bytes))
         return fail_memory(error);
@@ -57,48 +57,117 @@ static void describe(testbed_tensor *t)
         .device = { 1, 0 },
         .ndim = o->rank,
         .dtype = { dtypes[o->type].code, dtypes[o->type].bits, 1 },
-        .shape = (int64_t *)(uintptr_t)o->shape,
+        .shape = t->shape,
         .strides = t->stride,
     };
 }
 
-static fg_status make(testbed_tensor *t, const operand *o, uint64_t seed, fg_error *error)
+/* Tensors that go with each other have their seed in common. */
+static uint64_t seed_of(const testbed *t, int k, uint64_t seed)
 {
-    t->operand = o;
-    fg_status status = lay_out(t, error);
-    if (status != FG_OK) return status;
-    describe(t);
+    bool documents = drawn_kind_of(&t->operands.operand[k]) == DRAWN_documents;
+    return seed * operand_max + (documents ? operand_max - 1 : (uint64_t)k);
+}
+
+static fg_status fill(testbed *t, int k, uint64_t seed, fg_error *error)
+{
+    testbed_tensor *one = &t->tensor[k];
+    const operand *o = one->operand;
+    bool laid_out = *o->name && !o->name[1];
     if (o->output) return FG_OK;
-    drawn_fill(t->memory.data, o->type, drawn_kind_of(o->name, o->type), t->rows, t->row, t->pitch,
-               seed);
-    return guarded_freeze(&t->memory, error);
+    if (o->compact && !laid_out)
+        return sequences_fill(&t->sequences, o->name, (int32_t *)(void *)one->memory.data, seed,
+                              error);
+    drawn_fill(one->memory.data, o->type, drawn_kind_of(o), one->rows, one->row, one->pitch,
+               seed_of(t, k, seed));
+    return FG_OK;
 }
 
-static fg_status check_static(const problem *p, fg_error *error)
+static fg_status make(testbed *t, int k, uint64_t seed, fg_error *error)
 {
-    if (p->b != problem_dynamic && p->sq != problem_dynamic && p->sk != problem_dynamic)
-        return FG_OK;
-    return fail(error, FG_UNSUPPORTED,
-                "a search needs numbers for b, sq and sk: what is given at launch (*) cannot be "
-                "tuned yet");
+    const operand *o = &t->operands.operand[k];
+    testbed_tensor *one = &t->tensor[k];
+    one->operand = o;
+    if (o->optional) return FG_OK; /* rng: the seed is given by value */
+    for (int n = 0; n < o->rank; n++) one->shape[n] = sequences_extent(&t->sequences, o, n);
+    fg_status status = lay_out(one, error);
+    if (status != FG_OK) return status;
+    t->bytes += (int64_t)one->memory.bytes;
+    describe(one);
+    if (o->field >= 0)
+        *field_of(&t->args, o->field) = &one->dl;
+    else
+        t->extra[t->args.tensor_count++] = &one->dl;
+    return fill(t, k, seed, error);
 }
 
-fg_status testbed_new(testbed *out, const problem *p, uint64_t seed, fg_error *error)
+/* ---- What nothing may read ---- */
+
+typedef struct poisoning {
+    const testbed_tensor *tensor;
+    int position, head; /* dimensions */
+} poisoning;
+
+static void poison(void *user, int64_t b, int64_t position)
 {
-    *out = (testbed){ .args = FG_ARGS_INIT };
-    fg_status status = check_static(p, error);
-    if (status == FG_OK) operands_make(&out->operands, p);
-    for (int k = 0; k < out->operands.count && status == FG_OK; k++) {
-        const operand *o = &out->operands.operand[k];
-        testbed_tensor *t = &out->tensor[k];
-        status = make(t, o, seed * operand_max + (uint64_t)k, error);
-        out->bytes += (int64_t)t->memory.bytes;
-        if (o->field >= 0)
-            *field_of(&out->args, o->field) = &t->dl;
-        else
-            out->extra[out->args.tensor_count++] = &t->dl;
+    const poisoning *p = user;
+    const testbed_tensor *t = p->tensor;
+    size_t size = element_bytes(t);
+    int64_t first = b * t->stride[0] + position * t->stride[p->position];
+    for (int64_t h = 0; h < t->shape[p->head]; h++)
+        memset(t->memory.data + (size_t)(first + h * t->stride[p->head]) * size, 0xff,
+               (size_t)t->row * size);
+}
+
+static fg_status poison_all(testbed *t, const problem *p, fg_error *error)
+{
+    static const char *const names[] = { "q", "k", "v" };
+    const testbed_tensor *table = testbed_find(t, "block_table");
+    fg_status status = FG_OK;
+    for (int k = 0; k < 3 && status == FG_OK; k++) {
+        bool paged = p->page && *names[k] != 'q', swapped = p->layout == LAYOUT_bhsd && !paged;
+        poisoning what = { testbed_find(t, names[k]), swapped ? 2 : 1, swapped ? 1 : 2 };
+        status = sequences_poison(&t->sequences, *names[k],
+                                  table ? (const int32_t *)(const void *)table->memory.data : NULL,
+                                  poison, &what, error);
     }
+    return status;
+}
+
+static fg_status freeze_inputs(testbed *t, fg_error *error)
+{
+    fg_status status = FG_OK;
+    for (int k = 0; k < t->operands.count && status == FG_OK; k++)
+        if (!t->tensor[k].operand->output && t->tensor[k].memory.map)
+            status = guarded_freeze(&t->tensor[k].memory, error);
+    return status;
+}
+
+/* ---- All of it ---- */
+
+static void take_seed(testbed *t, const problem *p, uint64_t seed)
+{
+    if (!p->dropout.present) return;
+    t->args.seeded = 1;
+    t->args.seed = drawn_next(&seed);
+    t->args.offset = drawn_next(&seed);
+}
+
+fg_status testbed_new(testbed *out, const problem *p, const fg_dims *dims, uint64_t seed,
+                      fg_error *error)
+{
+    const fg_dims usual = FG_DIMS_INIT;
+    *out = (testbed){ .args = FG_ARGS_INIT };
+    fg_status status = sequences_new(&out->sequences, p, dims ? dims : &usual, seed, error);
+    if (status != FG_OK) return status;
+    out->dims = sequences_dims(&out->sequences);
+    operands_make(&out->operands, p);
+    for (int k = 0; k < out->operands.count && status == FG_OK; k++)
+        status = make(out, k, seed, error);
     out->args.tensors = out->args.tensor_count ? out->extra : NULL;
+    take_seed(out, p, seed);
+    if (status == FG_OK) status = poison_all(out, p, error);
+    if (status == FG_OK) status = freeze_inputs(out, error);
     if (status != FG_OK) testbed_free(out);
     return status;
 }
@@ -107,6 +176,7 @@ void testbed_free(testbed *t)
 {
     for (int k = 0; k < t->operands.count; k++) guarded_free(&t->tensor[k].memory);
     t->operands.count = 0;
+    sequences_free(&t->sequences);
 }
 
 testbed_tensor *testbed_find(testbed *t, const char *name)
@@ -191,11 +261,11 @@ static int64_t find_unwritten(const char *row, int64_t count, size_t size)
 }
 
 /* The index of a row, along each dimension but the last. */
-static void row_index(int64_t out[4], const operand *o, int64_t r)
+static void row_index(int64_t out[4], const testbed_tensor *t, int64_t r)
 {
-    for (int k = o->rank - 2; k >= 0; k--) {
-        out[k] = r % o->shape[k];
-        r /= o->shape[k];
+    for (int k = t->operand->rank - 2; k >= 0; k--) {
+        out[k] = r % t->shape[k];
+        r /= t->shape[k];
     }
 }
 
@@ -205,7 +275,7 @@ static fg_status tell_unwritten(const testbed_tensor *t, int64_t r, int64_t c, f
     int64_t index[4] = { 0 };
     const operand *o = t->operand;
     size_t length = 0;
-    row_index(index, o, r);
+    row_index(index, t, r);
     index[o->rank - 1] = c;
     for (int k = 0; k < o->rank; k++)
         length += (size_t)snprintf(at + length, sizeof at - length, "[%lld]", (long long)index[k]);

@@ -3,27 +3,30 @@
 #define AUTOTUNE_TESTBED_H
 
 #include "autotune/guard.h"
-#include "runtime/operand.h"
+#include "autotune/sequences.h"
 
 typedef struct testbed_tensor {
     const operand *operand;
     guarded memory;
     int64_t rows, row, pitch; /* rows of so many elements; elements from one row to the next */
-    int64_t stride[4];
+    int64_t shape[4], stride[4];
     DLTensor dl;
 } testbed_tensor;
 
-/* Tensors of one run. Inputs are frozen. */
+/* Tensors of one run. Inputs are frozen. What lies behind a length, or in a page that is nobody's, is NaN. */
 typedef struct testbed {
     operand_list operands;
+    sequences sequences;
     testbed_tensor tensor[operand_max];
     const DLTensor *extra[problem_max_tensors];
-    fg_args args; /* without a workspace */
+    fg_args args; /* without a workspace; dropout has its seed by value */
+    fg_dims dims;
     int64_t bytes;
 } testbed;
 
-/* FG_UNSUPPORTED for a `*` dimension. Not to be moved: its parts point to each other. */
-fg_status testbed_new(testbed *out, const problem *p, uint64_t seed, fg_error *error);
+/* `dims` as sequences_new has them; NULL: all -1. Not to be moved: its parts point to each other. */
+fg_status testbed_new(testbed *out, const problem *p, const fg_dims *dims, uint64_t seed,
+                      fg_error *error);
 void testbed_free(testbed *t);
 /* By name, or NULL. */
 testbed_tensor *testbed_find(testbed *t, const char *name);

@@ -70,6 +70,7 @@ static void store_choice(tuning *t, const choice *c)
     for (int k = 0; k < count; k++) {
         store_key key;
         if (choice_key(&key, kinds[k], t->context, t->problem, t->pins, NULL) != FG_OK) continue;
+        if (choice_key_add(&key, "sizes", t->sizes_text, NULL) != FG_OK) continue;
         choice_put(t->context, kinds[k], &key, c);
         key_free(&key);
     }
@@ -99,7 +100,7 @@ static fg_status publish(tuning *t, choice *c, const image *i, fg_error *error)
     strcpy(c->schedule, m->schedule);
     strcpy(c->config, m->config);
     store_winner(t, c, i);
-    return plan_adopt(t->context, t->problem, t->pins, i, c->exhaustive != 0, error);
+    return plan_adopt(t->context, t->problem, &t->sizes, t->pins, i, c->exhaustive != 0, error);
 }
 
 /* ---- Another compiler ---- */
@@ -127,7 +128,7 @@ static fg_status recheck(tuning *t, choice *c, fg_error *error)
         tuning_tell(t, FG_EVENT_NOTE,
                     "the compiler changed: the winner is compiled and checked again", 0, error);
     if (status != FG_OK) return status;
-    status = image_make(&i, t->context, t->problem, c->config, NULL, error);
+    status = image_make(&i, t->context, t->problem, c->config, &t->sizes, error);
     if (status == FG_OK) status = tuning_measure(t, error);
     if (status == FG_OK) status = time_again(t, c, &i, error);
     if (status == FG_OK) status = publish(t, c, &i, error);
@@ -163,7 +164,8 @@ static fg_status open_space(tuning *t, fg_error *error)
                                     .problem = t->problem,
                                     .device = &device,
                                     .config = t->options->config,
-                                    .templates = context->templates };
+                                    .templates = context->templates,
+                                    .sizes = t->sizes };
     if (!context->maker || !context->maker->space)
         return fail(error, FG_UNSUPPORTED, "this library was built without a generator");
     if (!context->compiler) return fail(error, FG_COMPILER, "%s", context->compiler_missing);
@@ -269,9 +271,22 @@ static fg_status find_key(tuning *t, fg_error *error)
 {
     store_key key;
     fg_status status = choice_key(&key, STORE_winner, t->context, t->problem, t->pins, error);
+    if (status == FG_OK) status = choice_key_add(&key, "sizes", t->sizes_text, error);
     if (status != FG_OK) return status;
     t->winner = key_digest(&key);
     key_free(&key);
+    return FG_OK;
+}
+
+/* The bucket to search for. */
+static fg_status take_sizes(tuning *t, fg_error *error)
+{
+    static const maker_sizes needed = { -1, -1, -1 };
+    maker_sizes sizes;
+    fg_status status = buckets_take(&sizes, t->problem, t->options->sizes, 1, &needed, error);
+    if (status != FG_OK) return status;
+    t->sizes = buckets_round(t->problem, &sizes);
+    buckets_text(t->sizes_text, &t->sizes);
     return FG_OK;
 }
 
@@ -284,8 +299,10 @@ static fg_status tune(fg_tune_report *report, fg_context *context, const fg_prob
                  .pins = options->config ? options->config : "",
                  .patience = 2 };
     tuning_begin(&t);
+    fg_status status = take_sizes(&t, error);
+    if (status != FG_OK) return status;
     t.stamped = context->store && choice_stamp(&t.stamp, context);
-    fg_status status = find_key(&t, error);
+    status = find_key(&t, error);
     if (status == FG_OK) status = look_up(&t, report, error);
     if (status == FG_NOT_STORED) status = search_alone(&t, report, error);
     tuning_end(&t);

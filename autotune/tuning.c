@@ -124,9 +124,8 @@ static fg_status machine_compile(void *user, search_job *jobs, int count, double
     fg_status status = reserve(t, count, error);
     if (status != FG_OK) return status;
     for (int k = 0; k < count; k++) t->jobs[k].config = t->space->config[jobs[k].id];
-    const compile_options o = {
-        t->context, t->problem, t->context->device.cores, deadline, tick, t
-    };
+    const compile_options o = { t->context, t->problem, t->context->device.cores, deadline, tick,
+                                t,          &t->sizes };
     const double began = library_seconds();
     fg_status ended = compile_all(t->jobs, count, &o, error);
     t->compile_seconds += library_seconds() - began;
@@ -196,7 +195,11 @@ static double hanging(const tuning *t)
 
 fg_status tuning_measure(tuning *t, fg_error *error)
 {
-    const measurer_options o = { t->context, t->problem, t->options->in_process != 0, hanging(t) };
+    const measurer_options o = { .context = t->context,
+                                 .problem = t->problem,
+                                 .in_process = t->options->in_process != 0,
+                                 .seconds = hanging(t),
+                                 .dims = t->options->sizes };
     return measurer_new(&t->measurer, &o, error);
 }
 

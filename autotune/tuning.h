@@ -5,12 +5,15 @@
 #include "autotune/compile.h"
 #include "autotune/measurer.h"
 #include "autotune/search.h"
+#include "runtime/buckets.h"
 
 typedef struct tuning {
     fg_context *context;
     const problem *problem;
     const fg_tune_options *options;
     const char *pins;
+    maker_sizes sizes; /* of the bucket; 0 where the problem says them */
+    char sizes_text[buckets_text_size];
     digest winner; /* of the key */
     bool stamped;
     digest stamp; /* before anything was made */

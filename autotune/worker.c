@@ -78,6 +78,23 @@ static fg_status open_context(worker *w, int threads, const char *isa, fg_error 
     return fg_context_new(&w->context, &o, error);
 }
 
+static fg_dims take_dims(wire *request)
+{
+    fg_dims dims = FG_DIMS_INIT;
+    const struct {
+        int64_t *dim, most;
+    } all[] = {
+        { &dims.b, 1 << 20 },
+        { &dims.sq, PROBLEM_MAX_LENGTH },
+        { &dims.sk, PROBLEM_MAX_LENGTH },
+        { &dims.total_q, PROBLEM_MAX_LENGTH << 20 },
+        { &dims.total_k, PROBLEM_MAX_LENGTH << 20 },
+    };
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        *all[k].dim = wire_int_in(request, -1, all[k].most);
+    return dims;
+}
+
 static fg_status serve_start(worker *w, wire *request, fg_error *error)
 {
     char isa[32];
@@ -86,10 +103,12 @@ static fg_status serve_start(worker *w, wire *request, fg_error *error)
     char *line = memory_new(w->memory, problem_max_text + 1, 1);
     if (!line) return fail_memory(error);
     wire_text(request, line, problem_max_text + 1);
+    const fg_dims dims = take_dims(request);
     fg_status status = wire_done(request) && !w->context ? FG_OK : refuse(error);
     if (status == FG_OK) status = open_context(w, threads, isa, error);
     if (status == FG_OK) status = fg_problem_parse(&w->problem, w->context, line, error);
-    if (status == FG_OK) status = session_new(&w->session, w->context, w->problem->problem, error);
+    if (status == FG_OK)
+        status = session_new(&w->session, w->context, w->problem->problem, &dims, error);
     memory_free(w->memory, line, problem_max_text + 1);
     if (status == FG_OK) answer(w, FRAME_ready, NULL, 0);
     return status;

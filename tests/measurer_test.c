@@ -43,7 +43,7 @@ static fg_status start(trial *t, const char *path, double seconds, fg_error *err
     t->context = stub_context(&o);
     t->problem = stub_problem(t->context, CANDIDATE_PROBLEM);
     candidate_make(&t->good, t->context, t->problem, FAULT_none);
-    const measurer_options m = { t->context, t->problem->problem, false, seconds };
+    const measurer_options m = { t->context, t->problem->problem, false, seconds, NULL };
     return measurer_new(&t->measurer, &m, error);
 }
 
@@ -413,6 +413,7 @@ static void ask(const frame_end *e, const trial *t, const char *isa)
     text start = NUMBERS(2);
     wire_add_text(&start, isa);
     wire_add_text(&start, CANDIDATE_PROBLEM);
+    for (int k = 0; k < 5; k++) wire_add_int(&start, -1); /* sizes: the problem's own */
     put(e, FRAME_start, start, NULL);
     for (int id = 7; id < 9; id++) {
         put(e, FRAME_try, NUMBERS(id, (int64_t)sections[0].size), sections);

@@ -55,6 +55,15 @@ static const char *const lines[] = {
     "dtype=f32 b=1 hq=1 sq=1 sk=700 d=128",
     "dtype=f32 b=1 hq=2 sq=5 sk=0 d=8 lse",
     "dtype=f32 b=1 hq=2 sq=0 sk=4 d=8 lse",
+    "dtype=f64 b=1 hq=2 sq=40 sk=70 d=24 causal lse",
+    "dtype=f32 b=2 hq=2 hkv=1 sq=50 d=16 dropout=0.3 sinks lse",
+    "dtype=bf16 b=3 hq=4 hkv=2 sq=60 sk=90 d=32 lens=padded causal lse",
+    "dtype=f32 b=3 hq=2 sq=60 d=16 lens=packed sinks lse",
+    "dtype=f16 b=3 hq=4 hkv=1 sq=1 sk=200 d=32 page=16 lens=padded lse",
+    "dtype=f32 b=2 hq=2 sq=40 sk=70 d=16 page=3 lens=packed window=30,0",
+    "dtype=f32 b=* hq=2 sq=* sk=* d=16 causal lse",
+    "dtype=f32 b=2 hq=2 sq=80 d=16 tensor=docs:i32[b,sk] maskfn={docs[b][i] == docs[b][j]} lse",
+    "dtype=bf16 b=1 hq=2 sq=90 d=16 tensor=u:u8[6,6] maskfn={u[i // 16][j // 16] ~= 0} lse",
 };
 
 static void try_line(fg_context *context, const char *line)
@@ -63,7 +72,11 @@ static void try_line(fg_context *context, const char *line)
     session *s;
     fg_error error;
     double samples[6];
-    fg_status status = session_new(&s, context, p->problem, &error);
+    fg_dims dims = FG_DIMS_INIT;
+    dims.b = 3;
+    dims.sq = 33;
+    dims.sk = 65;
+    fg_status status = session_new(&s, context, p->problem, &dims, &error);
     ck_assert_msg(status == FG_OK, "%s: %s", line, error.text);
     for (int id = 0; id < 2; id++) try_config(s, context, p->problem, id);
     const int ids[] = { 1, 0 };
@@ -82,16 +95,14 @@ END_TEST
 
 START_TEST(what_cannot_be_searched)
 {
-    static const char *const refused[] = { "dtype=f32 b=* hq=2 sq=16 d=16",
-                                           "dtype=f32 b=1 hq=2 sq=* sk=16 d=16",
-                                           "dtype=f32 b=1 hq=2 sq=16 sk=* d=16",
-                                           "dtype=f64 b=1 hq=2 sq=16 d=16" };
+    static const char *const refused[] = { "dtype=e4m3 b=1 hq=2 sq=16 d=16",
+                                           "dir=bwd dtype=f32 b=1 hq=2 sq=16 d=16" };
     fg_context *context = shipped_context();
     for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
         session *s = (session *)context;
         fg_error error;
         fg_problem *p = stub_problem(context, refused[k]);
-        ck_assert_int_eq(session_new(&s, context, p->problem, &error), FG_UNSUPPORTED);
+        ck_assert_int_eq(session_new(&s, context, p->problem, NULL, &error), FG_UNSUPPORTED);
         ck_assert_ptr_null(s);
         ck_assert(strlen(error.text) > 20);
         fg_problem_free(p);
@@ -113,7 +124,7 @@ static void trial_new(trial *t)
     fg_error error;
     t->context = stub_context(NULL);
     t->problem = stub_problem(t->context, CANDIDATE_PROBLEM);
-    fg_status status = session_new(&t->session, t->context, t->problem->problem, &error);
+    fg_status status = session_new(&t->session, t->context, t->problem->problem, NULL, &error);
     ck_assert_msg(status == FG_OK, "%s", error.text);
 }
 
@@ -261,7 +272,7 @@ START_TEST(measured_in_this_process)
     int culprit;
     const int ids[] = { 3, 4 };
     trial_new(&t);
-    const measurer_options o = { t.context, t.problem->problem, true, 1 };
+    const measurer_options o = { t.context, t.problem->problem, true, 1, NULL };
     ck_assert_int_eq(measurer_new(&m, &o, &error), FG_OK);
     candidate_make(&i, t.context, t.problem, FAULT_none);
     for (int k = 0; k < 2; k++)
@@ -314,7 +325,7 @@ static bool fails_at(long at, bool for_good, const image *i)
     t.problem = stub_problem(t.context, CANDIDATE_PROBLEM);
     f.at = f.count + at;
     f.for_good = for_good;
-    fg_status status = session_new(&t.session, t.context, t.problem->problem, &error);
+    fg_status status = session_new(&t.session, t.context, t.problem->problem, NULL, &error);
     if (status == FG_OK) status = session_try(t.session, &seconds, 0, i, &error);
     ck_assert_msg(status == FG_OK || status == FG_MEMORY, "%ld: %s", at, error.text);
     f.for_good = false;
