@@ -15,6 +15,7 @@
 typedef struct bench_choices {
     const char *list;
     bool json;
+    input_choices inputs;
     plan_choices plan;
     context_choices context;
 } bench_choices;
@@ -22,6 +23,7 @@ typedef struct bench_choices {
 static const option options[] = {
     { "list", OPTION_text, "FILE", offsetof(bench_choices, list),
       "problems, one a line; # comments, '# name: X' names the next" },
+    INPUT_OPTIONS(bench_choices, inputs),
     PLAN_OPTIONS(bench_choices, plan),
     { "json", OPTION_flag, NULL, offsetof(bench_choices, json), "print one JSON object" },
     CONTEXT_OPTIONS(bench_choices, context),
@@ -45,7 +47,7 @@ typedef struct bench_result {
     char *schedule, *config;
     fg_source source;
     measurement timing;
-    double gflops;
+    double gflops, kv_gbs;
 } bench_result;
 
 static void bench_free(bench *b)
@@ -63,17 +65,22 @@ static void result_free(bench_result *r)
     free(r->config);
 }
 
-static fg_status draw_sets(bench *b, const char *line, const lengths *known, fg_error *error)
+/* Lengths are the same in all of them: they are the same work. */
+static fg_status draw_sets(bench *b, const char *line, const lengths *known,
+                           const input_choices *inputs, fg_error *error)
 {
     tensor_files none = { 0 };
+    tensors_from from = {
+        .problem = b->problem, .line = line, .known = known, .files = &none, .inputs = inputs
+    };
     do {
-        uint64_t seed = (uint64_t)b->sets;
+        from.draw = (uint64_t)b->sets;
         tensors *set = &b->set[b->sets++];
-        fg_status s = tensors_make(set, b->problem, line, known, &none, seed, error);
+        fg_status s = tensors_make(set, &from, error);
         if (s != FG_OK) return s;
         set->args.workspace = b->set[0].args.workspace;
         set->args.workspace_bytes = b->set[0].args.workspace_bytes;
-        if (b->sets == 1) s = measure_workspace(&b->workspace, b->plan, &set->args, error);
+        if (b->sets == 1) s = measure_workspace(&b->workspace, b->plan, set, error);
         if (s != FG_OK) return s;
     } while (b->sets < sets_max && b->set[0].bytes * (b->sets + 1) <= sets_bytes);
     return FG_OK;
@@ -101,6 +108,7 @@ static fg_status fill_result(bench_result *r, fg_context *context, bench *b, fg_
     r->config = strdup(info.config);
     r->source = info.source;
     r->gflops = measure_gflops(&b->set[0], pairs, r->timing.median);
+    r->kv_gbs = measure_kv_gbs(&b->set[0], r->timing.median);
     return r->problem && r->schedule && r->config ? FG_OK : fault_memory(error);
 }
 
@@ -113,11 +121,12 @@ static fg_status bench_one(bench_result *r, fg_context *context, const bench_cho
     char *line = NULL;
     fg_status s;
     if ((s = line_expand(&line, item->problem, error)) != FG_OK) goto out;
-    if ((s = lengths_complete(&known, &line, &none, error)) != FG_OK) goto out;
+    if ((s = lengths_complete(&known, &line, &none, &c->inputs, error)) != FG_OK) goto out;
     if ((s = fg_problem_parse(&b.problem, context, line, error)) != FG_OK) goto out;
-    s = plan_make(&b.plan, context, b.problem, &c->plan, list_name(item), error);
+    const fg_dims sizes = measure_dims(&known);
+    s = plan_make(&b.plan, context, b.problem, &c->plan, &sizes, list_name(item), error);
     if (s != FG_OK) goto out;
-    if ((s = draw_sets(&b, line, &known, error)) != FG_OK) goto out;
+    if ((s = draw_sets(&b, line, &known, &c->inputs, error)) != FG_OK) goto out;
     if ((s = time_sets(&b, &r->timing, error)) != FG_OK) goto out;
     s = fill_result(r, context, &b, error);
 out:
@@ -142,8 +151,8 @@ static void table_start(table *t, const list *problems)
     }
     if (t->results) return;
     printf("measured peak %.1f GFLOP/s\n", t->peak);
-    printf("%-*s%s%12s%12s%9s  %s\n", t->name_width, t->name_width ? "name" : "",
-           t->name_width ? "  " : "", "median ms", "GFLOP/s", "of peak", "problem");
+    printf("%-*s%s%12s%12s%9s%10s  %s\n", t->name_width, t->name_width ? "name" : "",
+           t->name_width ? "  " : "", "median ms", "GFLOP/s", "of peak", "K+V GB/s", "problem");
     fflush(stdout);
 }
 
@@ -160,7 +169,8 @@ static bool add_row(cJSON *results, const char *name, const bench_result *r, dou
         cJSON_AddNumberToObject(row, "runs", r->timing.runs) &&
         cJSON_AddNumberToObject(row, "median_ms", 1e3 * r->timing.median) &&
         cJSON_AddNumberToObject(row, "gflops", r->gflops) &&
-        cJSON_AddNumberToObject(row, "of_peak", of_peak);
+        cJSON_AddNumberToObject(row, "of_peak", of_peak) &&
+        cJSON_AddNumberToObject(row, "kv_gbs", r->kv_gbs);
     if (ok) ok = cJSON_AddItemToArray(results, row);
     if (!ok) cJSON_Delete(row);
     return ok;
@@ -170,8 +180,9 @@ static fg_status table_add(table *t, const char *name, const bench_result *r, fg
 {
     double of_peak = t->peak > 0 ? r->gflops / t->peak : 0;
     if (t->results) return add_row(t->results, name, r, of_peak) ? FG_OK : fault_memory(error);
-    printf("%-*s%s%12.3f%12.1f%9.3f  %s\n", t->name_width, name ? name : "",
-           t->name_width ? "  " : "", 1e3 * r->timing.median, r->gflops, of_peak, r->problem);
+    printf("%-*s%s%12.3f%12.1f%9.3f%10.1f  %s\n", t->name_width, name ? name : "",
+           t->name_width ? "  " : "", 1e3 * r->timing.median, r->gflops, of_peak, r->kv_gbs,
+           r->problem);
     fflush(stdout); /* each takes a while */
     return FG_OK;
 }
@@ -245,6 +256,9 @@ const command command_bench = {
     .summary = "Times problems on drawn inputs and compares with the measured peak",
     .about = "GFLOP/s count 2 (d + dv) for each visible query-key pair; the peak is f32 "
              "multiply-add, measured now.\n"
+             "K+V GB/s are the bytes of all keys and values, once for each key/value head: what "
+             "bounds a run of few\n"
+             "queries.\n"
              "The median is over at least 7 runs and half a second, through several sets of inputs "
              "in turn.\n\n" DRAW_HELP,
     .options = options,

@@ -14,11 +14,17 @@
     "name. Floats are\n"                                                                           \
     "N(0,1), rounded to their type: elements 2m and 2m + 1 by Box and Muller from words 2m and "   \
     "2m + 1.\n"                                                                                    \
-    "Integers are the top 3 bits of word n, a mask the top one; slopes are the ALiBi paper's.\n"
+    "Integers are the top 3 bits of word n, a mask the top one; slopes are the ALiBi paper's. "    \
+    "Of b lengths\n"                                                                               \
+    "number n is word n modulo the bound plus 1, and number (word b modulo b) the bound. A "       \
+    "block table is\n"                                                                             \
+    "pages 0, 1, ... shuffled from the inside out by words 0, 1, ..., out of 3 more than it "      \
+    "needs.\n"
 
 /* Fills the tensor by its name: N(0,1); integers uniform in [0, 8); "mask": one half is 1; "slopes": the
- * ALiBi paper's. */
-void draw(tensor *t, uint64_t seed);
+ * ALiBi paper's; "q_lens" and "k_lens": uniform in [0, bound], and at least one is the bound; "cu_q" and "cu_k":
+ * where sequences of such lengths start; "block_table": different pages out of `bound`, in no order. */
+void draw(tensor *t, uint64_t seed, int64_t bound);
 
 /* Slope `head` of `heads` (Press, Smith, Lewis 2022): 2^(-8 (head + 1) / heads); where heads is no power of
  * two, the slopes of the power below and then every second one of the power above. */

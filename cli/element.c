@@ -58,6 +58,7 @@ ELEMENT(f64, double, x, v)
 ELEMENT(f32, float, (double)x, (float)v)
 ELEMENT(f16, uint16_t, unpack(x, 10, 5), pack(v, 10, 5))
 ELEMENT(bf16, uint16_t, unpack(x, 7, 8), pack(v, 7, 8))
+ELEMENT(i64, int64_t, (double)x, (int64_t)saturate(v, (double)INT64_MIN, 0x1.fffffffffffffp62))
 ELEMENT(i32, int32_t, x, (int32_t)saturate(v, INT32_MIN, INT32_MAX))
 ELEMENT(u8, uint8_t, x, (uint8_t)saturate(v, 0, UINT8_MAX))
 
@@ -66,6 +67,7 @@ static const element_type types[] = {
     { "f32", 2, 32, 0x1p-24, load_f32, store_f32 },
     { "f16", 2, 16, 0x1p-11, load_f16, store_f16 },
     { "bf16", 4, 16, 0x1p-8, load_bf16, store_bf16 },
+    { "i64", 0, 64, 0, load_i64, store_i64 },
     { "i32", 0, 32, 0, load_i32, store_i32 },
     { "u8", 1, 8, 0, load_u8, store_u8 },
 };

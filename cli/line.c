@@ -8,7 +8,7 @@
 
 const char *const line_dim_names[line_dim_count] = {
 #define LINE_DIM_NAME(name) #name,
-    LINE_DIMS(LINE_DIM_NAME)
+    LINE_DIMS(LINE_DIM_NAME) LINE_RUN_DIMS(LINE_DIM_NAME)
 #undef LINE_DIM_NAME
 };
 
@@ -57,6 +57,19 @@ slice line_find(const char *line, const char *wanted)
     while (line_next(&line, &key, &value))
         if (slice_is(key, wanted)) return value.at ? value : (slice){ key.at + key.length, 0 };
     return (slice){ NULL, 0 };
+}
+
+int64_t line_number(const char *line, const char *key)
+{
+    const slice value = line_find(line, key);
+    int64_t number = 0;
+    if (!value.at || value.length == 0 || value.length > 15) return -1;
+    for (size_t k = 0; k < value.length; k++) {
+        if (value.at[k] < '0' || value.at[k] > '9')
+            return -1; /* `*`, or wrong: the library says so */
+        number = number * 10 + (value.at[k] - '0');
+    }
+    return number;
 }
 
 /* ---- Rewriting ---- */
@@ -116,19 +129,32 @@ fg_status line_add(char **line, const char *key, int64_t value, fg_error *error)
 
 /* ---- Axes ---- */
 
-/* In layout bshd. */
+/* In layout bshd; of those with one name the first that the line asks for. */
 static const struct {
-    const char *name, *key; /* key: what declares it, where not every problem has it */
+    const char *name, *key, *value; /* key, and its value: what asks for it, or NULL */
     line_axes axes;
 } known_axes[] = {
-    { "q", NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_d } } },
-    { "k", NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_d } } },
-    { "v", NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_dv } } },
-    { "o", NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_dv } } },
-    { "lse", "lse", { 3, { LINE_b, LINE_hq, LINE_sq } } },
-    { "bias", "bias", { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
-    { "mask", "mask", { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
-    { "slopes", "alibi", { 1, { LINE_hq } } },
+    { "k", "page", NULL, { 4, { LINE_pages, -1, LINE_hkv, LINE_d } } },
+    { "v", "page", NULL, { 4, { LINE_pages, -1, LINE_hkv, LINE_dv } } },
+    { "q", "lens", "packed", { 3, { LINE_total_q, LINE_hq, LINE_d } } },
+    { "k", "lens", "packed", { 3, { LINE_total_k, LINE_hkv, LINE_d } } },
+    { "v", "lens", "packed", { 3, { LINE_total_k, LINE_hkv, LINE_dv } } },
+    { "o", "lens", "packed", { 3, { LINE_total_q, LINE_hq, LINE_dv } } },
+    { "lse", "lens", "packed", { 2, { LINE_hq, LINE_total_q } } },
+    { "q", NULL, NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_d } } },
+    { "k", NULL, NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_d } } },
+    { "v", NULL, NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_dv } } },
+    { "o", NULL, NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_dv } } },
+    { "lse", "lse", NULL, { 3, { LINE_b, LINE_hq, LINE_sq } } },
+    { "bias", "bias", NULL, { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
+    { "mask", "mask", NULL, { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
+    { "slopes", "alibi", NULL, { 1, { LINE_hq } } },
+    { "sinks", "sinks", NULL, { 1, { LINE_hq } } },
+    { "q_lens", "lens", "padded", { 1, { LINE_b } } },
+    { "k_lens", "lens", "padded", { 1, { LINE_b } } },
+    { "cu_q", "lens", "packed", { 1, { LINE_starts } } },
+    { "cu_k", "lens", "packed", { 1, { LINE_starts } } },
+    { "block_table", "page", NULL, { 2, { LINE_b, LINE_blocks } } },
 };
 
 static void drop_broadcast(slice declared, line_axes *out)
@@ -179,16 +205,22 @@ static bool declared(const char *line, const char *name, line_axes *out)
     return false;
 }
 
+static bool asks_for(const char *line, const char *key, const char *value)
+{
+    const slice found = line_find(line, key);
+    return value ? slice_is(found, value) : found.at != NULL;
+}
+
 bool line_axes_of(const char *line, const char *name, line_axes *out)
 {
     for (size_t k = 0; k < sizeof known_axes / sizeof *known_axes; k++) {
-        if (strcmp(known_axes[k].name, name) != 0) continue;
-        *out = known_axes[k].axes;
         const char *key = known_axes[k].key;
-        if (key && !line_find(line, key).at) return false;
-        bool follows_layout = strlen(name) == 1;
-        if (follows_layout && slice_is(line_find(line, "layout"), "bhsd")) swap_middle(out);
-        if (!follows_layout && out->rank == 4) drop_broadcast(line_find(line, name), out);
+        if (strcmp(known_axes[k].name, name) != 0) continue;
+        if (key && !asks_for(line, key, known_axes[k].value)) continue;
+        *out = known_axes[k].axes;
+        if (!key && slice_is(line_find(line, "layout"), "bhsd")) swap_middle(out);
+        if (key && strcmp(key, name) == 0 && out->rank == 4)
+            drop_broadcast(line_find(line, name), out);
         return true;
     }
     return declared(line, name, out);

@@ -1,7 +1,6 @@
 #include "measure.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 double measure_now(void)
@@ -11,17 +10,29 @@ double measure_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-fg_status measure_workspace(void **out, const fg_plan *plan, fg_args *args, fg_error *error)
+fg_dims measure_dims(const lengths *sizes)
 {
+    fg_dims dims = FG_DIMS_INIT;
+    dims.b = sizes->of[LINE_b];
+    dims.sq = sizes->of[LINE_sq];
+    dims.sk = sizes->of[LINE_sk];
+    dims.total_q = sizes->of[LINE_total_q];
+    dims.total_k = sizes->of[LINE_total_k];
+    return dims;
+}
+
+fg_status measure_workspace(void **out, const fg_plan *plan, tensors *t, fg_error *error)
+{
+    const fg_dims dims = measure_dims(&t->sizes);
     const size_t line = 64;
     size_t bytes = 0;
     *out = NULL;
-    fg_status s = fg_plan_workspace(plan, &bytes, error);
+    fg_status s = fg_plan_workspace(plan, &dims, &bytes, error);
     if (s != FG_OK || bytes == 0) return s;
     *out = aligned_alloc(line, (bytes + line - 1) / line * line);
     if (!*out) return fault_memory(error);
-    args->workspace = *out;
-    args->workspace_bytes = bytes;
+    t->args.workspace = *out;
+    t->args.workspace_bytes = bytes;
     return FG_OK;
 }
 
@@ -56,15 +67,26 @@ fg_status measure_runs(measurement *out, const fg_plan *plan, const fg_args *con
     return FG_OK;
 }
 
-static int64_t columns(const tensors *t, const char *name)
-{
-    for (int k = 0; k < t->count; k++)
-        if (strcmp(t->item[k].name, name) == 0) return t->item[k].shape[3];
-    return 0;
-}
-
 double measure_gflops(const tensors *t, int64_t pairs, double seconds)
 {
-    double flops = 2 * (double)(columns(t, "q") + columns(t, "v")) * (double)pairs;
+    double flops = 2 * (double)(t->sizes.of[LINE_d] + t->sizes.of[LINE_dv]) * (double)pairs;
     return seconds > 0 ? flops / seconds / 1e9 : 0;
+}
+
+/* Of all sequences. */
+static double keys_of(tensors *t)
+{
+    const tensor *lens = tensors_find(t, "k_lens");
+    double keys = 0;
+    if (t->sizes.of[LINE_total_k] >= 0) return (double)t->sizes.of[LINE_total_k];
+    if (!lens) return (double)t->sizes.of[LINE_b] * (double)t->sizes.of[LINE_sk];
+    for (int64_t n = 0; n < lens->count; n++) keys += tensor_at(lens, n);
+    return keys;
+}
+
+double measure_kv_gbs(tensors *t, double seconds)
+{
+    const int64_t *of = t->sizes.of, bits = tensors_find(t, "k")->type->bits; /* v's too */
+    double bytes = keys_of(t) * (double)(of[LINE_hkv] * (of[LINE_d] + of[LINE_dv]) * bits / 8);
+    return seconds > 0 ? bytes / seconds / 1e9 : 0;
 }

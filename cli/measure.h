@@ -6,8 +6,11 @@
 
 double measure_now(void); /* seconds */
 
-/* The workspace that a plan's runs need, in args; NULL or a block for free(). */
-fg_status measure_workspace(void **out, const fg_plan *plan, fg_args *args, fg_error *error);
+/* As the library takes them. */
+fg_dims measure_dims(const lengths *sizes);
+
+/* The workspace that a plan's runs on these tensors need, in their args; NULL or a block for free(). */
+fg_status measure_workspace(void **out, const fg_plan *plan, tensors *t, fg_error *error);
 
 /* How long to go on: at least `least_runs` and `seconds`, but no further than `most_seconds`. */
 typedef struct measure_limits {
@@ -26,5 +29,8 @@ fg_status measure_runs(measurement *out, const fg_plan *plan, const fg_args *con
 
 /* 2 (d + dv) for each visible pair, by seconds. */
 double measure_gflops(const tensors *t, int64_t pairs, double seconds);
+
+/* Bytes of the keys and values within their lengths, each once, by seconds: what bounds a few queries. */
+double measure_kv_gbs(tensors *t, double seconds);
 
 #endif

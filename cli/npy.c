@@ -73,8 +73,8 @@ static const struct {
     DLDataType type;
 } descrs[] = {
     { "<f8", { 2, 64, 1 } }, { "<f4", { 2, 32, 1 } }, { "<f2", { 2, 16, 1 } },
-    { "<i4", { 0, 32, 1 } }, { "|u1", { 1, 8, 1 } },  { "|b1", { 1, 8, 1 } },
-    { "<u1", { 1, 8, 1 } },  { "<b1", { 1, 8, 1 } },
+    { "<i8", { 0, 64, 1 } }, { "<i4", { 0, 32, 1 } }, { "|u1", { 1, 8, 1 } },
+    { "|b1", { 1, 8, 1 } },  { "<u1", { 1, 8, 1 } },  { "<b1", { 1, 8, 1 } },
 };
 
 static fg_status read_descr(cursor *c, npy_header *h)
@@ -89,8 +89,8 @@ static fg_status read_descr(cursor *c, npy_header *h)
         return fault(c->error, FG_REQUEST,
                      "%s holds big-endian elements (%s); save them little-endian", c->name, text);
     return fault(c->error, FG_REQUEST,
-                 "%s holds elements of type %s; f64, f32, f16, i32, u8 and bool are read", c->name,
-                 text);
+                 "%s holds elements of type %s; f64, f32, f16, i64, i32, u8 and bool are read",
+                 c->name, text);
 }
 
 static fg_status read_order(cursor *c, npy_header *h)

@@ -53,6 +53,18 @@ static fg_status take_count(const option *o, int64_t *field, const char *value, 
     return FG_OK;
 }
 
+static fg_status take_natural(const option *o, natural *field, const char *value, fg_error *error)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || errno)
+        return fault(error, FG_REQUEST, "--%s takes a whole number from 0 to 2^64 - 1, not '%s'",
+                     o->name, value);
+    *field = (natural){ true, number };
+    return FG_OK;
+}
+
 static fg_status take_seconds(const option *o, double *field, const char *value, fg_error *error)
 {
     char *end;

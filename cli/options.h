@@ -19,12 +19,18 @@ typedef struct optional {
     const char *value; /* of --name=value, or NULL */
 } optional;
 
+typedef struct natural {
+    bool given;
+    uint64_t value;
+} natural;
+
 /* X(kind, type of its field) */
 #define OPTION_KINDS(X)                                                                            \
     X(flag, bool)                                                                                  \
     X(text, const char *)                                                                          \
     X(count, int64_t)                                                                              \
-    X(seconds, double) /* above 0 */                                                               \
+    X(natural, natural) /* of 64 bits */                                                           \
+    X(seconds, double)  /* above 0 */                                                              \
     X(words, words)                                                                                \
     X(optional, optional)
 

@@ -39,7 +39,8 @@ fg_status plan_check(const plan_choices *choices, fg_error *error)
 }
 
 fg_status plan_make(fg_plan **out, fg_context *context, const fg_problem *problem,
-                    const plan_choices *choices, const char *name, fg_error *error)
+                    const plan_choices *choices, const fg_dims *sizes, const char *name,
+                    fg_error *error)
 {
     fg_plan_options how = FG_PLAN_OPTIONS_INIT;
     show s;
@@ -50,6 +51,7 @@ fg_status plan_make(fg_plan **out, fg_context *context, const fg_problem *proble
     how.rigor = rigors[k].rigor;
     if (choices->budget > 0) how.seconds = choices->budget;
     if (!rigors[k].searches) return fg_plan_new(out, context, problem, &how, error);
+    how.sizes = sizes;
     interrupt_catch();
     how.event = show_watch;
     how.event_user = &s;

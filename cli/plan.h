@@ -21,9 +21,10 @@ typedef struct plan_choices {
 /* clang-format on */
 
 fg_status plan_check(const plan_choices *choices, fg_error *error);
-/* A search is shown under `name`, and Ctrl-C cancels it. */
+/* A search is of these sizes where the problem has `*`, is shown under `name`, and Ctrl-C cancels it. */
 fg_status plan_make(fg_plan **out, fg_context *context, const fg_problem *problem,
-                    const plan_choices *choices, const char *name, fg_error *error);
+                    const plan_choices *choices, const fg_dims *sizes, const char *name,
+                    fg_error *error);
 
 /* "memory", "store", "bundle" or "compiled". */
 const char *plan_source(fg_source source);

@@ -16,9 +16,19 @@ static const option options[] = {
     { "mask", OPTION_text, "FILE", offsetof(run_choices, mask),
       "what mask= keeps, where it is not 0" },
     { "slopes", OPTION_text, "FILE", offsetof(run_choices, slopes), "slopes of alibi" },
+    { "sinks", OPTION_text, "FILE", offsetof(run_choices, sinks), "logits of sinks" },
+    { "q-lens", OPTION_text, "FILE", offsetof(run_choices, q_lens),
+      "lengths of lens=padded: of the queries" },
+    { "k-lens", OPTION_text, "FILE", offsetof(run_choices, k_lens), "and of the keys" },
+    { "cu-q", OPTION_text, "FILE", offsetof(run_choices, cu_q),
+      "where sequences of lens=packed start, b + 1 numbers: in the queries" },
+    { "cu-k", OPTION_text, "FILE", offsetof(run_choices, cu_k), "and in the keys" },
+    { "block-table", OPTION_text, "FILE", offsetof(run_choices, block_table),
+      "which page of page= holds each block of keys" },
     { "tensor", OPTION_words, "NAME=FILE", offsetof(run_choices, tensor),
       "a tensor= of the problem (repeatable)" },
     { "draw", OPTION_count, "N", offsetof(run_choices, draw), "seed of what has no file (0)" },
+    INPUT_OPTIONS(run_choices, inputs),
     { "out", OPTION_text, "FILE", offsetof(run_choices, out), "write O here, f32 (f64 for f64)" },
     { "lse", OPTION_text, "FILE", offsetof(run_choices, lse), "write the log-sum-exp here" },
     { "target", OPTION_text, "TARGET", offsetof(run_choices, target), "c, the only one yet" },
@@ -51,9 +61,18 @@ static fg_status add_files(tensor_files *files, const run_choices *c, fg_error *
     const struct {
         const char *option, *name, *path;
     } given[] = {
-        { "--q", "q", c->q },          { "--k", "k", c->k },
-        { "--v", "v", c->v },          { "--bias", "bias", c->bias },
-        { "--mask", "mask", c->mask }, { "--slopes", "slopes", c->slopes },
+        { "--q", "q", c->q },
+        { "--k", "k", c->k },
+        { "--v", "v", c->v },
+        { "--bias", "bias", c->bias },
+        { "--mask", "mask", c->mask },
+        { "--slopes", "slopes", c->slopes },
+        { "--sinks", "sinks", c->sinks },
+        { "--q-lens", "q_lens", c->q_lens },
+        { "--k-lens", "k_lens", c->k_lens },
+        { "--cu-q", "cu_q", c->cu_q },
+        { "--cu-k", "cu_k", c->cu_k },
+        { "--block-table", "block_table", c->block_table },
     };
     fg_status s = FG_OK;
     for (size_t n = 0; n < sizeof given / sizeof *given && s == FG_OK; n++)
@@ -96,6 +115,19 @@ static void job_free(job *j)
     fg_context_free(j->context);
 }
 
+static fg_status make_tensors(job *j, const run_choices *c, const char *line, const lengths *known,
+                              fg_error *error)
+{
+    const tensors_from from = { .problem = j->problem,
+                                .line = line,
+                                .known = known,
+                                .files = &j->files,
+                                .inputs = &c->inputs,
+                                .draw = (uint64_t)c->draw,
+                                .draw_lengths = (uint64_t)c->draw };
+    return tensors_make(&j->tensors, &from, error);
+}
+
 static fg_status prepare(job *j, const run_choices *c, const char *given, char **line,
                          fg_error *error)
 {
@@ -104,16 +136,17 @@ static fg_status prepare(job *j, const run_choices *c, const char *given, char *
     if ((s = check_choices(c, error)) != FG_OK) return s;
     if ((s = add_files(&j->files, c, error)) != FG_OK) return s;
     if ((s = line_expand(line, given, error)) != FG_OK) return s;
-    if ((s = lengths_complete(&known, line, &j->files, error)) != FG_OK) return s;
+    s = lengths_complete(&known, line, &j->files, &c->inputs, error);
+    if (s != FG_OK) return s;
     if ((s = context_open(&j->context, &c->context, error)) != FG_OK) return s;
     if ((s = fg_problem_parse(&j->problem, j->context, *line, error)) != FG_OK) return s;
-    s = plan_make(&j->plan, j->context, j->problem, &c->plan, given, error);
+    const fg_dims sizes = measure_dims(&known);
+    s = plan_make(&j->plan, j->context, j->problem, &c->plan, &sizes, given, error);
     if (s != FG_OK) return s;
-    s = tensors_make(&j->tensors, j->problem, *line, &known, &j->files, (uint64_t)c->draw, error);
-    if (s != FG_OK) return s;
+    if ((s = make_tensors(j, c, *line, &known, error)) != FG_OK) return s;
     if (c->lse && !tensors_find(&j->tensors, "lse"))
         return fault(error, FG_REQUEST, "--lse %s, but the problem does not ask for lse", c->lse);
-    return measure_workspace(&j->workspace, j->plan, &j->tensors.args, error);
+    return measure_workspace(&j->workspace, j->plan, &j->tensors, error);
 }
 
 static fg_status first_run(job *j, run_result *r, fg_error *error)
@@ -200,8 +233,8 @@ const command command_run = {
     .summary = "Runs the problem on .npy files, or on drawn inputs, and can check the result",
     .about = "Lengths that the problem leaves out come from the files. score=@FILE and "
              "maskfn=@FILE read the\n"
-             "function from a file. Files hold f64, f32, f16, i32, u8 or bool, little-endian, in C "
-             "or Fortran\n"
+             "function from a file. Files hold f64, f32, f16, i64, i32, u8 or bool, little-endian, "
+             "in C or Fortran\n"
              "order; they are converted to the tensor's type by rounding to nearest, ties to "
              "even.\n\n" DRAW_HELP,
     .options = options,

@@ -6,9 +6,11 @@
 #include "plan.h"
 
 typedef struct run_choices {
-    const char *q, *k, *v, *bias, *mask, *slopes;
+    const char *q, *k, *v, *bias, *mask, *slopes, *sinks;
+    const char *q_lens, *k_lens, *cu_q, *cu_k, *block_table;
     words tensor;
     int64_t draw;
+    input_choices inputs;
     const char *out, *lse, *target, *expect;
     plan_choices plan;
     optional check;

@@ -38,7 +38,8 @@ static void print_json(const fg_store_entry *e)
 {
     const char *const texts[][2] = { { "kind", e->kind },       { "path", e->path },
                                      { "problem", e->problem }, { "schedule", e->schedule },
-                                     { "config", e->config },   { "fault", e->fault } };
+                                     { "config", e->config },   { "sizes", e->sizes },
+                                     { "fault", e->fault } };
     cJSON *object = cJSON_CreateObject();
     bool ok = object && cJSON_AddNumberToObject(object, "bytes", (double)e->bytes) &&
               cJSON_AddNumberToObject(object, "used", (double)e->used);
@@ -60,12 +61,15 @@ static const char *date_of(char *out, size_t size, int64_t seconds)
     return out;
 }
 
-/* What is known of an entry, in the order of a problem line and its config. */
+/* What is known of an entry, in the order of a problem line, the bucket of its sizes, and its config. */
 static const char *what_of(char *out, size_t size, const fg_store_entry *e)
 {
     char clean[2000];
     terminal_clean(clean, sizeof clean, e->problem ? e->problem : "-");
     int n = snprintf(out, size, "%s", clean);
+    if (e->sizes && (size_t)n < size)
+        n += snprintf(out + n, size - (size_t)n, "  up to %s",
+                      terminal_clean(clean, sizeof clean, e->sizes));
     if (e->config && (size_t)n < size)
         snprintf(out + n, size - (size_t)n, "  %s", terminal_clean(clean, sizeof clean, e->config));
     return out;

@@ -2,6 +2,7 @@
 
 #include "draw.h"
 #include "file.h"
+#include "sequences.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 /* ---- Files ---- */
 
-fg_status tensor_files_add(tensor_files *files, const char *option, const char *name,
+fg_status tensor_files_add(tensor_files *files, const char *given_by, const char *name,
                            const char *path, fg_error *error)
 {
     size_t size;
@@ -20,7 +21,7 @@ fg_status tensor_files_add(tensor_files *files, const char *option, const char *
             return fault(error, FG_REQUEST, "there are two files for %s: %s and %s", name,
                          files->item[k].path, path);
     tensor_file *f = &files->item[files->count++];
-    *f = (tensor_file){ .option = option, .path = path };
+    *f = (tensor_file){ .option = given_by, .path = path };
     snprintf(f->name, sizeof f->name, "%s", name);
     fg_status s = file_load(&f->bytes, &size, path, error);
     return s == FG_OK ? npy_parse(&f->header, f->bytes, size, path, error) : s;
@@ -32,27 +33,31 @@ void tensor_files_free(tensor_files *files)
     files->count = 0;
 }
 
-static tensor_file *file_of(tensor_files *files, const char *name)
+int tensor_files_find(const tensor_files *files, const char *name)
 {
     for (int k = 0; k < files->count; k++)
-        if (strcmp(files->item[k].name, name) == 0) return &files->item[k];
-    return NULL;
+        if (strcmp(files->item[k].name, name) == 0) return k;
+    return -1;
 }
 
 /* ---- One tensor ---- */
 
-static fg_status resolve_shape(tensor *t, const char *line, const lengths *known, fg_error *error)
+static int64_t size_of(const lengths *sizes, int dim)
+{
+    if (dim < 0) return -1;
+    if (dim != LINE_starts) return sizes->of[dim];
+    return sizes->of[LINE_b] < 0 ? -1 : sizes->of[LINE_b] + 1;
+}
+
+static fg_status resolve_shape(tensor *t, const char *line, const lengths *sizes, fg_error *error)
 {
     line_axes axes;
     bool named = line_axes_of(line, t->name, &axes) && axes.rank == t->dl.ndim;
     t->count = 1;
     for (int k = 0; k < t->dl.ndim; k++) {
         int dim = named ? axes.dim[k] : -1;
-        if (t->shape[k] < 0 && dim >= 0) t->shape[k] = known->of[dim];
-        if (t->shape[k] < 0)
-            return fault(error, FG_REQUEST,
-                         "%s is given at launch (*) and no file says it: give it a number",
-                         dim >= 0 ? line_dim_names[dim] : "a length");
+        if (t->shape[k] < 0) t->shape[k] = size_of(sizes, dim);
+        if (t->shape[k] < 0) return lengths_missing(dim == LINE_starts ? LINE_b : dim, error);
         if (__builtin_mul_overflow(t->count, t->shape[k], &t->count) || t->count > INT64_MAX / 1024)
             return fault(error, FG_MACHINE, "%s is too large for this machine", t->name);
     }
@@ -112,8 +117,8 @@ static fg_status fill_from_file(tensor *t, tensor_file *f, fg_error *error)
     return FG_OK;
 }
 
-static fg_status make_one(tensor *t, const fg_tensor_info *info, const char *line,
-                          const lengths *known, fg_error *error)
+static fg_status shape_one(tensor *t, const fg_tensor_info *info, const char *line,
+                           const lengths *sizes, fg_error *error)
 {
     snprintf(t->name, sizeof t->name, "%s", info->name);
     memcpy(t->shape, info->shape, sizeof t->shape);
@@ -125,7 +130,7 @@ static fg_status make_one(tensor *t, const fg_tensor_info *info, const char *lin
     if (!t->type)
         return fault(error, FG_UNSUPPORTED, "the command does not handle the element type of %s",
                      t->name);
-    fg_status s = resolve_shape(t, line, known, error);
+    fg_status s = resolve_shape(t, line, sizes, error);
     if (s == FG_OK) resolve_strides(t, line);
     return s;
 }
@@ -157,13 +162,52 @@ static void place(tensors *out, tensor *t)
         out->extra[out->args.tensor_count++] = &t->dl;
 }
 
-static fg_status fill(tensor *t, tensor_files *files, uint64_t seed, fg_error *error)
+static fg_status make_one(tensors *out, const tensors_from *from, const fg_tensor_info *info,
+                          fg_error *error)
 {
-    tensor_file *f = file_of(files, t->name);
-    if (t->output) return FG_OK;
-    if (f) return fill_from_file(t, f, error);
-    t->drawn = true;
-    draw(t, seed);
+    tensor *t = &out->item[out->count++];
+    int file = tensor_files_find(from->files, info->name);
+    bool first = sequences_first(info->name);
+    int64_t bound;
+    fg_status s;
+    t->drawn = file < 0 && !info->output;
+    s = sequences_before(&out->sizes, &bound, from->line, info->name, t->drawn, error);
+    if (s == FG_OK) s = shape_one(t, info, from->line, &out->sizes, error);
+    if (s == FG_OK) s = allocate(t, &out->bytes, error);
+    if (s != FG_OK) return s;
+    if (t->drawn) draw(t, first ? from->draw_lengths : from->draw, bound);
+    if (file >= 0 && !t->output) s = fill_from_file(t, &from->files->item[file], error);
+    if (s == FG_OK) s = sequences_after(&out->sizes, t, error);
+    place(out, t);
+    return s;
+}
+
+/* In the problem's order, those first that sizes depend on, or the others. */
+static fg_status make_some(tensors *out, const tensors_from *from, bool first, fg_error *error)
+{
+    fg_tensor_info info;
+    fg_status s = FG_OK;
+    for (size_t k = 0; s == FG_OK && fg_problem_tensor(from->problem, k, &info) == FG_OK; k++) {
+        if (info.optional || sequences_first(info.name) != first) continue;
+        if (out->count == tensors_max)
+            return fault(error, FG_INTERNAL, "more than %d tensors", tensors_max);
+        s = make_one(out, from, &info, error);
+    }
+    return s;
+}
+
+/* By value, where the problem has dropout. */
+static fg_status take_seed(tensors *out, const tensors_from *from, fg_error *error)
+{
+    const input_choices *in = from->inputs;
+    bool dropout = line_find(from->line, "dropout").at != NULL;
+    if (!dropout && (in->seed.given || in->offset.given))
+        return fault(error, FG_REQUEST, "--%s %llu, but the problem has no dropout",
+                     in->seed.given ? "seed" : "offset",
+                     (unsigned long long)(in->seed.given ? in->seed.value : in->offset.value));
+    out->args.seeded = dropout;
+    out->args.seed = in->seed.value;
+    out->args.offset = in->offset.value;
     return FG_OK;
 }
 
@@ -176,23 +220,14 @@ static fg_status check_all_used(const tensor_files *files, fg_error *error)
     return FG_OK;
 }
 
-fg_status tensors_make(tensors *out, const fg_problem *problem, const char *line,
-                       const lengths *known, tensor_files *files, uint64_t seed, fg_error *error)
+fg_status tensors_make(tensors *out, const tensors_from *from, fg_error *error)
 {
-    fg_status s = FG_OK;
-    fg_tensor_info info;
-    *out = (tensors){ .args = FG_ARGS_INIT };
+    *out = (tensors){ .args = FG_ARGS_INIT, .sizes = *from->known };
     out->args.tensors = out->extra;
-    while (s == FG_OK && fg_problem_tensor(problem, (size_t)out->count, &info) == FG_OK) {
-        if (out->count == tensors_max)
-            return fault(error, FG_INTERNAL, "more than %d tensors", tensors_max);
-        tensor *t = &out->item[out->count++];
-        s = make_one(t, &info, line, known, error);
-        if (s == FG_OK) s = allocate(t, &out->bytes, error);
-        if (s == FG_OK) s = fill(t, files, seed, error);
-        if (s == FG_OK) place(out, t);
-    }
-    return s == FG_OK ? check_all_used(files, error) : s;
+    fg_status s = take_seed(out, from, error);
+    if (s == FG_OK) s = make_some(out, from, true, error);
+    if (s == FG_OK) s = make_some(out, from, false, error);
+    return s == FG_OK ? check_all_used(from->files, error) : s;
 }
 
 void tensors_free(tensors *t)

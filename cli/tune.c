@@ -19,6 +19,7 @@ static const option options[] = {
       "try every legal config, however long it takes; --budget has no say" },
     { "config", OPTION_text, "'K=V ...'", offsetof(tune_choices, config),
       "pin these axes of the tuning space" },
+    SIZE_OPTIONS(tune_choices, sizes),
     { "again", OPTION_flag, NULL, offsetof(tune_choices, again),
       "search also where a winner is stored" },
     { "keep-going", OPTION_flag, NULL, offsetof(tune_choices, keep_going),
@@ -39,6 +40,7 @@ static const option options[] = {
 
 typedef struct search {
     const char *problem; /* canonical */
+    fg_dims sizes;
     show show;
     explain explain;
     tune_log *log;
@@ -54,6 +56,13 @@ static int watch(void *user, const fg_event *event)
     return show_watch(&s->show, event);
 }
 
+/* What no run may have the library refuses. */
+static int64_t size_of(const natural *given)
+{
+    if (!given->given) return -1;
+    return given->value > INT64_MAX ? INT64_MAX : (int64_t)given->value;
+}
+
 static fg_tune_options how_to(const tune_choices *c, search *s)
 {
     fg_tune_options how = FG_TUNE_OPTIONS_INIT;
@@ -64,6 +73,11 @@ static fg_tune_options how_to(const tune_choices *c, search *s)
     how.event_user = s;
     how.again = c->again;
     how.in_process = c->in_process;
+    s->sizes = (fg_dims)FG_DIMS_INIT;
+    s->sizes.b = size_of(&c->sizes.b);
+    s->sizes.sq = size_of(&c->sizes.sq);
+    s->sizes.sk = size_of(&c->sizes.sk);
+    how.sizes = &s->sizes;
     return how;
 }
 
@@ -165,7 +179,11 @@ const command command_tune = {
         "The verdict: decided; undecided, where others are as fast within the noise; stored, where "
         "an earlier\n"
         "search is still good. From then on run, bench and fg_plan_new take the winner from the "
-        "store.\n",
+        "store.\n"
+        "A problem with * has a winner for each bucket of sizes (b up to 1, 2, 4, ...; sq and sk "
+        "up to "
+        "1, 16,\n"
+        "32, 64, ...): --b, --sq and --sk say what is measured, and so which bucket it is.\n",
     .options = options,
     .run = tune,
     .choices_size = sizeof(tune_choices),

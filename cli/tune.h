@@ -3,6 +3,7 @@
 #define CLI_TUNE_H
 
 #include "explain.h"
+#include "inputs.h"
 #include "list.h"
 #include "options.h"
 
@@ -10,6 +11,7 @@ typedef struct tune_choices {
     const char *list, *config, *log;
     double budget;
     bool exhaustive, again, explain, keep_going, json, in_process;
+    input_choices sizes; /* b, sq and sk of them */
     context_choices context;
 } tune_choices;
 

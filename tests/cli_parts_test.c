@@ -1,10 +1,11 @@
-/* Parts of the command that have rules of their own: drawing, problem lines, lengths. */
+/* Parts of the command that have rules of their own: drawing, problem lines, elements. */
 #include "cli/draw.h"
 #include "cli/line.h"
 
 #include "tests/support.h"
 #include "tests/support_command.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ START_TEST(draws_are_distributed_as_said)
                  .pitch = 1 };
     double sum = 0, squares = 0, fourth = 0;
     t.dl.data = values;
-    draw(&t, 3);
+    draw(&t, 3, 0);
     for (int n = 0; n < count; n++) {
         sum += values[n];
         squares += values[n] * values[n];
@@ -50,16 +51,110 @@ START_TEST(draws_are_distributed_as_said)
                  .row = 1,
                  .pitch = 1 };
     u.dl.data = bytes;
-    draw(&u, 3);
+    draw(&u, 3, 0);
     for (int n = 0; n < count; n++) histogram[bytes[n]]++;
     ck_assert_int_eq(histogram[0] + histogram[1], count);
     ck_assert(abs(histogram[0] - histogram[1]) < 5 * (int)sqrt(count));
     strcpy(u.name, "ids");
     memset(histogram, 0, sizeof histogram);
-    draw(&u, 3);
+    draw(&u, 3, 0);
     for (int n = 0; n < count; n++) histogram[bytes[n]]++;
     for (int k = 0; k < 8; k++)
         ck_assert(abs(histogram[k] - count / 8) < 5 * (int)sqrt(count / 8.0));
+}
+END_TEST
+
+/* A tensor of i32 values of one dimension. */
+static tensor integers(const char *name, int32_t *values, int64_t count)
+{
+    tensor t = {
+        .type = element_find((DLDataType){ 0, 32, 1 }), .count = count, .row = count, .pitch = count
+    };
+    snprintf(t.name, sizeof t.name, "%s", name);
+    t.dl.data = values;
+    return t;
+}
+
+START_TEST(drawn_lengths_keep_their_bound)
+{
+    enum { count = 4000, bound = 6 };
+    static int32_t values[count];
+    int histogram[bound + 1] = { 0 };
+    tensor t = integers("k_lens", values, count);
+    draw(&t, 1, bound);
+    for (int n = 0; n < count; n++) {
+        ck_assert(values[n] >= 0 && values[n] <= bound);
+        histogram[values[n]]++;
+    }
+    for (int k = 0; k <= bound; k++)
+        ck_assert(abs(histogram[k] - count / (bound + 1)) < 5 * (int)sqrt(count / (bound + 1.0)));
+    for (uint64_t seed = 0; seed < 100; seed++) { /* few, of which one is the bound all the same */
+        int longest = 0;
+        t.count = 1 + (int64_t)seed % 3;
+        draw(&t, seed, 1000);
+        for (int n = 0; n < t.count; n++)
+            if (values[n] > longest) longest = values[n];
+        ck_assert_int_eq(longest, 1000);
+    }
+}
+END_TEST
+
+START_TEST(drawn_starts_are_sums_of_lengths)
+{
+    int32_t values[9];
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        int longest = 0;
+        tensor t = integers("cu_q", values, 1 + (int64_t)seed % 9);
+        draw(&t, seed, 50);
+        ck_assert_int_eq(values[0], 0);
+        for (int n = 1; n < t.count; n++) {
+            int length = values[n] - values[n - 1];
+            ck_assert(length >= 0 && length <= 50);
+            if (length > longest) longest = length;
+        }
+        ck_assert_int_eq(longest, t.count > 1 ? 50 : 0);
+    }
+}
+END_TEST
+
+/* Every page as likely everywhere, none twice. */
+START_TEST(drawn_tables_are_shuffled)
+{
+    enum { blocks = 5, pages = 8, draws = 4000 };
+    int32_t values[blocks];
+    int seen[blocks][pages] = { { 0 } }, neighbours = 0;
+    for (uint64_t seed = 0; seed < draws; seed++) {
+        tensor t = integers("block_table", values, blocks);
+        unsigned taken = 0;
+        draw(&t, seed, pages);
+        for (int n = 0; n < blocks; n++) {
+            ck_assert(values[n] >= 0 && values[n] < pages && !(taken >> values[n] & 1));
+            taken |= 1u << values[n];
+            seen[n][values[n]]++;
+            neighbours += n > 0 && values[n] == values[n - 1] + 1;
+        }
+    }
+    for (int n = 0; n < blocks; n++)
+        for (int page = 0; page < pages; page++)
+            ck_assert(abs(seen[n][page] - draws / pages) < 5 * (int)sqrt(draws / (double)pages));
+    /* 7 of the 56 ordered pairs, for each of 4 */
+    ck_assert(abs(neighbours - 4 * draws / 8) < 5 * (int)sqrt(4 * draws / 8.0));
+}
+END_TEST
+
+START_TEST(wide_integers_saturate)
+{
+    static const double values[][2] = { { 5, 5 },
+                                        { -0x1p62, -0x1p62 },
+                                        { 0x1p80, 0x1.fffffffffffffp62 },
+                                        { -0x1p80, -0x1p63 },
+                                        { (double)NAN, 0 } };
+    const element_type *i64 = element_find((DLDataType){ 0, 64, 1 });
+    for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+        int64_t element;
+        i64->store(&element, values[k][0]);
+        ck_assert(i64->load(&element) == values[k][1]);
+    }
 }
 END_TEST
 
@@ -88,50 +183,42 @@ START_TEST(lines_are_cut_at_their_words)
 }
 END_TEST
 
-/* Reads the problem and makes its tensors. */
-static fg_status make_tensors(tensors *t, const char *line, tensor_files *files, fg_error *error)
+/* The axes, separated by spaces; "?" is a number of its own. */
+static void assert_axes(const char *line, const char *name, const char *expected)
 {
-    fg_context *context;
-    fg_problem *problem;
-    lengths known;
-    char *text = strdup(line);
-    ck_assert_int_eq(fg_context_new(&context, NULL, error), FG_OK);
-    ck_assert_msg(lengths_complete(&known, &text, files, error) == FG_OK, "%s", error->text);
-    ck_assert_msg(fg_problem_parse(&problem, context, text, error) == FG_OK, "%s", error->text);
-    fg_status s = tensors_make(t, problem, text, &known, files, 0, error);
-    fg_problem_free(problem);
-    fg_context_free(context);
-    free(text);
-    return s;
+    char text[100] = "";
+    line_axes axes = { 0 };
+    if (!line_axes_of(line, name, &axes)) strcpy(text, "none ");
+    for (int k = 0; k < axes.rank; k++) {
+        strcat(text, axes.dim[k] < 0 ? "?" : line_dim_names[axes.dim[k]]);
+        strcat(text, " ");
+    }
+    text[strlen(text) - 1] = 0;
+    ck_assert_str_eq(text, expected);
 }
 
-START_TEST(lengths_given_at_launch_come_from_files)
+START_TEST(axes_follow_lengths_and_pages)
 {
-    static const double values[12] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
-    tensors t;
-    tensor_files files = { 0 };
-    fg_error error;
-    enter_folder();
-    write_npy("q.npy", "<f4", "False", "(1, 2, 2, 3)", values, 12);
-    ck_assert_int_eq(tensor_files_add(&files, "--q", "q", "q.npy", &error), FG_OK);
-    fg_status s =
-        make_tensors(&t, "dtype=f16 b=* hq=2 sq=* sk=5 d=3 lse layout=bhsd", &files, &error);
-    ck_assert_int_eq(s, FG_OK);
-    const int64_t o[] = { 1, 2, 2, 3 }, lse[] = { 1, 2, 2 };
-    ck_assert_mem_eq(tensors_find(&t, "o")->shape, o, sizeof o);
-    ck_assert_mem_eq(tensors_find(&t, "lse")->shape, lse, sizeof lse);
-    const tensor *q = tensors_find(&t, "q");
-    ck_assert_int_eq(q->strides[2], 8); /* rows of 3 f16 at multiples of 16 bytes */
-    ck_assert_int_eq(q->strides[0], 2 * 2 * 8);
-    for (int n = 0; n < 12; n++) ck_assert(tensor_at(q, n) == n + 1);
-    ck_assert(!q->drawn && tensors_find(&t, "k")->drawn);
-    tensors_free(&t);
-    tensor_files_free(&files);
-    ck_assert_int_eq(make_tensors(&t, "dtype=f16 b=1 hq=2 sq=* sk=5 d=3", &files, &error),
-                     FG_REQUEST);
-    ck_assert_msg(strstr(error.text, "sq is given at launch"), "%s", error.text);
-    tensors_free(&t);
-    leave_folder();
+    static const char packed[] = "lens=packed lse bias=1HQK", paged[] = "page=4 layout=bhsd sinks",
+                      padded[] = "lens=padded layout=bhsd", both[] = "lens=packed page=4";
+    assert_axes(packed, "q", "total_q hq d");
+    assert_axes(packed, "k", "total_k hkv d");
+    assert_axes(packed, "o", "total_q hq dv");
+    assert_axes(packed, "lse", "hq total_q");
+    assert_axes(packed, "bias", "? hq sq sk");
+    assert_axes(packed, "cu_q", "starts");
+    assert_axes(packed, "q_lens", "none");
+    assert_axes(packed, "block_table", "none");
+    assert_axes(paged, "q", "b hq sq d");
+    assert_axes(paged, "v", "pages ? hkv dv"); /* whatever the layout */
+    assert_axes(paged, "block_table", "b blocks");
+    assert_axes(paged, "sinks", "hq");
+    assert_axes(paged, "cu_k", "none");
+    assert_axes(padded, "k", "b hkv sk d");
+    assert_axes(padded, "k_lens", "b");
+    assert_axes(padded, "sinks", "none");
+    assert_axes(both, "k", "pages ? hkv d");
+    assert_axes(both, "q", "total_q hq d");
 }
 END_TEST
 
@@ -142,8 +229,8 @@ START_TEST(odd_lines_end)
     for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
         const char *rest = lines[k];
         slice key, value;
-        int words = 0;
-        while (line_next(&rest, &key, &value)) ck_assert_int_lt(words++, 10);
+        int count = 0;
+        while (line_next(&rest, &key, &value)) ck_assert_int_lt(count++, 10);
         ck_assert_msg(rest == lines[k] + strlen(lines[k]) || strspn(rest, " \n") == strlen(rest),
                       "'%s'", lines[k]);
     }
@@ -155,8 +242,12 @@ int main(void)
     const TTest *tests[] = {
         slopes_are_the_papers,
         draws_are_distributed_as_said,
+        drawn_lengths_keep_their_bound,
+        drawn_starts_are_sums_of_lengths,
+        drawn_tables_are_shuffled,
+        wide_integers_saturate,
         lines_are_cut_at_their_words,
-        lengths_given_at_launch_come_from_files,
+        axes_follow_lengths_and_pages,
         odd_lines_end,
         NULL,
     };

@@ -279,6 +279,96 @@ START_TEST(the_seed_decides)
 }
 END_TEST
 
+/* ---- Every forward feature ---- */
+
+START_TEST(drawn_runs_of_every_feature_are_right)
+{
+    static const struct {
+        const char *line, *options[7];
+    } cases[] = {
+        { "b=3 hq=4 hkv=2 sq=20 sk=50 d=16 lens=padded lse", { NULL } },
+        { "b=3 hq=4 hkv=2 sq=20 sk=50 d=16 lens=packed lse causal", { "--draw", "5" } },
+        { "b=2 hq=4 hkv=2 sq=20 sk=50 d=16 page=16 sinks dtype=f16", { NULL } },
+        { "b=3 hq=4 hkv=2 sq=20 sk=50 d=16 page=8 lens=packed lse", { NULL } },
+        { "b=2 hq=4 sq=20 d=16 dropout=0.3 lse",
+          { "--seed", "12345678901234567890", "--offset", "77" } },
+        { "b=2 hq=4 sq=20 d=16 dtype=f64 lse", { NULL } },
+        { "b=* hq=4 sq=* sk=* d=16 lse", { "--b", "2", "--sq", "20", "--sk", "33" } },
+        { "b=* hq=4 sq=* sk=* d=16 page=8 lens=packed",
+          { "--b", "2", "--sq", "20", "--sk", "33" } },
+    };
+    enter_folder();
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const char *words[12] = { "run", cases[k].line, "--check", "--json" };
+        for (int n = 0; cases[k].options[n]; n++) words[4 + n] = cases[k].options[n];
+        cJSON *object = json_of(assert_works(command_run_words(words)));
+        assert_run_schema(object);
+        ck_assert_msg(number_in(object, "error_over_bound") <= 1, "%s", cases[k].line);
+        ck_assert_msg(number_in(object, "gflops") > 0, "%s", cases[k].line);
+        cJSON_Delete(object);
+    }
+    leave_folder();
+}
+END_TEST
+
+/* Logits are all 0, the sink's too: O is the sum of a sequence's values over one more than there are. */
+START_TEST(sequences_and_pages_come_from_files)
+{
+    static const double zeros[16] = { 0 }, starts_q[] = { 0, 1, 3 }, starts_k[] = { 0, 1, 4 };
+    static const double
+        v[] = { 6, 60, NAN, NAN, 2, 20, 6, 60, NAN, NAN, NAN, NAN, 8, 80, NAN, NAN },
+        table[] = { 3, 99, 1, 0 }; /* one key of page 3; two of page 1 and one of page 0 */
+    static const double o[] = { 4, 40, 3.5, 35, 3.5, 35 };
+    enter_folder();
+    write_npy("q.npy", "<f4", "False", "(3, 1, 2)", zeros, 6);
+    write_npy("k.npy", "<f4", "False", "(4, 2, 1, 2)", zeros, 16);
+    write_npy("v.npy", "<f4", "False", "(4, 2, 1, 2)", v, 16);
+    write_npy("cu_q.npy", "<i8", "False", "(3,)", starts_q, 3);
+    write_npy("cu_k.npy", "<i4", "False", "(3,)", starts_k, 3);
+    write_npy("table.npy", "<i8", "False", "(2, 2)", table, 4);
+    write_npy("sinks.npy", "<f8", "False", "(1,)", zeros, 1);
+    outcome run = assert_works(RUN("run", "b=* sq=* sk=* page=2 lens=packed sinks lse", "--q",
+                                   "q.npy", "--k", "k.npy", "--v", "v.npy", "--cu-q", "cu_q.npy",
+                                   "--cu-k", "cu_k.npy", "--block-table", "table.npy", "--sinks",
+                                   "sinks.npy", "--out", "o.npy", "--lse", "lse.npy", "--check"));
+    outcome_free(&run);
+    loaded out = load_npy("o.npy"), lse = load_npy("lse.npy");
+    ck_assert(out.header.rank == 3 && out.header.shape[0] == 3);
+    ck_assert(lse.header.rank == 2 && lse.header.shape[1] == 3);
+    for (int n = 0; n < 6; n++)
+        ck_assert_msg(fabs(npy_at(&out.header, out.bytes, n) - o[n]) < 1e-5, "%d: %g", n,
+                      npy_at(&out.header, out.bytes, n));
+    for (int n = 0; n < 3; n++)
+        ck_assert(fabs(npy_at(&lse.header, lse.bytes, n) - log(n == 0 ? 2 : 4)) < 1e-6);
+    free(out.bytes);
+    free(lse.bytes);
+    leave_folder();
+}
+END_TEST
+
+START_TEST(seeds_decide_what_is_dropped)
+{
+    static const char *const seeds[][2] = {
+        { "0", "0" }, { "0", "0" }, { "1", "0" }, { "0", "1" }
+    };
+    char *bytes[4];
+    size_t size[4];
+    enter_folder();
+    for (int k = 0; k < 4; k++) {
+        outcome o = assert_works(RUN("run", SMALL " dropout=0.5", "--seed", seeds[k][0], "--offset",
+                                     seeds[k][1], "--out", "o.npy"));
+        outcome_free(&o);
+        bytes[k] = support_read("o.npy", &size[k]);
+    }
+    ck_assert_mem_eq(bytes[0], bytes[1], size[0]);
+    ck_assert_mem_ne(bytes[0], bytes[2], size[0]);
+    ck_assert_mem_ne(bytes[0], bytes[3], size[0]);
+    ck_assert_mem_ne(bytes[2], bytes[3], size[0]);
+    for (int k = 0; k < 4; k++) free(bytes[k]);
+    leave_folder();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
@@ -290,6 +380,9 @@ int main(void)
         a_check_has_a_verdict,
         functions_come_from_files_too,
         the_seed_decides,
+        drawn_runs_of_every_feature_are_right,
+        sequences_and_pages_come_from_files,
+        seeds_decide_what_is_dropped,
         NULL,
     };
     return support_run("cli_run", tests);

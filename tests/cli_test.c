@@ -51,6 +51,12 @@ START_TEST(wrong_requests_name_the_culprit)
         { { "run", SMALL, "--q" }, "--q needs a value" },
         { { "run", SMALL, "--json=1" }, "--json takes no value" },
         { { "run", SMALL, "--draw", "-1" }, "--draw takes a whole number" },
+        { { "run", SMALL, "--seed", "-1" }, "--seed takes a whole number from 0 to 2^64 - 1" },
+        { { "run", SMALL, "--seed", "18446744073709551616" }, "not '18446744073709551616'" },
+        { { "run", SMALL, "--seed", "18446744073709551615" }, "the problem has no dropout" },
+        { { "run", SMALL, "--sq", "40" }, "--sq 40 goes with sq=*" },
+        { { "run", SMALL, "--sinks", "flat.npy" }, "--sinks gives flat.npy" },
+        { { "run", SMALL, "--block-table", "flat.npy" }, "no input block_table" },
         { { "run", SMALL, "--check=most" }, "--check=most" },
         { { "run", SMALL, "--target", "cuda" }, "--target 'cuda'" },
         { { "run", SMALL, "--rigor", "fast" }, "--rigor 'fast'" },
@@ -235,6 +241,9 @@ START_TEST(bench_goes_through_a_list)
                      "b=1 causal d=16 hq=2 sq=40");
     ck_assert(number_in(cJSON_GetArrayItem(results, 0), "gflops") > 0);
     ck_assert(number_in(cJSON_GetArrayItem(results, 0), "of_peak") > 0);
+    double ms = number_in(cJSON_GetArrayItem(results, 0), "median_ms"),
+           read = 40 * 2 * (16 + 16) * 4 / 1e6; /* millions of bytes of keys and values */
+    ck_assert(fabs(number_in(cJSON_GetArrayItem(results, 0), "kv_gbs") * ms / read - 1) < 1e-6);
     ck_assert_str_eq(text_in(cJSON_GetArrayItem(results, 0), "source"), "compiled");
     ck_assert(number_in(object, "peak_gflops") > 0);
     cJSON_Delete(object);
@@ -242,6 +251,25 @@ START_TEST(bench_goes_through_a_list)
     ck_assert_msg(strstr(table.out, "of peak") && strstr(table.out, "b=1 d=16 hq=2 sq=40"), "%s",
                   table.out);
     outcome_free(&table);
+    leave_folder();
+}
+END_TEST
+
+START_TEST(bench_takes_what_a_run_takes)
+{
+    static const char *const cases[][5] = {
+        { "bench", SMALL, "--offset", "0" },
+        { "bench", SMALL, "--sq", "40" },
+    };
+    static const char *const says[] = { "--offset 0, but the problem has no dropout",
+                                        "--sq 40 goes with sq=*" };
+    enter_folder();
+    for (int k = 0; k < 2; k++) {
+        outcome o = command_run_words(cases[k]);
+        ck_assert_int_eq(o.code, 2);
+        ck_assert_msg(strstr(o.err, says[k]), "%s", o.err);
+        outcome_free(&o);
+    }
     leave_folder();
 }
 END_TEST
@@ -263,17 +291,12 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        help_and_version_are_printed,
-        wrong_requests_name_the_culprit,
-        a_function_error_shows_its_place,
-        nothing_is_written_half,
-        a_link_is_written_through,
-        an_output_that_cannot_be_printed_is_told,
-        a_compiler_that_fails_is_told,
-        the_first_line_compiles_the_rest,
-        bench_goes_through_a_list,
-        info_says_what_there_is,
-        NULL,
+        help_and_version_are_printed,     wrong_requests_name_the_culprit,
+        a_function_error_shows_its_place, nothing_is_written_half,
+        a_link_is_written_through,        an_output_that_cannot_be_printed_is_told,
+        a_compiler_that_fails_is_told,    the_first_line_compiles_the_rest,
+        bench_goes_through_a_list,        bench_takes_what_a_run_takes,
+        info_says_what_there_is,          NULL,
     };
     return support_run("cli", tests);
 }

@@ -63,7 +63,7 @@ END_TEST
 START_TEST(the_exit_code_is_the_worst)
 {
     enter_folder();
-    write_text("list.txt", "dtype=f64 b=1 hq=1 sq=8 d=8\n" SMALL " nope=1\n");
+    write_text("list.txt", "dtype=e4m3 b=1 hq=1 sq=8 d=8\n" SMALL " nope=1\n");
     outcome o = TUNE("--list", "list.txt", "--keep-going");
     assert_code(&o, 3);
     ck_assert_msg(strstr(o.err, "list.txt:1: ") && strstr(o.err, "list.txt:2: "), "%s", o.err);
@@ -108,6 +108,17 @@ static int check_log(const char *path)
     free(lines);
     return measured;
 }
+
+START_TEST(open_sizes_are_asked_for)
+{
+    static const char open[] = "dtype=f32 b=* hq=2 sq=* sk=40 d=16";
+    assert_fails(TUNE(open), 2, "b is given at launch (*): a search needs a size");
+    assert_fails(TUNE(open, "--b", "3"), 2, "sq is given at launch (*): a search needs a size");
+    assert_fails(TUNE(open, "--b", "3", "--sq", "0"), 2, "fg_dims.sq is 0: it must be 1 to");
+    assert_fails(TUNE(open, "--b", "18446744073709551615"), 2, "it must be 1 to 1048576");
+    assert_fails(TUNE(open, "--b", "x"), 2, "--b takes a whole number");
+}
+END_TEST
 
 START_TEST(a_winner_is_found_stored_and_run)
 {
@@ -237,6 +248,7 @@ int main(void)
         keep_going_skips_a_bad_line,
         the_exit_code_is_the_worst,
         the_place_in_a_problem_is_shown,
+        open_sizes_are_asked_for,
         a_winner_is_found_stored_and_run,
         a_search_is_told_in_plain_lines,
         in_process_and_exhaustive_find_one_too,

@@ -49,6 +49,7 @@ START_TEST(headers_that_are_right)
         { 1, DICT("|u1", "False", "()"), 1, "u8", 0, { 0 } },
         { 1, DICT("|b1", "False", "(5,)"), 5, "u8", 1, { 5 } },
         { 1, DICT("<i4", "False", "(0, 7)"), 0, "i32", 2, { 0, 7 } },
+        { 1, DICT("<i8", "False", "(2,)"), 16, "i64", 1, { 2 } },
         { 1,
           "{\"shape\":(2L , 1L),\"fortran_order\":False,\"descr\":\"<f4\"}",
           8,
@@ -85,7 +86,7 @@ START_TEST(headers_that_are_wrong)
         const char *says;
     } cases[] = {
         { DICT(">f4", "False", "(1,)"), 4, "big-endian" },
-        { DICT("<i8", "False", "(1,)"), 8, "elements of type <i8" },
+        { DICT("<u4", "False", "(1,)"), 4, "elements of type <u4" },
         { DICT("<c8", "False", "(1,)"), 8, "elements of type <c8" },
         { "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4,
           "not the name of one element type" },
