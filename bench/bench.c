@@ -53,13 +53,41 @@ static void fill(void *data, const fg_tensor_info *info, int64_t count)
     }
 }
 
+/* The number behind ` KEY=` in a problem's line, or 1. */
+static int64_t number_of(const fg_problem *problem, const char *key)
+{
+    const char *at = strstr(fg_problem_format(problem), key);
+    return at ? atoll(at + strlen(key)) : 1;
+}
+
+/* Keys in pages: as many blocks a sequence as its keys take, a page each. */
+static int64_t open_extent(const subject *s, const fg_tensor_info *info)
+{
+    int64_t page = number_of(s->problem, " page="), sk = number_of(s->problem, " sk=");
+    int64_t blocks = (sk + page - 1) / page;
+    return info->dtype.code == 0 ? blocks : blocks * s->shape[0][0];
+}
+
+/* Pages in no order that helps. */
+static void fill_pages(int32_t *table, int64_t count)
+{
+    const int64_t step = 7919 % count && count % 7919 ? 7919 : 1; /* a prime */
+    for (int64_t n = 0; n < count; n++) table[n] = (int32_t)(n * step % count);
+}
+
 static void make_tensor(subject *s, size_t index, const fg_tensor_info *info)
 {
     int64_t count = 1;
-    for (int k = 0; k < info->ndim; k++) count *= s->shape[index][k] = info->shape[k];
+    for (int k = 0; k < info->ndim; k++) {
+        s->shape[index][k] = info->shape[k] >= 0 ? info->shape[k] : open_extent(s, info);
+        count *= s->shape[index][k];
+    }
     size_t bytes = (size_t)count * info->dtype.bits / 8;
     void *data = need_memory(aligned_alloc(64, (bytes + 64) / 64 * 64));
-    fill(data, info, count);
+    if (strcmp(info->name, "block_table") == 0)
+        fill_pages(data, count);
+    else
+        fill(data, info, count);
     s->tensor[index] =
         (DLTensor){ data, { 1, 0 }, info->ndim, info->dtype, s->shape[index], NULL, 0 };
 }
@@ -104,7 +132,7 @@ void subject_open(subject *s, fg_context *context, const char *line, const char 
     s->input_seconds = bench_seconds() - start;
     bench_need(fg_plan_new(&s->plan, context, s->problem, &how, &error), &error);
     fg_plan_config(s->plan, &s->info);
-    bench_need(fg_plan_workspace(s->plan, &s->args.workspace_bytes, &error), &error);
+    bench_need(fg_plan_workspace(s->plan, NULL, &s->args.workspace_bytes, &error), &error);
     s->args.workspace = need_memory(aligned_alloc(64, (s->args.workspace_bytes + 64) / 64 * 64));
     if (!count_pairs) return;
     bench_need(fg_visible_pairs(context, s->problem, &s->args, &pairs, &error), &error);

@@ -26,7 +26,7 @@ int main(void)
     fg_status status = fg_context_new(&context, NULL, &error);
     if (!status) status = fg_problem_parse(&problem, context, line, &error);
     if (!status) status = fg_plan_new(&plan, context, problem, NULL, &error);
-    if (!status) status = fg_plan_workspace(plan, &args.workspace_bytes, &error);
+    if (!status) status = fg_plan_workspace(plan, NULL, &args.workspace_bytes, &error);
     args.workspace = aligned_alloc(64, args.workspace_bytes + 64); /* a multiple of 64, too */
     if (!status) status = fg_run(plan, &args, &error);
     if (!status) printf("o[0] = %g, as v[0] = %g; o's last = %g\n", o[0], v[0], o[count - 1]);

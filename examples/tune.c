@@ -52,7 +52,7 @@ static fg_status run(fg_context *context, const fg_problem *problem, fg_error *e
     DLTensor tq = tensor(q), tk = tensor(k), tv = tensor(v), to = tensor(o);
     args.q = &tq, args.k = &tk, args.v = &tv, args.o = &to;
     fg_status status = fg_plan_new(&plan, context, problem, &how, error);
-    if (!status) status = fg_plan_workspace(plan, &args.workspace_bytes, error);
+    if (!status) status = fg_plan_workspace(plan, NULL, &args.workspace_bytes, error);
     args.workspace = aligned_alloc(64, args.workspace_bytes + 64);
     if (!status) status = fg_run(plan, &args, error);
     if (!status) printf("o[0] = %g, as v[0] = %g\n", o[0], v[0]);
