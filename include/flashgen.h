@@ -418,12 +418,11 @@ FG_API fg_status fg_store_clear(fg_context *context, fg_store_report *report, fg
 /* ---- Running ---------------------------------------------------------------------------------- */
 
 /* X(name): the tensors of fg_args with names of their own */
-#define FG_TENSORS(X)                                                                              \
-    X(q)                                                                                           \
-    X(k)                                                                                           \
-    X(v)                                                                                           \
-    X(o) X(lse) X(bias) X(mask) X(slopes) X(sinks) X(q_lens) X(k_lens) X(cu_q) X(cu_k)             \
-        X(block_table) X(rng)
+/* clang-format off */
+#define FG_TENSORS(X) \
+    X(q) X(k) X(v) X(o) X(lse) X(bias) X(mask) X(slopes) \
+    X(sinks) X(q_lens) X(k_lens) X(cu_q) X(cu_k) X(block_table) X(rng)
+/* clang-format on */
 
 #define FG_DEFAULT_INT INT64_MIN /* the problem's own value */
 

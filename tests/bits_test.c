@@ -19,8 +19,7 @@ static fg_context *best_context(int threads)
 
 /* ---- Repeats ---- */
 
-static const char drawn[] =
-    "dtype=%s b=2 hq=4 hkv=2 sq=67 sk=120 d=24 causal bias=1HQK softcap=20 lse";
+static const char drawn[] = "b=2 hq=4 hkv=2 sq=67 sk=120 d=24 causal bias=1HQK softcap=20 lse";
 
 static atomic_bool busy;
 
@@ -30,42 +29,75 @@ static void *spin(void *unused)
     return unused;
 }
 
+/* Dropout, sequences in pages, tiles that were prepared, one query for many keys. */
+static const struct {
+    const char *type, *line;
+    int runs;
+    bool prepared;
+} repeated[] = {
+    { "f32", drawn, 300, false },
+    { "bf16", drawn, 300, false },
+    { "bf16", "b=3 hq=4 hkv=2 sq=67 sk=120 d=24 lens=packed page=16 dropout=0.2 sinks causal lse",
+      500, false },
+    { "f32",
+      "b=2 hq=4 sq=130 d=24 dropout=0.2 tensor=docs:i32[b,sk] "
+      "maskfn={docs[b][i] == docs[b][j]} lse",
+      500, true },
+    { "f32", "b=2 hq=8 hkv=2 sq=1 sk=3000 d=64 dropout=0.2 lse", 500, false },
+    { "f16", "b=3 hq=8 hkv=1 sq=2 sk=* d=64 lens=padded page=64 sinks lse", 500, false },
+};
+
+/* Long sequences where a problem leaves their sizes open. */
+static void open_repeated(trial *x, fg_context *context, const char *config, size_t which)
+{
+    trial_open(x, context, config, "dtype=%s %s", repeated[which].type, repeated[which].line);
+    if (x->handle->problem->sk != problem_dynamic) return;
+    test_sizes z;
+    rng lengths = rng_new(11, 0);
+    test_sizes_draw(&z, x->handle->problem, 3, 2, 2000, &lengths);
+    trial_resize(x, &z);
+}
+
+static void repeat(fg_context *context, size_t which)
+{
+    trial first, again;
+    open_repeated(&first, context, NULL, which);
+    open_repeated(&again, context, NULL, which);
+    trial_check(&first, "the first run");
+    if (repeated[which].prepared)
+        trial_assert(&again, trial_prepare(&again), "there is something to prepare");
+    for (int k = 0; k < repeated[which].runs; k++) {
+        trial_run(&again);
+        trial_assert(&again, trials_equal(&first, &again), "a repeated run");
+    }
+    trial_close(&first);
+    trial_close(&again);
+}
+
 START_TEST(repeats_under_load_give_the_same_bits)
 {
-    static const char *const types[] = { "f32", "bf16" };
     pthread_t load[2];
     atomic_store(&busy, true);
     for (int k = 0; k < 2; k++) ck_assert_int_eq(pthread_create(&load[k], NULL, spin, NULL), 0);
-    for (int type = 0; type < 2; type++) {
-        trial first, again;
-        fg_context *context = best_context(3);
-        trial_open(&first, context, NULL, drawn, types[type]);
-        trial_open(&again, context, NULL, drawn, types[type]);
-        trial_check(&first, "the first run");
-        for (int k = 0; k < 500; k++) {
-            trial_run(&again);
-            trial_assert(&again, trials_equal(&first, &again), "a repeated run");
-        }
-        trial_close(&first);
-        trial_close(&again);
-        fg_context_free(context);
-    }
+    fg_context *context = best_context(3);
+    for (size_t k = 0; k < sizeof repeated / sizeof *repeated; k++) repeat(context, k);
+    fg_context_free(context);
     atomic_store(&busy, false);
     for (int k = 0; k < 2; k++) pthread_join(load[k], NULL);
 }
 END_TEST
 
-START_TEST(any_number_of_threads_gives_the_same_bits)
+static void compare_threads(size_t which)
 {
     static const int threads[] = { 2, 3, 7, 16 };
     trial alone;
     fg_context *one = best_context(1);
-    trial_open(&alone, one, "keys=64 blocks=1", drawn, "bf16");
+    open_repeated(&alone, one, NULL, which);
     trial_run(&alone);
     for (int k = 0; k < 4; k++) {
         trial x;
         fg_context *context = best_context(threads[k]);
-        trial_open(&x, context, trial_config(&alone), drawn, "bf16");
+        open_repeated(&x, context, trial_config(&alone), which);
         trial_run(&x);
         trial_assert(&x, trials_equal(&alone, &x), "another number of threads");
         trial_close(&x);
@@ -73,6 +105,11 @@ START_TEST(any_number_of_threads_gives_the_same_bits)
     }
     trial_close(&alone);
     fg_context_free(one);
+}
+
+START_TEST(any_number_of_threads_gives_the_same_bits)
+{
+    for (size_t k = 0; k < sizeof repeated / sizeof *repeated; k++) compare_threads(k);
 }
 END_TEST
 
@@ -99,13 +136,13 @@ START_TEST(a_plan_runs_on_many_threads_at_once)
     trial x;
     caller callers[4] = { 0 };
     fg_context *context = best_context(2);
-    trial_open(&x, context, NULL, drawn, "f32");
+    trial_open(&x, context, NULL, "dtype=f32 %s", drawn);
     trial_run(&x);
     for (int k = 0; k < 4; k++) {
         rng r = rng_new(1, 0);
         fg_error error;
         callers[k].plan = x.plan;
-        test_tensors_make(&callers[k].t, x.handle, NULL);
+        test_tensors_make(&callers[k].t, x.handle, NULL, NULL);
         test_fill_usual(&callers[k].t, &r);
         callers[k].status = test_run(&callers[k].t, x.plan, &error);
     }

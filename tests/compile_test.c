@@ -50,7 +50,8 @@ static void trial_new(trial *t, const int *faults, const char *seconds)
     *t = (trial){ .caller = pthread_self() };
     tried_new(&t->t, &o);
     for (int k = 0; k < JOBS; k++) t->job[k].config = tune_config[k];
-    t->options = (compile_options){ t->t.context, t->t.problem->problem, 3, HUGE_VAL, tick, t };
+    t->options =
+        (compile_options){ t->t.context, t->t.problem->problem, 3, HUGE_VAL, tick, t, NULL };
 }
 
 static void trial_free(trial *t)

@@ -63,7 +63,7 @@ __attribute__((unused)) static expr_result evaluate(const expr_pool *pool, expr 
     expr_program program;
     expr_result result;
     ck_assert_int_eq(expr_program_new(&program, &memory_default, pool, e, NULL), FG_OK);
-    double *scratch = malloc(3 * sizeof(double) * (size_t)program.count);
+    double *scratch = malloc(expr_scratch * sizeof(double) * (size_t)program.count);
     ck_assert_ptr_nonnull(scratch);
     expr_eval(&program, env, scratch, &result);
     free(scratch);

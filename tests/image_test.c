@@ -22,7 +22,7 @@ static image stub_image(fg_context *context)
 
 static void same_recipe(const recipe *a, const recipe *b)
 {
-    recipe_facts facts = { 3, 12, 4, 517, 333, 80, 96, 2 };
+    recipe_facts facts = { 3, 12, 4, 517, 333, 80, 96, 3 * 517, 3 * 333, 2 };
     int64_t x = 0, y = 1;
     ck_assert_int_eq(recipe_eval(a, &facts, &x, NULL), FG_OK);
     ck_assert_int_eq(recipe_eval(b, &facts, &y, NULL), FG_OK);

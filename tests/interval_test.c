@@ -220,7 +220,7 @@ static void set(const expr_pool *pool, expr_env *env, const char *name, int64_t 
 
 static double value_of(const expr_program *program, const expr_env *env)
 {
-    static double scratch[3 * expr_max_nodes];
+    static double scratch[expr_scratch * expr_max_nodes];
     expr_result result;
     ck_assert_int_le(program->count, expr_max_nodes);
     expr_eval(program, env, scratch, &result);

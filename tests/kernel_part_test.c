@@ -23,7 +23,12 @@ static char *text_of(const problem *p, char **config)
 {
     made *m;
     fg_error error = { 0 };
-    maker_request request = { &memory_default, p, &device, *config, NULL, true };
+    maker_request request = { .memory = &memory_default,
+                              .problem = p,
+                              .device = &device,
+                              .config = *config,
+                              .templates = NULL,
+                              .lines = true };
     ck_assert_msg(maker_installed->make(&m, &request, &error) == FG_OK, "%s", error.text);
     char *told = strstr(m->text, p->text), *result = NULL;
     ck_assert_ptr_nonnull(told);

@@ -91,7 +91,7 @@ static fg_status try_names(fg_context *context, const word *words, int count, fg
     if (s == FG_OK) s = fg_plan_new(&plan, context, handle, NULL, error);
     if (s == FG_OK) {
         rng r = rng_new(1, 0);
-        test_tensors_make(&t, handle, NULL);
+        test_tensors_make(&t, handle, NULL, NULL);
         test_fill_usual(&t, &r);
         s = test_run(&t, plan, error);
         if (s == FG_OK) s = fg_check(context, handle, &t.args, NULL, &report, error);

@@ -286,7 +286,8 @@ START_TEST(an_adopted_winner_takes_over)
     fg_problem *p = stub_problem(context, LINE);
     stub_number = 9;
     ck_assert_int_eq(image_make(&i, context, p->problem, "best=1", NULL, &error), FG_OK);
-    ck_assert_int_eq(plan_adopt(context, p->problem, "", &i, false, &error), FG_OK);
+    ck_assert_int_eq(plan_adopt(context, p->problem, &(maker_sizes){ 0 }, "", &i, false, &error),
+                     FG_OK);
     image_free(&i);
     for (int k = 0; k < 3; k++) {
         o.rigor = rigors[k];

@@ -294,10 +294,10 @@ static const struct {
     { BASE "lse tensor=u:i32[d,4] tensor=t:u8[sq] score={s + u[0][1] + t[i]}",
       "q f32 2,128,8,64; k f32 2,128,8,64; v f32 2,128,8,64; o f32 2,128,8,64>; lse f32 2,8,128>; "
       "t u8 128; u i32 64,4" },
-    { BASE "lens=packed hkv=2 lse",
-      "q f32 *,8,64; k f32 *,2,64; v f32 *,2,64; o f32 *,8,64>; lse f32 8,*>" },
-    { BASE "page=16 hkv=2",
-      "q f32 2,128,8,64; k f32 *,16,2,64; v f32 *,16,2,64; o f32 2,128,8,64>" },
+    { BASE "lens=packed hkv=2 lse", "q f32 *,8,64; k f32 *,2,64; v f32 *,2,64; o f32 *,8,64>; lse "
+                                    "f32 8,*>; cu_q i32 3; cu_k i32 3" },
+    { BASE "page=16 hkv=2", "q f32 2,128,8,64; k f32 *,16,2,64; v f32 *,16,2,64; o f32 "
+                            "2,128,8,64>; block_table i32 2,*" },
     { BASE "dir=bwd lse",
       "q f32 2,128,8,64; k f32 2,128,8,64; v f32 2,128,8,64; o f32 2,128,8,64; lse f32 2,8,128" },
 };

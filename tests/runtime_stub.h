@@ -22,11 +22,27 @@ static _Thread_local int stub_number;
 static made_slot stub_slot[made_max_slots];
 static int stub_slots;
 static const char *stub_tasks = "1", *stub_scratch = "0";
+static made_region stub_region[made_max_regions];
+static int stub_regions;
+static bool stub_prepares;   /* a step of its own, fg_prepare, comes first */
 static atomic_int stub_made; /* kernels so far */
 
 static char *stub_copy(const memory *m, const char *from)
 {
     return memory_text(m, from, strlen(from));
+}
+
+/* One step, or two of the same tasks. */
+static fg_status stub_steps(made *m, fg_error *error)
+{
+    fg_status status = FG_OK;
+    if (stub_prepares) m->step[m->steps++] = (made_step){ .entry = "fg_prepare", .prepares = true };
+    m->step[m->steps++] = (made_step){ .entry = "fg_kernel" };
+    for (int s = 0; s < m->steps && status == FG_OK; s++) {
+        status = recipe_parse(&m->step[s].tasks, stub_tasks, error);
+        if (status == FG_OK) status = recipe_parse(&m->step[s].scratch, stub_scratch, error);
+    }
+    return status;
 }
 
 static fg_status stub_make(made **out, const maker_request *r, fg_error *error)
@@ -38,13 +54,13 @@ static fg_status stub_make(made **out, const maker_request *r, fg_error *error)
 #pragma GCC diagnostic pop
     made *m = memory_new(r->memory, 1, sizeof *m);
     if (!m) return fail_memory(error);
-    *m = (made){
-        .memory = r->memory, .slots = stub_slots, .steps = 1, .text_length = strlen(source)
-    };
+    *m = (made){ .memory = r->memory,
+                 .slots = stub_slots,
+                 .regions = stub_regions,
+                 .text_length = strlen(source) };
     memcpy(m->slot, stub_slot, sizeof stub_slot);
-    strcpy(m->step[0].entry, "fg_kernel");
-    fg_status status = recipe_parse(&m->step[0].tasks, stub_tasks, error);
-    if (status == FG_OK) status = recipe_parse(&m->step[0].scratch, stub_scratch, error);
+    memcpy(m->region, stub_region, sizeof stub_region);
+    fg_status status = stub_steps(m, error);
     m->schedule = stub_copy(r->memory, "stub");
     m->config = stub_copy(r->memory, r->config ? r->config : "none=1");
     m->text = stub_copy(r->memory, source);
@@ -66,7 +82,28 @@ static fg_status stub_hash(char out[65], const memory *m, const char *templates,
     return FG_OK;
 }
 
-static const maker stub_maker = { .make = stub_make, .hash = stub_hash };
+/* The same for all sizes. */
+static fg_status stub_choices(maker_choices **out, const maker_request *r, const maker_grid *g,
+                              int most, fg_error *error)
+{
+    const memory *m = r->memory;
+    maker_choices *c = memory_new(m, 1, sizeof *c);
+    (void)most;
+    *out = NULL;
+    if (!c) return fail_memory(error);
+    *c = (maker_choices){ .memory = m, .count = 1, .sizes = g->bs * g->sqs * g->sks };
+    c->choice = memory_new(m, 1, sizeof *c->choice);
+    c->of = memory_new(m, (size_t)c->sizes, sizeof *c->of);
+    if (c->choice) c->choice->schedule = stub_copy(m, "stub");
+    if (c->choice) c->choice->config = stub_copy(m, r->config ? r->config : "none=1");
+    if (c->of && c->choice && c->choice->schedule && c->choice->config)
+        *out = c;
+    else
+        maker_choices_free(c);
+    return *out ? FG_OK : fail_memory(error);
+}
+
+static const maker stub_maker = { .make = stub_make, .choices = stub_choices, .hash = stub_hash };
 
 static inline void stub_add_slot(made_slot_kind kind, const char *name, int dim)
 {
@@ -75,6 +112,15 @@ static inline void stub_add_slot(made_slot_kind kind, const char *name, int dim)
     snprintf(s->name, sizeof s->name, "%s", name);
     fg_error error;
     if (kind == SLOT_recipe) ck_assert_int_eq(recipe_parse(&s->recipe, name, &error), FG_OK);
+}
+
+static inline void stub_add_region(const char *name, const char *bytes, bool prepared)
+{
+    made_region *r = &stub_region[stub_regions++];
+    fg_error error;
+    *r = (made_region){ .prepared = prepared };
+    snprintf(r->name, sizeof r->name, "%s", name);
+    ck_assert_int_eq(recipe_parse(&r->bytes, bytes, &error), FG_OK);
 }
 
 /* A kernel without arguments but o, which writes stub_number to o[0]. */
@@ -230,7 +276,7 @@ static inline void counted_new(counted *c, const fg_context_options *o)
     c->problem = stub_problem(c->context, "dtype=f64 b=1 hq=1 sq=64 d=4");
     c->plan = stub_plan(c->context, c->problem);
     stub_run_new(&c->run, c->problem, 0);
-    ck_assert_int_eq(fg_plan_workspace(c->plan, &bytes, NULL), FG_OK);
+    ck_assert_int_eq(fg_plan_workspace(c->plan, NULL, &bytes, NULL), FG_OK);
     c->run.args.workspace = aligned_alloc(64, bytes);
     memset(c->run.args.workspace, 0, bytes);
     c->run.args.workspace_bytes = bytes;

@@ -238,7 +238,7 @@ START_TEST(workspace)
     fg_context *context = stub_context(&o);
     fg_problem *p = stub_problem(context, LINE);
     fg_plan *plan = stub_plan(context, p);
-    ck_assert_int_eq(fg_plan_workspace(plan, &bytes, &error), FG_OK);
+    ck_assert_int_eq(fg_plan_workspace(plan, NULL, &bytes, &error), FG_OK);
     ck_assert_int_eq((int)bytes, 3 * 128); /* 65 bytes a worker, each on cache lines of its own */
     stub_run_new(&run, p, 0);
     ck_assert_int_eq(fg_run(plan, &run.args, &error), FG_WORKSPACE);
@@ -270,7 +270,7 @@ START_TEST(workspace_of_dynamic_dims)
     fg_context *context = stub_context(&o);
     fg_problem *p = stub_problem(context, "dtype=f64 b=* hq=4 sq=* sk=* d=4");
     fg_plan *plan = stub_plan(context, p);
-    ck_assert_int_eq(fg_plan_workspace(plan, &bytes, &error), FG_OK);
+    ck_assert_int_eq(fg_plan_workspace(plan, NULL, &bytes, &error), FG_OK);
     ck_assert_int_eq((int)bytes, 64000);
     fg_plan_free(plan);
     fg_problem_free(p);

@@ -209,7 +209,7 @@ static bool use_real(fg_context *context, int number)
     if (fg_plan_new(&plan, context, p, NULL, &error) != FG_OK) return false;
     stub_run_new(&run, p, 0);
     fill(&run, (uint64_t)number);
-    bool right = fg_plan_workspace(plan, &bytes, &error) == FG_OK;
+    bool right = fg_plan_workspace(plan, NULL, &bytes, &error) == FG_OK;
     run.args.workspace = aligned_alloc(64, (bytes + 64) / 64 * 64);
     run.args.workspace_bytes = bytes;
     right = right && fg_run(plan, &run.args, &error) == FG_OK &&

@@ -17,7 +17,7 @@ const char *const case_names[case_features] = {
 /* What a case may cost: pairs over all heads, and multiply-adds. */
 enum { most_pairs = 250000, most_madds = 40000000 };
 
-static const char *const types[] = { "f32", "bf16", "f16" };
+static const char *const types[] = { "f32", "bf16", "f16", "f64" };
 
 static void set(drawn_case *c, case_feature feature)
 {
@@ -27,6 +27,12 @@ static void set(drawn_case *c, case_feature feature)
 bool case_has(const drawn_case *c, case_feature feature)
 {
     return c->features >> feature & 1;
+}
+
+bool case_excludes(case_feature a, case_feature b)
+{
+    if (strcmp(case_groups[a], case_groups[b]) == 0) return true;
+    return (a == CASE_bhsd && b == CASE_packed) || (a == CASE_packed && b == CASE_bhsd);
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -53,7 +59,8 @@ static const char *draw_other(drawn_case *c, const char *type, case_feature feat
 static void draw_types(drawn_case *c)
 {
     static const char *const isas[] = { "portable", "avx2", "avx512", "avx512bf16" };
-    int64_t type = rng_below(&c->r, 3);
+    static const int usual[] = { 0, 0, 1, 1, 2, 2, 3 };
+    int64_t type = rng_pick(&c->r, usual);
     const char *kv = draw_other(c, types[type], CASE_kvdtype),
                *out = draw_other(c, types[type], CASE_odtype);
     int64_t isa = rng_below(&c->r, 4);
@@ -68,11 +75,27 @@ static void draw_types(drawn_case *c)
 
 /* ---- Dimensions ---- */
 
+static bool wants(drawn_case *c, double p, case_feature feature)
+{
+    if (!rng_chance(&c->r, p)) return false;
+    set(c, feature);
+    return true;
+}
+
+static void draw_kind(drawn_case *c)
+{
+    static const case_feature stars[] = { CASE_star_b, CASE_star_sq, CASE_star_sk };
+    if (!wants(c, 0.2, CASE_padded)) wants(c, 0.25, CASE_packed);
+    wants(c, 0.22, CASE_page);
+    for (size_t k = 0; k < sizeof stars / sizeof *stars; k++) wants(c, 0.16, stars[k]);
+}
+
 static void draw_heads(drawn_case *c)
 {
-    static const int64_t batches[] = { 1, 1, 1, 2, 3 };
+    static const int64_t usual[] = { 1, 1, 1, 2, 3 }, several[] = { 1, 2, 2, 3, 5 };
     int64_t kind = rng_below(&c->r, 3), group = kind ? rng_between(&c->r, 2, kind == 1 ? 3 : 6) : 1;
-    c->b = rng_pick(&c->r, batches);
+    bool lens = case_has(c, CASE_padded) || case_has(c, CASE_packed);
+    c->b = lens ? rng_pick(&c->r, several) : rng_pick(&c->r, usual);
     c->hkv = kind == 0 ? rng_between(&c->r, 1, 4) : kind == 1 ? rng_between(&c->r, 2, 3) : 1;
     c->hq = c->hkv * group;
     if (c->b > 1) set(c, CASE_b);
@@ -117,22 +140,32 @@ static void draw_edge(drawn_case *c, case_feature feature, int64_t length)
     set(c, feature);
 }
 
+/* Few queries for many keys. */
+static void draw_decode(drawn_case *c)
+{
+    c->sq = rng_between(&c->r, 1, 8);
+    c->sk = rng_between(&c->r, 300, 3000);
+    set(c, CASE_decode);
+}
+
 static void draw_lengths(drawn_case *c, int lanes)
 {
     double kind = rng_unit(&c->r);
     int64_t budget = most_pairs / (c->b * c->hq);
-    if (kind < 0.48) {
+    if (kind < 0.47) {
         draw_wide(c, lanes, budget);
-    } else if (kind < 0.58) {
+    } else if (kind < 0.555) {
         draw_edge(c, CASE_empty, 0);
-    } else if (kind < 0.68) {
+    } else if (kind < 0.63) {
         draw_edge(c, CASE_single, 1);
+    } else if (kind < 0.74) {
+        draw_decode(c);
     } else {
         c->sq = draw_length(&c->r);
         c->sk = draw_length(&c->r);
     }
     if (c->sq * c->sk <= budget) return;
-    if (rng_chance(&c->r, 0.5))
+    if (rng_chance(&c->r, 0.5) && !case_has(c, CASE_decode))
         c->sq = most(1, budget / c->sk);
     else
         c->sk = most(1, budget / c->sq);
@@ -160,25 +193,41 @@ static void draw_depths(drawn_case *c)
     if (c->d > 128 || c->dv > 128) set(c, CASE_deep);
 }
 
+static void add_dim(drawn_case *c, const char *key, int64_t value, bool star)
+{
+    if (star)
+        text_addf(&c->line, " %s=*", key);
+    else
+        text_addf(&c->line, " %s=%lld", key, (long long)value);
+}
+
 static void add_dims(drawn_case *c)
 {
-    text_addf(&c->line, " b=%lld hq=%lld sq=%lld d=%lld", (long long)c->b, (long long)c->hq,
-              (long long)c->sq, (long long)c->d);
-    if (c->hkv != c->hq) text_addf(&c->line, " hkv=%lld", (long long)c->hkv);
-    if (c->sk != c->sq) text_addf(&c->line, " sk=%lld", (long long)c->sk);
-    if (c->dv != c->d) text_addf(&c->line, " dv=%lld", (long long)c->dv);
+    bool star_sq = case_has(c, CASE_star_sq), star_sk = case_has(c, CASE_star_sk);
+    add_dim(c, "b", c->b, case_has(c, CASE_star_b));
+    add_dim(c, "hq", c->hq, false);
+    add_dim(c, "sq", c->sq, star_sq);
+    add_dim(c, "d", c->d, false);
+    if (c->hkv != c->hq) add_dim(c, "hkv", c->hkv, false);
+    if (c->sk != c->sq || star_sq || star_sk) add_dim(c, "sk", c->sk, star_sk);
+    if (c->dv != c->d) add_dim(c, "dv", c->dv, false);
+}
+
+static void add_sequences(drawn_case *c)
+{
+    static const int64_t pages[] = { 1, 3, 7, 16, 16, 32, 64, 64, 128, 200 };
+    const int64_t most_pages = 4000;
+    if (case_has(c, CASE_padded)) text_addf(&c->line, " lens=padded");
+    if (case_has(c, CASE_packed)) text_addf(&c->line, " lens=packed");
+    if (!case_has(c, CASE_page)) return;
+    c->page = rng_pick(&c->r, pages);
+    if (c->b * c->sk > most_pages * c->page) c->page = 16;
+    text_addf(&c->line, " page=%lld", (long long)c->page);
 }
 
 /* ---- Features ---- */
 
-static bool wants(drawn_case *c, double p, case_feature feature)
-{
-    if (!rng_chance(&c->r, p)) return false;
-    set(c, feature);
-    return true;
-}
-
-static int64_t draw_side(drawn_case *c)
+int64_t case_draw_side(drawn_case *c)
 {
     int64_t longest = most(1, most(c->sq, c->sk));
     int64_t sides[] = { -1,
@@ -198,7 +247,7 @@ static void add_masks(drawn_case *c)
     else if (wants(c, 0.2, CASE_top_left))
         text_addf(&c->line, " causal=top-left");
     if (!wants(c, 0.3, CASE_window)) return;
-    int64_t left = draw_side(c), right = draw_side(c);
+    int64_t left = case_draw_side(c), right = case_draw_side(c);
     text_addf(&c->line, " window=%lld,%lld", (long long)left, (long long)right);
 }
 
@@ -223,6 +272,7 @@ static void add_scores(drawn_case *c)
         if (rng_chance(&c->r, 0.6)) text_addf(&c->line, ":%s", rng_pick(&c->r, types));
     }
     if (wants(c, 0.3, CASE_mask)) add_broadcast(c, "mask");
+    if (wants(c, 0.25, CASE_sinks)) text_addf(&c->line, " sinks");
     if (wants(c, 0.5, CASE_lse)) text_addf(&c->line, " lse");
 }
 
@@ -237,20 +287,35 @@ static void add_functions(drawn_case *c)
         draw_score(&f, &c->line);
         text_addf(&c->line, "}");
     }
-    if (wants(c, 0.35, CASE_maskfn)) {
+    if (wants(c, 0.24, CASE_maskfn)) {
         text_addf(&c->line, " maskfn={");
         draw_mask(&f, &c->line);
         text_addf(&c->line, "}");
+    } else if (wants(c, 0.18, CASE_documents)) {
+        case_add_documents(c);
+    } else if (wants(c, 0.2, CASE_tiles)) {
+        case_add_tiles(c);
     }
     draw_tensor_keys(&f, &c->line);
     if (f.tensors) set(c, CASE_tensor);
+}
+
+static void add_dropout(drawn_case *c)
+{
+    /* 7.62939453125e-06: one half of 2^-16, which rounds up */
+    static const char *const shares[] = { "0",     "1",    "0.5",  "0.1",
+                                          "0.1",   "0.25", "0.9",  "0.37",
+                                          "0.999", "1e-6", "1e-3", "7.62939453125e-06" };
+    if (!wants(c, 0.3, CASE_dropout)) return;
+    text_addf(&c->line, " dropout=%s", rng_pick(&c->r, shares));
+    wants(c, 0.5, CASE_rng);
 }
 
 static void add_layout(drawn_case *c)
 {
     static const int aligns[] = { 16, 8, 4, 2, 1 };
     int64_t align = rng_below(&c->r, 5);
-    if (wants(c, 0.4, CASE_bhsd)) text_addf(&c->line, " layout=bhsd");
+    if (!case_has(c, CASE_packed) && wants(c, 0.45, CASE_bhsd)) text_addf(&c->line, " layout=bhsd");
     if (align) text_addf(&c->line, " align=%d", aligns[align]);
     set(c, CASE_align16 + (case_feature)align);
 }
@@ -260,6 +325,7 @@ void case_draw(drawn_case *c, uint64_t seed, int64_t index, const int lanes_of_i
     *c = (drawn_case){ .r = rng_new(seed, (uint64_t)index) };
     text_init(&c->line, &memory_default);
     draw_types(c);
+    draw_kind(c);
     draw_heads(c);
     int isa = 0;
     while (!case_has(c, CASE_portable + (case_feature)isa)) isa++;
@@ -267,11 +333,17 @@ void case_draw(drawn_case *c, uint64_t seed, int64_t index, const int lanes_of_i
     draw_depths(c);
     add_dims(c);
     add_layout(c);
+    add_sequences(c);
     add_masks(c);
     add_scores(c);
     add_functions(c);
+    add_dropout(c);
     wants(c, 0.25, CASE_onehot);
+    wants(c, 0.5, CASE_prepared);
+    wants(c, 0.2, CASE_given);
+    case_draw_values(c);
     c->config = rng_next(&c->r) >> 1;
+    c->sizes = rng_next(&c->r);
     c->layouts = rng_next(&c->r);
     c->data = rng_next(&c->r);
 }

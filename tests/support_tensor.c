@@ -1,12 +1,11 @@
 #include "tests/support_tensor.h"
 
+#include "runtime/operand.h"
 #include "tests/support.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { untouched = 0x7f }; /* huge numbers */
 
 static int64_t element_size(const test_tensor *t)
 {
@@ -49,7 +48,7 @@ static int64_t draw_stride(test_tensor *t, const layout *l, int64_t step, rng *r
     int64_t stride = (step + l->unit - 1) / l->unit * l->unit;
     if (!r) return stride;
     bool values = strcmp(t->name, "v") == 0; /* sums of equal values round alike */
-    if (!t->output && !values && rng_chance(r, 0.04)) {
+    if (!t->output && !t->exact && !values && rng_chance(r, 0.04)) {
         t->repeats = true;
         return 0;
     }
@@ -83,7 +82,7 @@ static void allocate(test_tensor *t, const layout *l, rng *r)
     if (shift < 0) shift += place;
     t->bytes = (size_t)(shift + l->reach * size);
     ck_assert_int_eq(posix_memalign((void **)&t->block, 64, t->bytes), 0);
-    memset(t->block, t->output ? untouched : 0xff, t->bytes);
+    memset(t->block, t->output ? test_untouched : 0xff, t->bytes);
     t->first = t->block + shift + origin;
     t->dl.byte_offset = r && rng_chance(r, 0.5) ? (uint64_t)rng_below(r, 64) : 0;
     t->dl.data = t->first - t->dl.byte_offset;
@@ -91,7 +90,7 @@ static void allocate(test_tensor *t, const layout *l, rng *r)
 
 static void lay_out(test_tensor *t, int64_t align, rng *r)
 {
-    layout l = { .align = element_size(t), .unit = 1, .reach = 1 };
+    layout l = { .align = element_size(t), .unit = 1, .reach = 1, .compact = t->exact };
     t->count = 1;
     for (int k = 0; k < t->rank; k++) t->count *= t->shape[k];
     if (align) {
@@ -106,24 +105,63 @@ static void lay_out(test_tensor *t, int64_t align, rng *r)
 
 /* ---- Making ---- */
 
-static void make_one(test_tensor *t, const problem *p, const problem_tensor_info *info, rng *r)
+/* What the problem leaves to a run. */
+static int64_t extent_of(const operand *o, int k, const test_sizes *z)
+{
+    switch (o->dim[k]) {
+    case DIM_b:
+        return z->b;
+    case DIM_sq:
+        return z->sq;
+    case DIM_sk:
+        return z->sk;
+    case DIM_total_q:
+        return z->total_q;
+    case DIM_total_k:
+        return z->total_k;
+    default:
+        return *o->name == 'c' ? z->b + 1 : *o->name == 'b' ? z->blocks : z->pages;
+    }
+}
+
+static void make_one(test_tensor *t, const problem *p, const problem_tensor_info *info,
+                     const operand *o, const test_sizes *z, rng *r)
 {
     bool laid_out = strlen(info->name) == 1 && strchr("qkvo", *info->name);
+    bool paged = p->page && (*info->name == 'k' || *info->name == 'v') && laid_out;
     *t = (test_tensor){
         .name = info->name,
         .type = info->type,
         .rank = info->rank,
         .output = info->output,
-        .heads_first = p->layout == LAYOUT_bhsd || !laid_out,
+        .heads_first = (p->layout == LAYOUT_bhsd && !paged) || !laid_out,
+        .packed = p->lens == LENS_packed && !paged && (laid_out || strcmp(info->name, "lse") == 0),
+        .exact = info->compact && !laid_out,
     };
-    memcpy(t->shape, info->shape, sizeof t->shape);
+    for (int k = 0; k < t->rank; k++)
+        t->shape[k] = o->shape[k] == problem_dynamic ? extent_of(o, k, z) : o->shape[k];
     lay_out(t, laid_out ? p->align : 0, r);
     t->dl.device.device_type = 1;
     t->dl.ndim = t->rank;
     t->dl.dtype = (DLDataType){ dtypes[t->type].code, dtypes[t->type].bits, 1 };
     if (strcmp(t->name, "mask") == 0 && r && rng_chance(r, 0.5)) t->dl.dtype.code = 6;
+    if (strcmp(t->name, "rng") == 0 && r && rng_chance(r, 0.5)) t->dl.dtype.code = 1;
     t->dl.shape = t->shape;
     t->dl.strides = r || laid_out ? t->stride : NULL;
+}
+
+static void set_seed(test_tensors *t)
+{
+    t->args.rng = NULL;
+    t->args.seeded = 1;
+    t->args.seed = UINT64_C(0x9e3779b97f4a7c15);
+    t->args.offset = UINT64_C(0x100000003);
+}
+
+void test_seed_by_tensor(test_tensors *t)
+{
+    t->args.rng = &test_tensors_find(t, "rng")->dl;
+    t->args.seeded = 0;
 }
 
 static void set_args(test_tensors *t, int extras)
@@ -144,23 +182,33 @@ static void set_args(test_tensors *t, int extras)
     for (int k = 0; k < extras; k++) t->extra[k] = &t->tensor[t->count - extras + k].dl;
     t->args.tensors = extras ? t->extra : NULL;
     t->args.tensor_count = (size_t)extras;
+    if (t->args.rng) set_seed(t);
 }
 
-void test_tensors_make(test_tensors *out, fg_problem *handle, rng *layouts)
+void test_tensors_make(test_tensors *out, fg_problem *handle, const test_sizes *sizes, rng *layouts)
 {
     problem_tensor_info info;
+    operand_list list;
+    const problem *p = handle->problem;
     *out = (test_tensors){ .problem = handle };
-    while (problem_tensor_at(handle->problem, (size_t)out->count, &info)) {
-        ck_assert_int_lt(out->count, test_tensors_max);
-        make_one(&out->tensor[out->count++], handle->problem, &info, layouts);
+    if (sizes)
+        out->sizes = *sizes;
+    else
+        test_sizes_whole(&out->sizes, p);
+    operands_make(&list, p);
+    while (problem_tensor_at(p, (size_t)out->count, &info)) {
+        int at = out->count++;
+        ck_assert_int_lt(at, test_tensors_max);
+        make_one(&out->tensor[at], p, &info, &list.operand[at], &out->sizes, layouts);
     }
-    set_args(out, handle->problem->tensors);
+    set_args(out, p->tensors);
 }
 
 void test_tensors_free(test_tensors *t)
 {
     for (int k = 0; k < t->count; k++) free(t->tensor[k].block);
-    free(t->workspace);
+    free(t->workspace.block);
+    free(t->prepared.block);
     *t = (test_tensors){ 0 };
 }
 
@@ -195,7 +243,8 @@ void test_set(test_tensor *t, int64_t index, double value)
 
 int64_t test_index(const test_tensor *t, int64_t b, int64_t h, int64_t s, int64_t c)
 {
-    const int64_t at[] = { b, t->heads_first ? h : s, t->heads_first ? s : h, c };
+    const int64_t all[] = { b, t->heads_first ? h : s, t->heads_first ? s : h, c };
+    const int64_t *at = all + t->packed;
     int64_t index = 0;
     for (int k = 0; k < t->rank; k++)
         index = index * t->shape[k] + (t->shape[k] > 1 ? at[k] : 0); /* a 1 broadcasts */
@@ -238,7 +287,7 @@ void test_fill_usual(test_tensors *t, rng *r)
 {
     for (int k = 0; k < t->count; k++) {
         test_tensor *one = &t->tensor[k];
-        if (one->output) continue;
+        if (one->output || one->exact) continue;
         if (strcmp(one->name, "mask") == 0)
             fill_mask(one, r);
         else if (strcmp(one->name, "slopes") == 0)
@@ -248,43 +297,6 @@ void test_fill_usual(test_tensors *t, rng *r)
         else
             fill_integers(one, r);
     }
-}
-
-static bool spilled(const test_tensor *t)
-{
-    if (!t->output || t->count == 0) return false;
-    size_t size = (size_t)element_size(t);
-    bool found = false;
-    unsigned char *own = calloc(t->bytes, 1);
-    ck_assert_ptr_nonnull(own);
-    for (int64_t k = 0; k < t->count; k++)
-        memset(own + ((unsigned char *)test_element(t, k) - t->block), 1, size);
-    for (size_t k = 0; k < t->bytes; k++) found = found || (!own[k] && t->block[k] != untouched);
-    free(own);
-    return found;
-}
-
-const char *test_spilled(const test_tensors *t)
-{
-    for (int k = 0; k < t->count; k++)
-        if (spilled(&t->tensor[k])) return t->tensor[k].name;
-    return NULL;
-}
-
-/* ---- Running ---- */
-
-fg_status test_run(test_tensors *t, const fg_plan *plan, fg_error *error)
-{
-    size_t bytes = 0;
-    fg_status s = fg_plan_workspace(plan, &bytes, error);
-    if (s != FG_OK) return s;
-    free(t->workspace);
-    t->workspace = NULL;
-    if (bytes) {
-        ck_assert_int_eq(posix_memalign(&t->workspace, 64, bytes), 0);
-        memset(t->workspace, 0xff, bytes);
-    }
-    t->args.workspace = t->workspace;
-    t->args.workspace_bytes = bytes;
-    return fg_run(plan, &t->args, error);
+    test_fill_run(t, r);
+    test_poison(t);
 }

@@ -61,7 +61,7 @@ void trial_open(trial *x, fg_context *context, const char *config, const char *f
     ck_assert_msg(s == FG_OK, "%s\n%s", error.text, line);
     s = fg_plan_new(&x->plan, context, x->handle, &how, &error);
     ck_assert_msg(s == FG_OK, "%s\n%s\nisa=%s", error.text, line, x->isa);
-    test_tensors_make(&x->t, x->handle, NULL);
+    test_tensors_make(&x->t, x->handle, NULL, NULL);
     trial_refill(x, 1);
 }
 
@@ -71,6 +71,20 @@ void trial_close(trial *x)
     fg_plan_free(x->plan);
     fg_problem_free(x->handle);
     *x = (trial){ 0 };
+}
+
+void trial_resize(trial *x, const test_sizes *sizes)
+{
+    test_tensors_free(&x->t);
+    test_tensors_make(&x->t, x->handle, sizes, NULL);
+    trial_refill(x, 1);
+}
+
+bool trial_prepare(trial *x)
+{
+    fg_error error = { 0 };
+    trial_assert(x, test_prepare(&x->t, x->plan, &error) == FG_OK, error.text);
+    return x->t.prepared.bytes > 0;
 }
 
 test_tensor *trial_tensor(trial *x, const char *name)

@@ -30,10 +30,14 @@ typedef struct trial {
 void trial_open(trial *x, fg_context *context, const char *config, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void trial_close(trial *x);
+/* Tensors of other sizes, of which the problem must leave open what differs, with usual contents. */
+void trial_resize(trial *x, const test_sizes *sizes);
 test_tensor *trial_tensor(trial *x, const char *name);
 /* Usual contents again, of this seed. */
 void trial_refill(trial *x, uint64_t seed);
 void trial_run(trial *x);
+/* Later runs get what is prepared now; whether there was something to prepare. */
+bool trial_prepare(trial *x);
 /* Runs, and holds the outputs to the reference; `what` is for the message. */
 void trial_check(trial *x, const char *what);
 /* Fails with the problem, the config and the instruction set. */

@@ -1,7 +1,7 @@
 /* Drawn problems, each with a drawn config and instruction set, against the reference.
  * FLASHGEN_TEST_SWEEP_ONLY=INDEX runs one of them again. */
 /* ctest: shards=2 labels=slow */
-#include "tests/support_case.h"
+#include "tests/support_contents.h"
 #include "tests/support_trial.h"
 #include "tests/support.h"
 
@@ -55,37 +55,12 @@ static fg_problem *draw(drawn_case *c, int64_t index)
     }
 }
 
-/* ---- One-hot keys and values: a wrong index shows as a whole number ---- */
-
-static void fill_onehot(test_tensor *t, int64_t heads, double size, int64_t step)
-{
-    int64_t columns = t->shape[t->rank - 1], rows = t->count / columns;
-    test_fill(t, 0);
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t position = row / heads, at = position * step + row % heads;
-        test_set(t, row * columns + at % columns, size + (double)(at / columns % 3));
-    }
-}
-
-static void fill(test_tensors *t, const drawn_case *c)
-{
-    rng r = rng_new(c->data, 0);
-    test_fill_usual(t, &r);
-    if (!case_has(c, CASE_onehot)) return;
-    const struct {
-        const char *name;
-        double size;
-        int64_t step;
-    } rows[] = { { "q", 4, 1 }, { "k", 3, 1 }, { "v", 1, 3 } };
-    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
-        fill_onehot(test_tensors_find(t, rows[k].name), c->hkv, rows[k].size, rows[k].step);
-}
-
 /* ---- One case ---- */
 
 typedef struct outcome {
     char config[256];
-    bool wide; /* three tiles or more on both axes */
+    bool wide;     /* three tiles or more on both axes */
+    bool prepared; /* there was something to prepare, and runs got it */
     double ratio;
     fg_error error; /* FG_OK: right */
 } outcome;
@@ -138,6 +113,52 @@ static fg_status check(outcome *o, fg_context *context, const drawn_case *c, tes
     return FG_WRONG;
 }
 
+/* The bits of o and lse, for the caller to free. */
+static char *bits_of(test_tensors *t, size_t *bytes)
+{
+    static const char *const outputs[] = { "o", "lse" };
+    char *bits = NULL;
+    *bytes = 0;
+    for (int k = 0; k < 2; k++) {
+        const test_tensor *one = test_tensors_find(t, outputs[k]);
+        size_t size = one ? dtypes[one->type].bits / 8u : 0;
+        if (!one || one->count == 0) continue;
+        bits = realloc(bits, *bytes + (size_t)one->count * size);
+        ck_assert_ptr_nonnull(bits);
+        for (int64_t n = 0; n < one->count; n++, *bytes += size)
+            memcpy(bits + *bytes, test_element(one, n), size);
+    }
+    return bits;
+}
+
+static bool same_bits(test_tensors *t, const char *bits, size_t bytes)
+{
+    size_t now_bytes;
+    char *now = bits_of(t, &now_bytes);
+    bool same = now_bytes == bytes && (bytes == 0 || memcmp(now, bits, bytes) == 0);
+    free(now);
+    return same;
+}
+
+/* Two runs from one preparation give the bits of a run that prepares for itself. */
+static fg_status run_prepared(outcome *o, const fg_plan *plan, test_tensors *t)
+{
+    size_t bytes;
+    char *bits = bits_of(t, &bytes);
+    fg_status s = test_prepare(t, plan, &o->error);
+    o->prepared = t->prepared.bytes > 0;
+    for (int k = 0; k < 2 && s == FG_OK; k++) {
+        test_forget(t);
+        s = test_run(t, plan, &o->error);
+        if (s != FG_OK || same_bits(t, bits, bytes)) continue;
+        snprintf(o->error.text, sizeof o->error.text,
+                 "run %d of what was prepared gives other bits", k + 1);
+        s = FG_WRONG;
+    }
+    free(bits);
+    return s;
+}
+
 static fg_status run_case(outcome *o, fg_context *context, const drawn_case *c, fg_problem *handle)
 {
     fg_plan *plan = NULL;
@@ -147,12 +168,11 @@ static fg_status run_case(outcome *o, fg_context *context, const drawn_case *c, 
     how.config = o->config;
     if (s == FG_OK) s = fg_plan_new(&plan, context, handle, &how, &o->error);
     if (s == FG_OK) {
-        rng layouts = rng_new(c->layouts, 0);
         o->wide = spans_tiles(c, o->config);
-        test_tensors_make(&t, handle, &layouts);
-        fill(&t, c);
+        case_tensors(&t, handle, c);
         s = test_run(&t, plan, &o->error);
     }
+    if (s == FG_OK && case_has(c, CASE_prepared)) s = run_prepared(o, plan, &t);
     if (s == FG_OK) s = check(o, context, c, &t);
     test_tensors_free(&t);
     fg_plan_free(plan);
@@ -167,6 +187,10 @@ typedef struct tally {
     int64_t worst_index;
     char (*configs)[256]; /* each that came up */
     int64_t distinct;
+    struct {
+        int64_t cases;
+        double worst;
+    } feature[case_features];
 } tally;
 
 static void count_config(tally *t, const char *config)
@@ -176,11 +200,29 @@ static void count_config(tally *t, const char *config)
     strcpy(t->configs[t->distinct++], config);
 }
 
+static void count_features(tally *t, const outcome *o, const drawn_case *c)
+{
+    for (case_feature f = 0; f < case_features; f++) {
+        if (!case_has(c, f) || (f == CASE_prepared && !o->prepared)) continue;
+        t->feature[f].cases++;
+        if (o->error.status == FG_OK) t->feature[f].worst = fmax(t->feature[f].worst, o->ratio);
+    }
+}
+
+static void print_features(const tally *t)
+{
+    printf("%-12s %8s  %s\n", "feature", "cases", "worst error/bound");
+    for (int f = 0; f < case_features; f++)
+        printf("%-12s %8lld  %.3f\n", case_names[f], (long long)t->feature[f].cases,
+               t->feature[f].worst);
+}
+
 static void note(tally *t, const outcome *o, int64_t index, const drawn_case *c)
 {
     t->ran++;
     t->wide += o->wide;
     count_config(t, o->config);
+    count_features(t, o, c);
     if (o->error.status == FG_OK && o->ratio > t->worst) {
         t->worst = o->ratio;
         t->worst_index = index;
@@ -224,6 +266,7 @@ START_TEST(drawn_problems_are_right)
            shard + 1, shards, (long long)t.ran, (long long)t.distinct,
            100.0 * (double)t.wide / (double)t.ran, (long long)t.wrong, t.worst,
            (long long)t.worst_index);
+    if (!only) print_features(&t);
     fflush(stdout); /* a failure ends this process without */
     ck_assert_msg(t.wrong == 0, "%lld of %lld problems failed", (long long)t.wrong,
                   (long long)t.ran);
@@ -246,7 +289,8 @@ START_TEST(each_pair_of_features_is_drawn)
 {
     static int64_t pairs[case_features][case_features];
     int64_t count = support_sweep(), least = count;
-    int a_least = 0, b_least = 0, shard, shards;
+    case_feature a_least = 0, b_least = 0;
+    int shard, shards;
     support_shard(&shard, &shards);
     if (shard) return; /* once is enough */
     open_contexts();
@@ -256,9 +300,9 @@ START_TEST(each_pair_of_features_is_drawn)
         count_pairs(pairs, c.features);
         case_free(&c);
     }
-    for (int a = 0; a < case_features; a++)
-        for (int b = 0; b < a; b++) {
-            if (strcmp(case_groups[a], case_groups[b]) == 0 || pairs[a][b] >= least) continue;
+    for (case_feature a = 0; a < case_features; a++)
+        for (case_feature b = 0; b < a; b++) {
+            if (case_excludes(a, b) || pairs[a][b] >= least) continue;
             least = pairs[a][b];
             a_least = a;
             b_least = b;

@@ -44,7 +44,7 @@ static void check_evaluation(expr_pool *pool, expr e)
     expr_result result;
     expr_env env = { .variable = { 0.25, 1, 2, 300, -7, 5 }, .read = read_element, .user = pool };
     require(expr_program_new(&program, &memory_default, pool, e, NULL) == FG_OK, "no program");
-    double *scratch = malloc(3 * sizeof(double) * (size_t)program.count);
+    double *scratch = malloc(expr_scratch * sizeof(double) * (size_t)program.count);
     expr_eval(&program, &env, scratch, &result);
     require(!(result.magnitude < 0), "a magnitude is negative");
     free(scratch);

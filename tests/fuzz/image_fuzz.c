@@ -15,7 +15,7 @@ static void try_launch(const uint8_t *data, size_t size)
 {
     static fg_context context;
     context.memory = memory_default;
-    recipe_facts facts = { 1, 2, 1, 3, 4, 5, 6, 2 };
+    recipe_facts facts = { 1, 2, 1, 3, 4, 5, 6, 3, 4, 2 };
     store_section sections[image_sections] = { { data, size }, { "ELF", 3 } };
     int64_t value;
     image i, again;
