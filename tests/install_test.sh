@@ -130,7 +130,7 @@ TEXT
 # A host's own functions may have any name that the library has inside.
 check_names_are_free() {
     local name
-    name=$(nm "$lib/libflashgen.a" | awk '$2 == "t" && $3 ~ /^store_/ { print $3; exit }')
+    name=$(nm "$lib/libflashgen.a" | awk '$2 == "t" && $3 ~ /^store_/ && !n++ { print $3 }')
     [ -n "$name" ] || die "libflashgen.a has no function store_..."
     printf 'int %s(void);\nint %s(void) { return 1; }\n' "$name" "$name" >own.c
     # shellcheck disable=SC2046
