@@ -467,7 +467,7 @@ typedef struct fg_args {
     }
 
 /* Finds, for masks that read tensors, which tiles are empty and which are full, and writes it to
- * args->prepared: for every run of the plan with the same masks and lengths, as the layers of a model are. Reads
+ * args->prepared: for every run of the plan with the same masks, window and lengths, as a model's layers are. Reads
  * the tensors that the mask reads, and the lengths; all are given, and others may be of any content. */
 FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_error *error);
 

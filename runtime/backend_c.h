@@ -25,6 +25,8 @@ void module_unload(void *module);
 
 /* Runs the tasks on the context's threads. */
 fg_status tasks_run(const fg_context *context, const launch *what, fg_error *error);
+/* The same by OpenMP, whatever the host brings: for work that is no run of a kernel. */
+void tasks_run_here(const fg_context *context, const launch *what);
 
 extern const backend backend_c;
 

@@ -25,12 +25,11 @@ typedef struct tabling {
     int *of;   /* part of each; -1: none yet */
     part *part;
     int parts, room;
-    unsigned adoptions; /* before anything was chosen */
+    unsigned adoptions; /* before winners were looked for */
 } tabling;
 
 static fg_status open_table(tabling *t, fg_error *error)
 {
-    t->adoptions = kernels_adoptions(t->context);
     t->buckets = buckets_up_to(t->problem, &t->ask->most);
     t->count = buckets_count(&t->buckets);
     t->of = memory_new(&t->context->memory, (size_t)t->count, sizeof *t->of);
@@ -212,13 +211,14 @@ static void make_parts(const void *args, void *scratch, int64_t first, int64_t l
         if (!p->job.kernel) p->status = resolve_make(&p->job, &p->error);
 }
 
-/* On the context's threads. */
+/* On as many threads as a run has; never the host's, which may be busy with what waits for us. */
 static fg_status make_all(tabling *t, fg_error *error)
 {
     const launch what = { .entry = (void *)(uintptr_t)make_parts,
                           .args = &t->part,
                           .tasks = t->parts };
-    fg_status status = tasks_run(t->context, &what, error);
+    fg_status status = FG_OK;
+    tasks_run_here(t->context, &what);
     for (int k = 0; k < t->parts && status == FG_OK; k++) {
         status = t->part[k].status;
         if (status != FG_OK && error) *error = t->part[k].error;
@@ -284,6 +284,7 @@ static fg_status choose(tabling *t, fg_error *error)
 {
     fg_status status = open_table(t, error);
     if (status == FG_OK) status = take_tuned(t, error);
+    t->adoptions = kernels_adoptions(t->context); /* our own search's is among the winners */
     if (status == FG_OK) status = take_winners(t, error);
     if (status != FG_OK) return status;
     if (t->options->rigor == FG_STORED) return take_nearest(t, error);

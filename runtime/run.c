@@ -84,16 +84,22 @@ fg_status run_take_numbers(run_numbers *out, const run_defaults *defaults, const
 
 /* ---- Memory ---- */
 
-/* What was prepared is of one config and of one run's sizes. */
-static uint64_t stamp_of(const kernel *k, const recipe_facts *facts)
+static uint64_t hash_numbers(uint64_t hash, const int64_t *numbers, size_t count)
 {
-    const int64_t *numbers = (const int64_t *)facts;
+    for (size_t n = 0; n < count; n++)
+        hash = (hash ^ (uint64_t)numbers[n]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* What was prepared is of one config, and of one run's sizes and window. */
+static uint64_t stamp_of(const kernel *k, const recipe_facts *facts, const run_numbers *numbers)
+{
+    const int64_t window[] = { numbers->window_left, numbers->window_right };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (const char *c = k->config; *c; c++)
         hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-    for (size_t n = 0; n < sizeof *facts / sizeof *numbers; n++)
-        hash = (hash ^ (uint64_t)numbers[n]) * UINT64_C(0x100000001b3);
-    return hash;
+    hash = hash_numbers(hash, (const int64_t *)facts, sizeof *facts / sizeof(int64_t));
+    return hash_numbers(hash, window, 2);
 }
 
 static fg_status check_stamp(const char *prepared, uint64_t stamp, fg_error *error)
@@ -102,7 +108,8 @@ static fg_status check_stamp(const char *prepared, uint64_t stamp, fg_error *err
     memcpy(&found, prepared, sizeof found);
     if (found == stamp) return FG_OK;
     return fail(error, FG_REQUEST,
-                "what is prepared is not by fg_plan_prepare of this plan for these sizes");
+                "what is prepared is not by fg_plan_prepare of this plan for these sizes and this "
+                "window");
 }
 
 static fg_status check_part(const void *data, size_t given, size_t needed, const char *what,
@@ -130,7 +137,8 @@ static fg_status check_parts(const fg_args *args, run_bytes bytes, bool kept, fg
 }
 
 static fg_status take_memory(run_memory *out, const kernel *k, const recipe_facts *facts,
-                             const fg_args *args, bool prepare, fg_error *error)
+                             const run_numbers *numbers, const fg_args *args, bool prepare,
+                             fg_error *error)
 {
     run_bytes bytes;
     bool kept = args->prepared || prepare;
@@ -140,7 +148,7 @@ static fg_status take_memory(run_memory *out, const kernel *k, const recipe_fact
     fg_status status = kernel_bytes(&bytes, k, facts, error);
     if (status == FG_OK) status = check_parts(args, bytes, kept, error);
     if (status != FG_OK || !kept || bytes.prepared == 0) return status;
-    const uint64_t stamp = stamp_of(k, facts);
+    const uint64_t stamp = stamp_of(k, facts, numbers);
     out->prepared = (char *)args->prepared + run_stamp_bytes;
     if (!prepare) return check_stamp(args->prepared, stamp, error);
     memcpy(args->prepared, &stamp, sizeof stamp);
@@ -159,7 +167,7 @@ static fg_status run(const kernel *k, const kernel_table *table, const fg_args *
     if (status == FG_OK && table) k = table_find(table, &facts);
     if (status == FG_OK)
         status = (prepare ? take_numbers : run_take_numbers)(&numbers, &k->defaults, args, error);
-    if (status == FG_OK) status = take_memory(&own, k, &facts, args, prepare, error);
+    if (status == FG_OK) status = take_memory(&own, k, &facts, &numbers, args, prepare, error);
     if (status == FG_OK) status = kernel_run(k, operands, &numbers, &facts, &own, error);
     return status;
 }

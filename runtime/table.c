@@ -40,7 +40,9 @@ static int64_t greatest(int64_t given, int64_t end, bool last)
 /* No more than so many sequences of so many rows. */
 static int64_t total(int64_t given, int64_t b, int64_t length)
 {
-    return b >= 0 && length >= 0 && given > b * length ? b * length : given;
+    int64_t most;
+    if (b < 0 || length < 0 || __builtin_mul_overflow(b, length, &most)) return given;
+    return given > most ? most : given;
 }
 
 /* The greatest sizes of runs within `dims` that take the kernel of a bucket. */

@@ -11,6 +11,11 @@ static task_entry entry_of(const launch *what)
     return (task_entry)(uintptr_t)what->entry;
 }
 
+static char *scratch_of(const launch *what, int64_t worker)
+{
+    return what->scratch ? what->scratch + worker * what->scratch_bytes : NULL;
+}
+
 /* What the host's parallel_for is given, and whether it did as it should. */
 typedef struct hosted {
     const launch *what;
@@ -27,7 +32,7 @@ static void hosted_task(void *data, int64_t worker, int64_t first, int64_t last)
         atomic_store(&h->wrong, true);
         return;
     }
-    entry_of(what)(what->args, what->scratch + worker * what->scratch_bytes, first, last);
+    entry_of(what)(what->args, scratch_of(what, worker), first, last);
     atomic_fetch_add(&h->done, last - first);
 }
 
@@ -55,7 +60,7 @@ static void run_openmp(const launch *what, int threads)
     const int64_t piece = piece_of(what, threads), pieces = (what->tasks + piece - 1) / piece;
 #pragma omp parallel num_threads(threads)
     {
-        char *scratch = what->scratch + omp_get_thread_num() * what->scratch_bytes;
+        char *scratch = scratch_of(what, omp_get_thread_num());
 #pragma omp for schedule(dynamic, 1)
         for (int64_t p = 0; p < pieces; p++) {
             int64_t first = p * piece,
@@ -65,15 +70,25 @@ static void run_openmp(const launch *what, int threads)
     }
 }
 
+static int threads_for(const fg_context *context, const launch *what)
+{
+    return what->tasks < context->threads ? (int)what->tasks : context->threads;
+}
+
+void tasks_run_here(const fg_context *context, const launch *what)
+{
+    int threads = threads_for(context, what);
+    if (what->tasks <= 0) return;
+    if (threads == 1 || library_forked())
+        entry_of(what)(what->args, what->scratch, 0, what->tasks);
+    else
+        run_openmp(what, threads);
+}
+
 fg_status tasks_run(const fg_context *context, const launch *what, fg_error *error)
 {
-    int threads = what->tasks < context->threads ? (int)what->tasks : context->threads;
-    if (what->tasks <= 0) return FG_OK;
-    if (threads == 1 || library_forked()) {
-        entry_of(what)(what->args, what->scratch, 0, what->tasks);
-        return FG_OK;
-    }
-    if (context->parallel_for) return run_hosted(context, what, error);
-    run_openmp(what, threads);
+    bool by_host = context->parallel_for && threads_for(context, what) > 1 && !library_forked();
+    if (by_host) return run_hosted(context, what, error);
+    tasks_run_here(context, what);
     return FG_OK;
 }

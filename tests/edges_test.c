@@ -342,6 +342,27 @@ START_TEST(contents_have_their_meaning)
 }
 END_TEST
 
+/* ---- Keys that a block of rows does not see, beside ones that it does ---- */
+
+static void block_causal(fg_context *context, const char *type)
+{
+    static const char *const configs[] = { "", "keys=48", "keys=96" };
+    for (int k = 0; k < 3; k++) {
+        trial x;
+        trial_open(&x, context, configs[k],
+                   "dtype=%s b=1 hq=2 sq=400 sk=400 d=24 scale=30 maskfn={j // 20 <= i // 100} lse",
+                   type);
+        trial_check(&x, "keys behind a block's last");
+        trial_close(&x);
+    }
+}
+
+START_TEST(hidden_keys_have_no_say)
+{
+    trial_on_all(block_causal, false);
+}
+END_TEST
+
 /* ---- Softcap ---- */
 
 static void softcaps(fg_context *context, const char *type)
@@ -371,6 +392,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { contents_have_their_meaning, softcap_holds_any_logit, NULL };
+    const TTest *tests[] = { contents_have_their_meaning, hidden_keys_have_no_say,
+                             softcap_holds_any_logit, NULL };
     return support_run("edges", tests);
 }

@@ -164,7 +164,7 @@ START_TEST(what_another_prepared_is_refused)
     ck_assert_int_eq(fg_run(plan, &run.args, &error), FG_REQUEST);
     ck_assert_str_eq(error.text,
                      "what is prepared is not by fg_plan_prepare of this plan for these "
-                     "sizes");
+                     "sizes and this window");
     end();
 }
 END_TEST

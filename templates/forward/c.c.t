@@ -33,6 +33,8 @@
 %     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
 %   end
 % end
+% -- A tile's last register block of S may reach keys that a block of rows does not see: their maximum is found anew.
+% local whole = not has_score and not bounds.always and " && (n % MK == 0 || j0 + n == tile_last)" or ""
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = { select_r = true, max_vr = true, exp2_fall_vr = true, transpose = true, ["broadcast_" .. (dot and "i" or "r")] = true }
 % local staging = dot and { "dot_vr", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
@@ -52,7 +54,7 @@
 %
 /* softmax(q k^T) v for ${p.text}
  * A task is ROWS query rows of one head. The lanes of a vector are query rows: S^T = K Q^T and
- * O^T += V^T P^T take K and V element by element, broadcast to all lanes. Scores are in base 2 once masked. */
+ * O^T += V^T P^T take K and V element by element, broadcast to all lanes.${has_score and "" or " Scores are in base 2."} */
 % include("templates/common/types.c.t", { target = target })
 
 enum {
@@ -99,7 +101,9 @@ struct scratch {
 };
 _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as the launch recipe has it");
 
+% if not has_score then
 #define LN2 ${target.literal(0.6931471805599453)}
+% end
 % include("templates/common/math.c.t", { need = need, target = target })
 % include("templates/common/convert.c.t", { need = need, target = target })
 % if p.dropout then
@@ -194,17 +198,17 @@ __attribute__((noinline)) static void scores(vr (*restrict s)[VECTORS], const ${
         }
 }
 
-/* S becomes P = 2^(S - top)${p.dropout and ", 0 where dropped" or ""}${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
+/* S becomes P = ${has_score and "exp(S - top)" or "2^(S - top)"}${p.dropout and ", 0 where dropped" or ""}${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
  * by the new maximum. */
-% local function weight(r) return ("exp2_fall_vr(s[%s][v] - peak[v])"):format(r) end
-% local function kept(p, r) return p and ("(vr)((vi)%s & keep[%s][v])") or "%s" end
+% local function power(x) return has_score and ("exp2_fall_vr((%s) * LOG2E)"):format(x) or ("exp2_fall_vr(%s)"):format(x) end
+% local function weight(r) return power(("s[%s][v] - peak[v]"):format(r)) end
 __attribute__((noinline)) static void softmax(vr (*restrict s)[VECTORS], struct block *restrict x, const vr *top,
                                               vr *restrict shrink, int n${p.dropout and ", const vi (*restrict keep)[VECTORS]" or ""})
 {
     vr peak[VECTORS], sum[VECTORS];
     for (int v = 0; v < VECTORS; v++) {
         peak[v] = select_r(top[v] == -INF, splat_r(0), top[v]); /* every key hidden so far */
-        shrink[v] = exp2_fall_vr(x->top[v] - peak[v]);
+        shrink[v] = ${power("x->top[v] - peak[v]")};
         sum[v] = splat_r(0);
     }
 % if dot then
@@ -258,9 +262,9 @@ static void drain(struct block *x, real sink)
 {
     for (int v = 0; v < VECTORS; v++) {
         const vr top = max_vr(x->top[v], splat_r(sink)), peak = select_r(top == -INF, splat_r(0), top);
-        const vr shrink = exp2_fall_vr(x->top[v] - peak);
+        const vr shrink = ${power("x->top[v] - peak")};
         for (int c = 0; c < COLUMNS; c++) x->o[c][v] *= shrink;
-        x->sum[v] = x->sum[v] * shrink + exp2_fall_vr(splat_r(sink) - peak);
+        x->sum[v] = x->sum[v] * shrink + ${power("splat_r(sink) - peak")};
         x->top[v] = top;
     }
 }
@@ -281,7 +285,7 @@ static void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtyp
         }
         for (int l = 0; l < rows; l++) store_row_${p.odtype}(o + (v * LANES + l) * stride, row[l], DV);
 % if p.lse then
-        const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v] * LN2 + log_vr(x->sum[v]));
+        const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v]${has_score and "" or " * LN2"} + log_vr(x->sum[v]));
         for (int l = 0; l < rows; l++) lse[(v * LANES + l) * lse_stride] = logs[l];
 % end
     }
@@ -326,8 +330,7 @@ ${indent}}
 % -- One pass over the raw scores of a tile: the variant's score, and with `masked` its mask.
 % local function adjust(masked)
 %   local roots = masked and { "score", "keep" } or { "score" }
-%   local score = code.value.score .. (has_score and " * LOG2E" or "")
-%   if has_score and code.value.score:find("[^%w_]") then score = "(" .. code.value.score .. ") * LOG2E" end
+%   local score = code.value.score
 %   row_values("                    ", table.unpack(roots))
                     for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
                     for (int r = 0; r < n; r++) {
@@ -398,6 +401,10 @@ void classify(const struct args *a, void *scratch, i64 first, i64 last)
         u8 *class = a->classes + task * ${KEY_TILES};
         (void)h, (void)b;
 %   head_values("keep")
+        if (i0 >= ${sq}) { /* behind a sequence's end */
+            for (int tile = 0; tile < ${KEY_TILES}; tile++) class[tile] = EMPTY;
+            continue;
+        }
 %   row_values("        ", "keep")
         for (int tile = 0; tile < ${KEY_TILES}; tile++) {
             const int tile_last = min_i(tile * KEYS + KEYS, ${sk});
@@ -415,7 +422,7 @@ void classify(const struct args *a, void *scratch, i64 first, i64 last)
                     all &= keep;
                 }
             }
-            class[tile] = i0 >= ${sq} || !any_lane(some) ? EMPTY : any_lane(~all) ? MIXED : FULL;
+            class[tile] = !any_lane(some) ? EMPTY : any_lane(~all) ? MIXED : FULL;
         }
     }
 }
@@ -523,14 +530,14 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 const int i0 = row + x * BLOCK, j0 = tile_first + skip;
 % end
 % if classes then
-                const int class_here = class[x * ${KEY_TILES} + tile_first / KEYS], full = class_here == FULL;
+                const int class_here = class[x * ${KEY_TILES} + tile_first / KEYS], full = class_here == FULL${whole};
                 if (class_here == EMPTY) continue;
 % elseif not bounds.always then
                 const int j1 = j0 + n - 1${names("i1", "empty", "full") and (", i1 = min_i(i0 + BLOCK, %s) - 1"):format(sq) or ""};
 %   if bounds.empty then
                 if (${bounds.empty}) continue;
 %   end
-                const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and (" && (%s)"):format(bounds.full) or ""};
+                const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and (" && (%s)"):format(bounds.full) or ""}${whole};
 % end
                 for (int r = 0; r < n; r += MK)
                     scores(t->s + r, (const ${element} (*)[K_PITCH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", scale" or ""});
@@ -562,7 +569,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
 % end
 % if p.sinks then
-        const real sink = (real)a->sinks[h * a->sinks_h] * LOG2E;
+        const real sink = (real)a->sinks[h * a->sinks_h]${has_score and "" or " * LOG2E"};
         for (int x = 0; x < blocks; x++) drain(&t->block[x], sink);
 % end
         for (int x = 0; x < blocks; x++)

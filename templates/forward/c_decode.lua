@@ -187,7 +187,7 @@ local hooks = {
     "finish", "finish_empty", "full_first", "full_last", "g", "heads", "hint", "keep", "kept", "lane_at", "left",
     "load_k", "load_v", "more", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place",
     "query", "rng", "scores", "seed", "sequence", "shrink", "softmax", "split", "splits", "stage_q", "sums",
-    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y" },
+    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "LANE", "LANES", "INF", "LOG2E" },
 }
 
 -- Dimensions of q, k, v, o by letter, from 0; nil: there is none.
