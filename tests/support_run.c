@@ -63,7 +63,8 @@ const char *test_spilled(const test_tensors *t)
 void test_forget(test_tensors *t)
 {
     for (int k = 0; k < t->count; k++)
-        if (t->tensor[k].output) memset(t->tensor[k].block, test_untouched, t->tensor[k].bytes);
+        if (t->tensor[k].output && t->tensor[k].block)
+            memset(t->tensor[k].block, test_untouched, t->tensor[k].bytes);
 }
 
 /* ---- Runs ---- */
