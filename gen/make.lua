@@ -171,7 +171,6 @@ local function copy(p)
   return result
 end
 
--- What choose() gives where `*` dimensions have these sizes.
 -- What is chosen at a size; false and why where no config there agrees with the pinned axes.
 local function choose_at(p, dev, options, size, pick)
   local at = { config = options.config, b = size.b, sq = size.sq, sk = size.sk }

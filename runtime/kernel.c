@@ -118,17 +118,7 @@ run_defaults run_defaults_of(const problem *p)
 static void take_problem(kernel *k, const problem *p)
 {
     operands_make(&k->operands, p);
-    k->facts = (recipe_facts){
-        .b = p->b,
-        .hq = p->hq,
-        .hkv = p->hkv,
-        .sq = p->sq,
-        .sk = p->sk,
-        .d = p->d,
-        .dv = p->dv,
-        .total_q = problem_dynamic,
-        .total_k = problem_dynamic,
-    };
+    k->facts = operands_sizes(p);
     k->defaults = run_defaults_of(p);
 }
 

@@ -125,6 +125,21 @@ static void operand_make(operand *o, const problem *p, const problem_tensor_info
     o->align = (int)p->align;
 }
 
+recipe_facts operands_sizes(const problem *p)
+{
+    return (recipe_facts){
+        .b = p->b,
+        .hq = p->hq,
+        .hkv = p->hkv,
+        .sq = p->sq,
+        .sk = p->sk,
+        .d = p->d,
+        .dv = p->dv,
+        .total_q = problem_dynamic,
+        .total_k = problem_dynamic,
+    };
+}
+
 void operands_make(operand_list *out, const problem *p)
 {
     problem_tensor_info info;

@@ -49,6 +49,9 @@ typedef struct bound {
 
 void operands_make(operand_list *out, const problem *p);
 
+/* The problem's own sizes; what a run says is problem_dynamic. */
+recipe_facts operands_sizes(const problem *p);
+
 /* Checks a run's tensors against the problem, lengths and block tables by their values; `facts` comes with the
  * problem's dims, those that are problem_dynamic are taken from the tensors. */
 fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const operand_list *list,

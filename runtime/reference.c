@@ -4,17 +4,7 @@
 static fg_status bind(reference *r, const fg_args *args, fg_error *error)
 {
     const problem *p = r->problem;
-    r->facts = (recipe_facts){
-        .b = p->b,
-        .hq = p->hq,
-        .hkv = p->hkv,
-        .sq = p->sq,
-        .sk = p->sk,
-        .d = p->d,
-        .dv = p->dv,
-        .total_q = problem_dynamic,
-        .total_k = problem_dynamic,
-    };
+    r->facts = operands_sizes(p);
     operands_make(&r->operands, p);
     fg_status s = operands_bind(r->bound, &r->facts, &r->operands, args, error);
     if (s != FG_OK) return s;
