@@ -19,13 +19,14 @@ end
 
 local folders = { fwd = "templates/forward/", bwd = "templates/backward/" }
 
--- The schedules of the problem's direction, the one to ask first in front.
-local function schedules(p)
+-- The schedules of the problem's direction for such a device, the one to ask first in front.
+local function schedules(p, dev)
   local list = {}
   for _, file in ipairs(files(folders[p.dir])) do
     local module = file:match("^(.*)%.lua$")
     local name = module and module:match("[^/]*$")
-    if name then list[#list + 1] = { name = name, body = require((module:gsub("/", "."))) } end
+    local body = name and require((module:gsub("/", ".")))
+    if body and (body.gpu or false) == dev.gpu then list[#list + 1] = { name = name, body = body } end
   end
   table.sort(list, function(a, b)
     local x, y = a.body.order or 0, b.body.order or 0
@@ -79,7 +80,7 @@ local function find(p, dev, options, pick)
   strict(p, "the problem", p.dynamic)
   strict(dev, "the device", {})
   local reasons, wrong = {}, {}
-  for _, schedule in ipairs(schedules(p)) do
+  for _, schedule in ipairs(schedules(p, dev)) do
     local why = schedule.body.refuses and schedule.body.refuses(p, dev)
     local refused, points, cfg = why, nil, nil
     if not refused then points, cfg, why = choose_config(schedule, p, dev, config, pick) end

@@ -144,11 +144,23 @@ static bool read_flag(lua_State *L, const char *key)
     return set;
 }
 
+/* Threads of a block: up to 1024, 0 where the step says none. */
+static int read_threads(lua_State *L)
+{
+    int whole = lua_getfield(L, -1, "threads") == LUA_TNIL;
+    lua_Integer threads = whole ? 0 : lua_tointegerx(L, -1, &whole);
+    lua_pop(L, 1);
+    if (!whole || threads < 0 || threads > 1024)
+        maker_fail(L, "a step's threads are no number up to 1024");
+    return (int)threads;
+}
+
 static void read_step(lua_State *L, job *j, int index)
 {
     made_step *step = &j->made->step[index];
     read_name(L, "entry", step->entry);
     step->prepares = read_flag(L, "prepares");
+    step->threads = read_threads(L);
     read_recipe(L, "tasks", &step->tasks);
     read_recipe(L, "scratch", &step->scratch);
 }
@@ -221,7 +233,9 @@ static void set_integer(lua_State *L, const char *key, int64_t value)
 
 void maker_push_device(lua_State *L, const maker_device *device)
 {
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 11);
+    lua_pushboolean(L, device->gpu);
+    lua_setfield(L, -2, "gpu");
     set_text(L, "name", device->name ? device->name : "");
     set_text(L, "isa", device->isa);
     set_text(L, "compiler", device->compiler ? device->compiler : "cc");
@@ -230,6 +244,8 @@ void maker_push_device(lua_State *L, const maker_device *device)
     set_integer(L, "threads", device->threads);
     set_integer(L, "l1_bytes", device->l1_bytes);
     set_integer(L, "l2_bytes", device->l2_bytes);
+    set_integer(L, "shared_bytes", device->shared_bytes);
+    set_integer(L, "registers", device->registers);
 }
 
 void maker_push_options(lua_State *L, const maker_request *request)

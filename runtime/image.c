@@ -88,6 +88,7 @@ static void write_step(text *out, const made_step *s)
 {
     wire_add_text(out, s->entry);
     wire_add_int(out, s->prepares);
+    wire_add_int(out, s->threads);
     write_recipe(out, &s->tasks);
     write_recipe(out, &s->scratch);
 }
@@ -139,6 +140,7 @@ static void read_step(made_step *out, wire *w)
 {
     wire_text(w, out->entry, sizeof out->entry);
     out->prepares = wire_int_in(w, 0, 1) != 0;
+    out->threads = (int)wire_int_in(w, 0, 1024);
     read_recipe(&out->tasks, w);
     read_recipe(&out->scratch, w);
 }

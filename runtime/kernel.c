@@ -86,7 +86,7 @@ static fg_status take_steps(kernel *k, const made *m, fg_error *error)
     for (int s = 0; s < m->steps; s++) {
         kernel_step *step = &k->step[k->steps++];
         *step = (kernel_step){ k->backend->find(k->module, m->step[s].entry), m->step[s].prepares,
-                               m->step[s].tasks, m->step[s].scratch };
+                               m->step[s].threads, m->step[s].tasks, m->step[s].scratch };
         if (!step->entry)
             return fail(error, FG_INTERNAL, "the kernel has no function %.31s", m->step[s].entry);
     }

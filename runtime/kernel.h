@@ -37,6 +37,7 @@ typedef struct kernel_slot {
 typedef struct kernel_step {
     void *entry;
     bool prepares;
+    int threads; /* of a block; 0: on the host */
     recipe tasks, scratch;
 } kernel_step;
 

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const maker_device device = { "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2,
-                                     32768,         1 << 20 };
+static const maker_device device = {
+    "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2, 32768, 1 << 20, false, 0, 0
+};
 
 static problem *parse(const char *line)
 {

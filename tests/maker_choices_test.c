@@ -3,7 +3,8 @@
 #include "gen/core/maker.h"
 #include "tests/lua_support.h"
 
-static const maker_device device = { "a processor", "avx2", "gcc", "-O3", 2, 2, 49152, 2 << 20 };
+static const maker_device device = { "a processor", "avx2",  "gcc", "-O3", 2, 2,
+                                     49152,         2 << 20, false, 0,     0 };
 
 #define LINE "dtype=f32 b=* hq=2 sq=* sk=* d=8"
 

@@ -4,8 +4,9 @@
 #include "tests/comma_locale.h"
 #include "tests/lua_support.h"
 
-static const maker_device device = { "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2,
-                                     32768,         1 << 20 };
+static const maker_device device = {
+    "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2, 32768, 1 << 20, false, 0, 0
+};
 
 static problem *parse(const char *line)
 {

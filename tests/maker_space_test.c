@@ -3,7 +3,8 @@
 #include "gen/core/maker.h"
 #include "tests/lua_support.h"
 
-static const maker_device wide = { "a processor", "avx512", "gcc", "-O3", 2, 2, 49152, 2 << 20 };
+static const maker_device wide = { "a processor", "avx512", "gcc", "-O3", 2, 2,
+                                   49152,         2 << 20,  false, 0,     0 };
 
 static problem *parse(const char *line)
 {

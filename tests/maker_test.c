@@ -5,8 +5,9 @@
 
 #include <sys/wait.h>
 
-static const maker_device device = { "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2,
-                                     32768,         1 << 20 };
+static const maker_device device = {
+    "a processor", "avx2", "gcc", "-O3 -mavx2", 2, 2, 32768, 1 << 20, false, 0, 0
+};
 
 static problem *parse(const char *line)
 {
@@ -186,7 +187,7 @@ START_TEST(test_broken)
           "templates/forward/a.c.t:3: the problem has no 'dd'" },
         { SCHEDULE("", ""), "${cfg.cols}\n",
           "templates/forward/a.c.t:1: the config has no axis 'cols'" },
-        { SCHEDULE("", ""), "${dev.gpu}\n", "templates/forward/a.c.t:1: the device has no 'gpu'" },
+        { SCHEDULE("", ""), "${dev.tpu}\n", "templates/forward/a.c.t:1: the device has no 'tpu'" },
         { SCHEDULE("", ""), "${p.scale}\n", "templates/forward/a.c.t:1: ${p.scale} is a float" },
         { SCHEDULE("", ""), "%assert(p.d == 9, 'd is nine')\n",
           "templates/forward/a.c.t:1: d is nine" },

@@ -8,12 +8,16 @@
 
 /* What a schedule may know of the device. */
 typedef struct maker_device {
-    const char *name;     /* the processor's model */
-    const char *isa;      /* names templates/target/c_ISA.lua */
+    const char *name;     /* the processor's model, or the GPU's */
+    const char *isa;      /* an instruction set of templates/target/TARGET.lua: avx2, sm_90 */
     const char *compiler; /* as emit's first line spells it */
     const char *flags;
-    int cores, threads;
+    int cores, threads; /* of a GPU: its multiprocessors, twice */
     int64_t l1_bytes, l2_bytes;
+    bool gpu; /* else 0 are: */
+    int64_t
+        shared_bytes; /* that a block may ask for; l1_bytes: that a multiprocessor has to share */
+    int registers;    /* of a multiprocessor, 32 bits each */
 } maker_device;
 
 /* Of `*` dimensions, what a config is chosen for; 0: as is usual, or the problem says it. */
@@ -51,12 +55,14 @@ typedef struct made_slot {
 
 enum { made_max_slots = 96, made_max_steps = 8, made_max_regions = 4 };
 
-/* One launch: entry(args, scratch of the worker, first task, last task). */
+/* One launch: on the host entry(args, scratch of the worker, first task, last task); on a GPU as many blocks as tasks,
+ * entry(args by value), the scratch being dynamic shared memory. */
 typedef struct made_step {
     char entry[32];
     bool prepares;  /* writes the prepared region: left out where a run brings it */
+    int threads;    /* of a block; 0: on the host */
     recipe tasks;   /* how many */
-    recipe scratch; /* bytes a worker */
+    recipe scratch; /* bytes a worker, or a block */
 } made_step;
 
 /* A part of the workspace that one step writes and later ones read. */
