@@ -59,7 +59,7 @@ static inline int any_lane(vi x)
 %   local rounds, from, to = 0, "x", "y"
 %   while 1 << rounds < target.lanes do rounds = rounds + 1 end
 /* Rows become lanes. Each round shuffles row l and row l + LANES / 2 like two halves of a pack of cards. */
-static inline void transpose(vr *restrict x)
+static inline __attribute__((always_inline)) void transpose(vr *restrict x)
 {
     vr y[LANES];
 %   for round = 1, rounds do

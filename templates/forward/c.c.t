@@ -69,6 +69,8 @@ enum {
     DEPTH = ${ceildiv(p.d, step)}, COLUMNS = ${COLUMNS}, /* of a row of K${dot and " in pairs" or ""}, and of V padded to register blocks */
     K_PITCH = ${body.pitch(ceildiv(p.d, step))}, V_PITCH = ${body.pitch(COLUMNS)}, /* from a staged row to the next */
     WIDTH = ${body.width(cfg, p)}, /* of a row of Q or O, padded to vectors */
+    LINE = 64, /* bytes of a cache line */
+    SHARE = ${ceildiv(BLOCK * MK, cfg.keys)}, /* rows of Q asked for beside a register block of S */
     SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys at a tile's start are left out in such groups */
 % if p.sq then
     TILES = ${math.max(ceildiv(p.sq, ROWS), 1)},
@@ -88,6 +90,7 @@ struct block {
     ${operand} q[DEPTH][VECTORS];${dot and "" or " /* scaled */"}
     vr o[COLUMNS][VECTORS];
     vr top[VECTORS], sum[VECTORS];
+    int begun;
 };
 
 struct scratch {
@@ -176,6 +179,14 @@ static void stage_q(struct block *restrict to, real (*restrict row)[WIDTH], cons
         to->sum[v] = splat_r(0);
         for (int c = 0; c < COLUMNS; c++) to->o[c][v] = splat_r(0);
     }
+    to->begun = 1;
+}
+
+/* Asks for rows [r, last), so that stage_q need not wait for them. */
+static inline void fetch(const ${p.dtype} *from, i64 stride, int r, int last)
+{
+    for (; r < last; r++)
+        for (int c = 0; c < D; c += LINE / (int)sizeof *from) __builtin_prefetch(from + r * stride + c);
 }
 
 /* S^T = K Q^T for MK keys; their maximum joins top. Not inlined, here and below: what surrounds an inner loop takes
@@ -247,6 +258,7 @@ __attribute__((noinline)) static void accumulate(vr (*restrict o)[VECTORS], cons
     vr sum[MV][VECTORS];
     for (int c = 0; c < MV; c++)
         for (int v = 0; v < VECTORS; v++) sum[c][v] = splat_r(0);
+#pragma GCC unroll 4
     for (int r = 0; r < n; r += ${step}, value += V_PITCH, p++)
         for (int c = 0; c < MV; c++) {
             const ${operand} x = broadcast_${dot and "i" or "r"}(value + c);
@@ -433,6 +445,10 @@ struct range {
     int first, last, full_first, full_last;
 };
 % end
+% -- Block x of this task begins with its rows of Q.
+% local function begin(x)
+%   return ("stage_q(&t->block[%s], t->row, q + %s * BLOCK * a->q_s, a->q_s, rows - %s * BLOCK%s)"):format(x, x, x, dot and "" or ", scale")
+% end
 % -- A tensor's rows of this head, from its first one on.
 % local function base(name, h, row, at)
 %   local text = ("a->%s + %s * a->%s_h"):format(name, h, name)
@@ -477,8 +493,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         const struct dropout drop = { (unsigned)seed, (unsigned)(seed >> 32) ^ (unsigned)(offset >> 32), (unsigned)offset,
                                       (unsigned)head, (int)a->drop };
 % end
-        for (int x = 0; x < blocks; x++)
-            stage_q(&t->block[x], t->row, q + x * BLOCK * a->q_s, a->q_s, rows - x * BLOCK${dot and "" or ", scale"});
+        for (int x = 0; x < blocks; x++) t->block[x].begun = 0;
 
 % if bounds.always then
         const int from = 0, to = ${sk};
@@ -517,8 +532,6 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % end
             for (int x = 0; x < blocks; x++) {
                 struct block *block = &t->block[x];
-                vr top[VECTORS], shrink[VECTORS];
-                for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
 % if bounds.always then
                 const int skip = 0, n = keys;
 % else
@@ -539,8 +552,15 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 %   end
                 const int full = j0 >= range[x].full_first && j1 < range[x].full_last${bounds.full and (" && (%s)"):format(bounds.full) or ""}${whole};
 % end
-                for (int r = 0; r < n; r += MK)
+                if (!block->begun) ${begin("x")};
+                const ${p.dtype} *next = q + (x + 1) * BLOCK * a->q_s;
+                const int coming = x + 1 < blocks && !block[1].begun ? min_i(BLOCK, rows - (x + 1) * BLOCK) : 0; /* rows */
+                vr top[VECTORS], shrink[VECTORS];
+                for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
+                for (int r = 0, asked = 0; r < n; r += MK, asked += SHARE) {
+                    fetch(next, a->q_s, asked, min_i(asked + SHARE, coming));
                     scores(t->s + r, (const ${element} (*)[K_PITCH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", scale" or ""});
+                }
 % if has_score and bounds.always then
                 {
 %   adjust(false)
@@ -568,6 +588,8 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % if p.lse then
         ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
 % end
+        for (int x = 0; x < blocks; x++)
+            if (!t->block[x].begun) ${begin("x")}; /* it sees no key */
 % if p.sinks then
         const real sink = (real)a->sinks[h * a->sinks_h]${has_score and "" or " * LOG2E"};
         for (int x = 0; x < blocks; x++) drain(&t->block[x], sink);
