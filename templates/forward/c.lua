@@ -175,12 +175,16 @@ local function product(m, vectors)
   return math.max(0.5, (m + vectors) / (2 * tile), 4.5 / tile) + math.max(0, tile - 16) / 1000
 end
 
+-- Whether the mask likely tells documents apart: it reads tensors, and hides all but a row's own part of the keys.
+local function by_documents(p) return p.maskfn and #p.tensors > 0 end
+
 -- Keys that a row sees on average, and how many of the two ends of their range move with the row.
 local function visible(p)
   local right = p.causal and 0 or p.window and p.window.right or -1
   local left = p.window and p.window.left or -1
   local keys = p.causal and p.likely.sk - math.min(p.likely.sq, p.likely.sk) / 2 or p.likely.sk
   if left >= 0 and left < p.likely.sk then keys = math.min(keys, left + 1 + math.max(right, 0)) else left = -1 end
+  if by_documents(p) then keys = math.min(keys, p.likely.sk / 8) end
   return math.max(keys, 1), (left >= 0 and 1 or 0) + (right >= 0 and 1 or 0)
 end
 
@@ -201,7 +205,8 @@ local function prior(cfg, p, dev)
   local tasks, rows = ceildiv(blocks, cfg.blocks), vectors * width * math.min(cfg.blocks, blocks)
   local staging = (0.23 + 1.1 / width + 0.1 * cold) * (p.d + columns) * tasks / (blocks * vectors)
     * (1 + ends * rows / 2 / seen)
-  local wasted = blocks * vectors * (1 + ends * vectors * width / 2 / seen)
+  local rounded = by_documents(p) and cfg.keys / seen or 0 -- such a mask leaves out whole tiles only
+  local wasted = blocks * vectors * (1 + ends * vectors * width / 2 / seen + rounded)
   local all = p.likely.b * p.hq * tasks
   local idle = ceildiv(all, dev.threads) * dev.threads / math.max(all, 1)
   return (products + softmax + spilled + staging) * wasted * idle
