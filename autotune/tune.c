@@ -300,6 +300,10 @@ static fg_status tune(fg_tune_report *report, fg_context *context, const fg_prob
                  .patience = 2 };
     tuning_begin(&t);
     fg_status status = take_sizes(&t, error);
+    if (status == FG_OK && context->gpu)
+        status = fail(error, FG_UNSUPPORTED,
+                      "there is no search on GPUs yet: plan with "
+                      "FG_ESTIMATE, or pin a config");
     if (status != FG_OK) return status;
     t.stamped = context->store && choice_stamp(&t.stamp, context);
     status = find_key(&t, error);

@@ -60,6 +60,9 @@ class fg_context_options(ctypes.Structure):
         ("store", c_char_p),
         ("shared_stores", c_char_p),
         ("worker", c_char_p),
+        ("device", c_char_p),
+        ("cuda_driver", c_char_p),
+        ("nvrtc", c_char_p),
     ]
 
 
@@ -74,6 +77,8 @@ class fg_device_info(ctypes.Structure):
         ("threads", c_int),
         ("l1_bytes", c_int64),
         ("l2_bytes", c_int64),
+        ("target", c_char_p),
+        ("device", c_char_p),
     ]
 
 
@@ -145,6 +150,7 @@ class fg_args(ctypes.Structure):
             ("prepared", c_void_p),
             ("prepared_bytes", c_size_t),
             ("parallel_user", c_void_p),
+            ("stream", c_void_p),
         ]
     )
 

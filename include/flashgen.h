@@ -43,7 +43,7 @@ FG_API const char *fg_version(void);
     X(FG_REQUEST, 2, "the request is wrong")                                                       \
     X(FG_WORKSPACE, 2, "the workspace is too small")                                               \
     X(FG_UNSUPPORTED, 3, "no schedule takes this problem here")                                    \
-    X(FG_COMPILER, 3, "the host compiler is missing or failed")                                    \
+    X(FG_COMPILER, 3, "the compiler is missing or failed")                                         \
     X(FG_MACHINE, 3, "this machine cannot do it")                                                  \
     X(FG_MEMORY, 3, "out of memory")                                                               \
     X(FG_INTERNAL, 4, "an internal error: please report it")                                       \
@@ -121,8 +121,9 @@ typedef struct fg_context_options {
     fg_parallel_for_fn parallel_for; /* NULL: OpenMP */
     void *parallel_user;
     const char *compiler; /* host C compiler, a path or a name on PATH; NULL: cc, gcc, clang */
-    const char *compiler_flags; /* further flags, separated by spaces, or NULL */
-    double compiler_seconds;    /* after these a compile is ended */
+    const char
+        *compiler_flags;     /* further flags, separated by spaces, or NULL; for a GPU: of NVRTC */
+    double compiler_seconds; /* after these a compile of the host compiler's is ended */
     const char *isa; /* at most this instruction set (fg_device_info.isa); NULL: all there is */
     const char *templates; /* a directory that overrides the built-in templates, or NULL */
     /* Where kernels and winners are kept; "": nowhere; NULL: $FLASHGEN_STORE (empty: nowhere), else
@@ -135,14 +136,26 @@ typedef struct fg_context_options {
     /* Path of the flashgen command, which measures for fg_tune in a process of its own; NULL: beside the
      * library (in ../bin or its own directory), else on PATH. */
     const char *worker;
+    /* What the context runs on. NULL or "cpu": this machine's processors. "cuda" or "cuda:N": that NVIDIA GPU (0),
+     * counted as CUDA counts them. "sm_80", "sm_90" and so on: no GPU, kernels are but written and compiled for such
+     * ones. Nothing of CUDA is loaded before a GPU is asked for here. */
+    const char *device;
+    const char *cuda_driver; /* path of libcuda; NULL: libcuda.so.1 where the linker finds it */
+    /* Path of libnvrtc (12 or 13), which compiles for GPUs; NULL: one that is loaded already, else in LD_LIBRARY_PATH,
+     * in CUDA's usual folders, in those of Python's package nvidia-cuda-nvrtc, or where the linker finds it. */
+    const char *nvrtc;
 } fg_context_options;
 
 #define FG_CONTEXT_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0, 0, 0, 0                 \
+        sizeof(fg_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 60.0, 0, 0, 0, 0, 0, 0, 0, 0        \
     }
 
-/* `options` may be NULL. Plans and problems hold their context: it lives until the last is freed. */
+/* `options` may be NULL. Plans and problems hold their context: it lives until the last is freed.
+ *
+ * For a GPU it holds the device's primary context, as PyTorch, JAX and the CUDA runtime do; which context is current in
+ * a thread is after each call what it was before. FG_MACHINE: there is no such GPU, and why. In a process forked after
+ * CUDA was started there, such contexts refuse to run. */
 FG_API fg_status fg_context_new(fg_context **out, const fg_context_options *options,
                                 fg_error *error);
 FG_API void fg_context_free(fg_context *context);
@@ -151,20 +164,23 @@ FG_API void fg_context_free(fg_context *context);
 FG_API void fg_text_free(fg_context *context, char *text);
 
 typedef struct fg_device_info {
-    const char *name;             /* the processor's model name */
-    const char *isa;              /* portable, avx2, avx512 or avx512bf16 */
-    const char *flags;            /* what the compiler is given for it */
-    const char *compiler;         /* path of the host compiler, or NULL where there is none */
-    const char *compiler_version; /* first line of its --version, or NULL */
-    int cores;                    /* that this process may use */
-    int threads;                  /* of a run */
-    int64_t l1_bytes, l2_bytes;   /* of data, a core */
+    const char *name;     /* the processor's model name, or the GPU's */
+    const char *isa;      /* portable, avx2, avx512 or avx512bf16; of a GPU sm_90 or the like */
+    const char *flags;    /* what the compiler is given for it */
+    const char *compiler; /* path of the host compiler, or of NVRTC; NULL where there is none */
+    const char *compiler_version; /* first line of its --version, or as "NVRTC 13.0"; or NULL */
+    int cores;                    /* that this process may use; of a GPU: multiprocessors */
+    int threads;                  /* of a run; of a GPU: multiprocessors */
+    int64_t l1_bytes,
+        l2_bytes; /* of data, a core; of a GPU: shared memory of a multiprocessor, and L2 of all */
+    const char *target; /* "c" or "cuda" */
+    const char *device; /* "cpu", "cuda:0", or an architecture alone: "sm_90" */
 } fg_device_info;
 
 /* What the context runs on. Asks the compiler its version: some milliseconds, the first time. */
 FG_API fg_status fg_context_device(fg_context *context, fg_device_info *info, fg_error *error);
 
-/* Measures this machine's f32 multiply-add rate with the context's threads, in GFLOP/s. */
+/* Measures this machine's f32 multiply-add rate with the context's threads, in GFLOP/s. FG_UNSUPPORTED for a GPU. */
 FG_API fg_status fg_context_peak(fg_context *context, double *gflops, fg_error *error);
 
 /* ---- Problems --------------------------------------------------------------------------------- */
@@ -347,8 +363,8 @@ FG_API void fg_plan_free(fg_plan *plan);
 typedef enum fg_source { FG_FROM_MEMORY, FG_FROM_STORE, FG_FROM_BUNDLE, FG_COMPILED } fg_source;
 
 typedef struct fg_plan_info {
-    const char *target;                                     /* "c" */
-    const char *schedule;                                   /* as "c" */
+    const char *target;                                     /* "c" or "cuda" */
+    const char *schedule;                                   /* as "c" or "cuda_mma" */
     const char *config;                                     /* as "k=v ...", all axes, sorted */
     fg_source source;                                       /* of this fg_plan_new's result */
     double generate_seconds, compile_seconds, load_seconds; /* 0 when found in memory */
@@ -457,13 +473,14 @@ typedef struct fg_args {
         prepared; /* by fg_plan_prepare of this plan for these sizes, aligned to 64; NULL: each run does it */
     size_t prepared_bytes;
     void *parallel_user; /* what this run's parallel_for is given; NULL: the context's */
+    void *stream; /* CUstream of a GPU context's primary context; NULL: the legacy default stream */
 } fg_args;
 
 #define FG_NO_TENSOR(name) 0,
 #define FG_ARGS_INIT                                                                               \
     {                                                                                              \
         sizeof(fg_args), FG_TENSORS(FG_NO_TENSOR) 0, 0, NAN, NAN, NAN, FG_DEFAULT_INT,             \
-            FG_DEFAULT_INT, 0, 0, 0, 0, 0, 0, 0, 0                                                 \
+            FG_DEFAULT_INT, 0, 0, 0, 0, 0, 0, 0, 0, 0                                              \
     }
 
 /* Finds, for masks that read tensors, which tiles are empty and which are full, and writes it to
@@ -471,7 +488,13 @@ typedef struct fg_args {
  * the tensors that the mask reads, and the lengths; all are given, and others may be of any content. */
 FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_error *error);
 
-/* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread. */
+/* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread.
+ *
+ * On a GPU all tensors, the workspace and what is prepared are memory of that GPU (or managed), lengths and block tables
+ * too, which are then not checked: sequences that are longer than the problem says, or pages that are not there, read
+ * and write elsewhere. Where neither the problem nor a tensor's shape says how long sequences of lens=packed are, they
+ * count as up to the total. The call returns once the kernels are in the stream; it waits for nothing, and may be
+ * captured in a graph. What is prepared is not held against the plan there: that is the caller's. */
 FG_API fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error);
 
 /* ---- Checking --------------------------------------------------------------------------------- */
@@ -495,7 +518,7 @@ typedef struct fg_check_report {
     int64_t worst[4];        /* b, h, i and column of the largest; column -1 for lse */
 } fg_check_report;
 
-/* Compares outputs with a naive reference on the same inputs, in float64 (dtype=f64: long double). FG_WRONG,
+/* Compares outputs with a naive reference on the same inputs, all in the host's memory, in float64 (dtype=f64: long double). FG_WRONG,
  * with a sentence, when outside the bound; the report is filled then too. Rows behind a length are held to what
  * they must be; dropout needs the run's seed. `options` may be NULL. */
 FG_API fg_status fg_check(fg_context *context, const fg_problem *problem, const fg_args *args,

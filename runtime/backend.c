@@ -1,10 +1,18 @@
 #include "runtime/backend.h"
 
 #include "runtime/backend_c.h"
+#include "runtime/backend_cuda.h"
 
-const backend backend_c = { "c", compiler_run, module_load, module_find, tasks_run, module_unload };
+static fg_status find(void **entry, void *module, const char *name, fg_error *error)
+{
+    *entry = module_find(module, name);
+    return *entry ? FG_OK : fail(error, FG_INTERNAL, "the kernel has no function %.31s", name);
+}
 
-const backend *const backends[] = { &backend_c, NULL };
+const backend backend_c = { "c",         compiler_run, toolchain_find, compiler_ask_version,
+                            module_load, find,         tasks_run,      module_unload };
+
+const backend *const backends[] = { &backend_c, &backend_cuda, NULL };
 
 void binary_free(const fg_context *context, binary *b)
 {

@@ -11,7 +11,9 @@ fg_status compiler_find(fg_context *context, const char *wanted, fg_error *error
 /* Puts together context->compiler_flags: ours, the instruction set's, then the host's. */
 fg_status compiler_flags_make(fg_context *context, const char *further, fg_error *error);
 
-/* First line of `--version`, asked once; NULL when there is no compiler or it does not say. */
+/* First line of `--version`, or "" where it does not say. */
+void compiler_ask_version(char *out, size_t size, const fg_context *context);
+/* What the backend's compiler says of itself, asked once; NULL when there is none or it does not say. */
 fg_status compiler_version(const char **out, fg_context *context, fg_error *error);
 
 fg_status compiler_run(binary *out, const fg_context *context, const char *text, size_t length,

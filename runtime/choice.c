@@ -113,19 +113,23 @@ static fg_status add_generator(store_key *k, const fg_context *context, fg_error
 
 static void add_device(store_key *k, const fg_context *context)
 {
-    const device_cpu *d = &context->device;
-    key_add(k, "device", d->name);
-    key_add(k, "isa", d->isa->name);
-    key_add_int(k, "cores", d->cores);
-    key_add_int(k, "threads", context->threads);
-    key_add(k, "flags", context->compiler_flags);
+    const maker_device d = context_maker_device(context);
+    key_add(k, "device", d.name);
+    key_add(k, "isa", d.isa);
+    key_add_int(k, "cores", d.cores);
+    key_add_int(k, "threads", d.threads);
+    key_add(k, "flags", d.flags);
 }
 
 /* What a space and a prior read besides. */
 static void add_caches(store_key *k, const fg_context *context)
 {
-    key_add_int(k, "l1", context->device.l1_bytes);
-    key_add_int(k, "l2", context->device.l2_bytes);
+    const maker_device d = context_maker_device(context);
+    key_add_int(k, "l1", d.l1_bytes);
+    key_add_int(k, "l2", d.l2_bytes);
+    if (!d.gpu) return;
+    key_add_int(k, "shared", d.shared_bytes);
+    key_add_int(k, "registers", d.registers);
 }
 
 static fg_status finish(store_key *k, fg_status status, fg_error *error)
@@ -179,8 +183,12 @@ fg_status choice_kernel_key(store_key *out, fg_context *context, const problem *
     add_line(out, context, p, PROBLEM_kernel);
     key_add(out, "schedule", schedule);
     key_add(out, "config", config);
-    key_add(out, "isa", context->device.isa->name);
-    key_add(out, "flags", context->compiler_flags);
+    if (context->gpu) { /* how many multiprocessors there are may be in the text */
+        add_device(out, context);
+    } else {
+        key_add(out, "isa", context->device.isa->name);
+        key_add(out, "flags", context->compiler_flags);
+    }
     return finish(out, status, error);
 }
 

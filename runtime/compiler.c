@@ -173,18 +173,27 @@ out:
     return status;
 }
 
-fg_status compiler_version(const char **out, fg_context *context, fg_error *error)
+void compiler_ask_version(char *out, size_t size, const fg_context *context)
 {
     static char version[] = "--version";
-    char *known = atomic_load(&context->compiler_version);
-    *out = known;
-    if (known || !context->compiler) return FG_OK;
     char *const argv[] = { context->compiler, version, NULL };
     process_result result;
     process_run(&result, argv, "/", context->compiler_seconds);
-    size_t length = strcspn(result.output, "\n");
-    if (result.end != PROCESS_exited || result.code > 0 || length == 0) return FG_OK;
-    char *line = memory_text(&context->memory, result.output, length);
+    int length = (int)strcspn(result.output, "\n");
+    bool said = result.end == PROCESS_exited && result.code == 0;
+    snprintf(out, size, "%.*s", said ? length : 0, result.output);
+}
+
+fg_status compiler_version(const char **out, fg_context *context, fg_error *error)
+{
+    char asked[512];
+    char *known = atomic_load(&context->compiler_version);
+    *out = known;
+    if (known || !context->compiler) return FG_OK;
+    context->backend->version(asked, sizeof asked, context);
+    const size_t length = strlen(asked);
+    if (length == 0) return FG_OK;
+    char *line = memory_text(&context->memory, asked, length);
     if (!line) return fail_memory(error);
     if (atomic_compare_exchange_strong(&context->compiler_version, &known, line))
         known = line;

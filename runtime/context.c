@@ -1,9 +1,12 @@
 #include "runtime/context.h"
 
 #include "runtime/backend_c.h"
+#include "runtime/backend_cuda.h"
+#include "runtime/device_cuda.h"
 #include "runtime/identity.h"
 #include "runtime/kernels.h"
 #include "runtime/library.h"
+#include "runtime/nvrtc.h"
 #include "runtime/plan.h"
 
 #include <stdarg.h>
@@ -41,8 +44,27 @@ void context_log(const fg_context *context, fg_log_level level, const char *form
     context->log(context->log_user, level, sentence);
 }
 
+static maker_device gpu_maker_device(const fg_context *context)
+{
+    const device_cuda *d = context->gpu;
+    return (maker_device){
+        .name = d->name,
+        .isa = d->isa,
+        .compiler = "nvrtc",
+        .flags = context->compiler_flags,
+        .cores = d->multiprocessors,
+        .threads = d->multiprocessors,
+        .l1_bytes = d->shared_bytes,
+        .l2_bytes = d->l2_bytes,
+        .gpu = true,
+        .shared_bytes = d->block_bytes,
+        .registers = d->registers,
+    };
+}
+
 maker_device context_maker_device(const fg_context *context)
 {
+    if (context->gpu) return gpu_maker_device(context);
     return (maker_device){
         .name = context->device.name,
         .isa = context->device.isa->name,
@@ -95,6 +117,8 @@ static void context_destroy(fg_context *context)
     kernels_free(context);
     identity_free(context);
     store_close(context->store);
+    if (context->gpu) device_cuda_close(context->gpu);
+    memory_free(&m, context->gpu, sizeof *context->gpu);
     char *const texts[] = { context->compiler, context->compiler_flags, context->templates,
                             context->worker, atomic_load(&context->compiler_version) };
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
@@ -123,6 +147,23 @@ static fg_status copy_option(char **out, const fg_context *context, const char *
     return *out ? FG_OK : fail_memory(error);
 }
 
+static fg_status open_cpu(fg_context *context, const fg_context_options *o, fg_error *error)
+{
+    context->backend = &backend_c;
+    fg_status status = compiler_find(context, o->compiler, error);
+    return status == FG_OK ? compiler_flags_make(context, o->compiler_flags, error) : status;
+}
+
+static fg_status open_gpu(fg_context *context, const fg_context_options *o, fg_error *error)
+{
+    context->backend = &backend_cuda;
+    context->gpu = memory_new(&context->memory, 1, sizeof *context->gpu);
+    if (!context->gpu) return fail_memory(error);
+    fg_status status = device_cuda_open(context->gpu, o->device, o->cuda_driver, error);
+    if (status == FG_OK) status = nvrtc_find(context, o->nvrtc, error);
+    return status == FG_OK ? backend_cuda_flags(context, o->compiler_flags, error) : status;
+}
+
 static fg_status context_fill(fg_context *context, const fg_context_options *o, fg_error *error)
 {
     context->log = o->log;
@@ -140,8 +181,8 @@ static fg_status context_fill(fg_context *context, const fg_context_options *o, 
     if (status == FG_OK) status = copy_option(&context->worker, context, o->worker, error);
     if (status == FG_OK) status = open_store(context, o, error);
     if (status != FG_OK) return status;
-    if ((status = compiler_find(context, o->compiler, error)) != FG_OK) return status;
-    return compiler_flags_make(context, o->compiler_flags, error);
+    const bool host = !o->device || strcmp(o->device, "cpu") == 0;
+    return (host ? open_cpu : open_gpu)(context, o, error);
 }
 
 fg_status fg_context_new(fg_context **out, const fg_context_options *options, fg_error *error)
@@ -182,16 +223,19 @@ fg_status fg_context_device(fg_context *context, fg_device_info *info, fg_error 
     if (!context || !info) return fail(error, FG_REQUEST, "context or info is NULL");
     fg_status status = compiler_version(&version, context, error);
     if (status != FG_OK) return status;
+    const maker_device d = context_maker_device(context);
     *info = (fg_device_info){
-        .name = context->device.name,
-        .isa = context->device.isa->name,
-        .flags = context->compiler_flags,
+        .name = d.name,
+        .isa = d.isa,
+        .flags = d.flags,
         .compiler = context->compiler,
         .compiler_version = version,
-        .cores = context->device.cores,
-        .threads = context->threads,
-        .l1_bytes = context->device.l1_bytes,
-        .l2_bytes = context->device.l2_bytes,
+        .cores = d.cores,
+        .threads = d.threads,
+        .l1_bytes = d.l1_bytes,
+        .l2_bytes = d.l2_bytes,
+        .target = context->backend->target,
+        .device = context->gpu ? context->gpu->place : "cpu",
     };
     return FG_OK;
 }

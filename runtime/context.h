@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 
 struct kernel;
+struct backend;
+struct device_cuda;
 
 enum { context_buckets = 512 };
 
@@ -22,7 +24,10 @@ struct fg_context {
     void *parallel_user;
     int threads;
     device_cpu device;
-    char *compiler;       /* absolute path, or NULL: there is none, and compiler_missing says why */
+    const struct backend *backend; /* what kernels are compiled and run by */
+    struct device_cuda *gpu;       /* what they are for, or NULL: the processors */
+    char *
+        compiler; /* theirs: absolute path, or NULL: there is none, and compiler_missing says why */
     char *compiler_flags; /* all of them, in the order given, separated by single spaces */
     char *templates;
     char compiler_missing[256];

@@ -1,7 +1,7 @@
 #include "runtime/identity.h"
 
+#include "runtime/backend.h"
 #include "runtime/folder.h"
-#include "runtime/toolchain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,7 +129,7 @@ static fg_status add_files(store_key *contents, text *records, const toolchain_f
     for (; file && status == FG_OK; file = file->next) {
         bool read = hash_file(&content, record, file->path, buffer);
         if (!read && strcmp(file->path, driver) == 0)
-            status = fail(error, FG_COMPILER, "cannot read the host compiler %.500s: %s", driver,
+            status = fail(error, FG_COMPILER, "cannot read the compiler %.500s: %s", driver,
                           errno_text(errno));
         if (read)
             digest_format(hex, &content);
@@ -195,7 +195,7 @@ static fg_status make(struct identity **out, fg_context *context, const store_ke
 {
     toolchain t;
     const digest d = key_digest(key);
-    fg_status status = toolchain_find(&t, context, driver, error);
+    fg_status status = context->backend->parts(&t, context, driver, error);
     if (status == FG_OK) status = make_of(out, &context->memory, &t, &d, driver, error);
     bool keep = status == FG_OK && t.whole;
     toolchain_free(&t);
@@ -260,8 +260,8 @@ fg_status identity_of_compiler(digest *out, fg_context *context, fg_error *error
     store_key key;
     if (!context->compiler) return fail(error, FG_COMPILER, "%s", context->compiler_missing);
     if (!realpath(context->compiler, driver))
-        return fail(error, FG_COMPILER, "cannot read the host compiler %.500s: %s",
-                    context->compiler, errno_text(errno));
+        return fail(error, FG_COMPILER, "cannot read the compiler %.500s: %s", context->compiler,
+                    errno_text(errno));
     fg_status status = make_key(&key, context, driver, error);
     if (status == FG_OK) status = find(out, context, &key, driver, error);
     key_free(&key);

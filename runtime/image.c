@@ -23,8 +23,8 @@ static fg_status generate_peak(made **out, const fg_context *context, int64_t *f
 fg_status image_compile(image *i, fg_error *error)
 {
     double start = library_seconds();
-    fg_status status =
-        backends[0]->compile(&i->compiled, i->context, i->made->text, i->made->text_length, error);
+    fg_status status = i->context->backend->compile(&i->compiled, i->context, i->made->text,
+                                                    i->made->text_length, error);
     i->compile_seconds = library_seconds() - start;
     return status;
 }

@@ -1,4 +1,6 @@
 #include "runtime/kernel.h"
+
+#include "runtime/device_cuda.h"
 #include "runtime/library.h"
 
 #include <stddef.h>
@@ -78,6 +80,14 @@ static fg_status take_slots(kernel *k, const made *m, fg_error *error)
     return status;
 }
 
+/* A step is for the machine that the context is for. */
+static fg_status check_threads(const kernel *k, const kernel_step *step, fg_error *error)
+{
+    if ((step->threads > 0) == (k->context->gpu != NULL)) return FG_OK;
+    return fail(error, FG_INTERNAL, "a step of %d threads is none of target %s", step->threads,
+                k->backend->target);
+}
+
 static fg_status take_steps(kernel *k, const made *m, fg_error *error)
 {
     if (m->steps > 0) k->step = memory_new(&k->context->memory, (size_t)m->steps, sizeof *k->step);
@@ -85,10 +95,11 @@ static fg_status take_steps(kernel *k, const made *m, fg_error *error)
     k->step_room = m->steps;
     for (int s = 0; s < m->steps; s++) {
         kernel_step *step = &k->step[k->steps++];
-        *step = (kernel_step){ k->backend->find(k->module, m->step[s].entry), m->step[s].prepares,
-                               m->step[s].threads, m->step[s].tasks, m->step[s].scratch };
-        if (!step->entry)
-            return fail(error, FG_INTERNAL, "the kernel has no function %.31s", m->step[s].entry);
+        *step = (kernel_step){ NULL, m->step[s].prepares, m->step[s].threads, m->step[s].tasks,
+                               m->step[s].scratch };
+        fg_status status = k->backend->find(&step->entry, k->module, m->step[s].entry, error);
+        if (status == FG_OK) status = check_threads(k, step, error);
+        if (status != FG_OK) return status;
     }
     return FG_OK;
 }
@@ -118,6 +129,7 @@ run_defaults run_defaults_of(const problem *p)
 static void take_problem(kernel *k, const problem *p)
 {
     operands_make(&k->operands, p);
+    if (k->context->gpu) k->operands.device = &k->context->gpu->operands;
     k->facts = operands_sizes(p);
     k->defaults = run_defaults_of(p);
 }
@@ -139,7 +151,7 @@ static fg_status fill(kernel *k, const problem *p, const image *i, fg_error *err
 {
     fg_status status;
     if (p) take_problem(k, p);
-    k->facts.threads = k->context->threads;
+    k->facts.threads = context_maker_device(k->context).threads;
     if ((status = take_names(k, i->made, error)) != FG_OK) return status;
     if ((status = take_slots(k, i->made, error)) != FG_OK) return status;
     if ((status = load(k, i, error)) != FG_OK) return status;
@@ -153,7 +165,7 @@ fg_status kernel_load(kernel **out, fg_context *context, const problem *p, const
     kernel *k = memory_new(&context->memory, 1, sizeof *k);
     if (!k) return fail_memory(error);
     k->context = context;
-    k->backend = backends[0];
+    k->backend = context->backend;
     fg_status status = fill(k, p, i, error);
     if (status == FG_OK)
         *out = k;

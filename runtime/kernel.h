@@ -45,7 +45,8 @@ typedef struct kernel_step {
 typedef struct run_memory {
     char *workspace, *prepared; /* prepared: the caller's, or NULL: it is a part of the workspace */
     bool prepare_only;
-    void *host; /* what the host's parallel_for is given, or NULL: the context's */
+    void *host;   /* what the host's parallel_for is given, or NULL: the context's */
+    void *stream; /* of a GPU */
 } run_memory;
 
 /* Before what is prepared, where the caller keeps it. */

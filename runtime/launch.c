@@ -21,6 +21,7 @@ static fg_status scratch_bytes(int64_t *out, const kernel_step *step, const reci
     if (status != FG_OK) return status;
     if (*out < 0 || *out > INT64_MAX / 2)
         return fail(error, FG_INTERNAL, "a kernel's scratch has no such size");
+    if (step->threads > 0) return FG_OK;
     *out = (*out + scratch_align - 1) / scratch_align * scratch_align;
     return FG_OK;
 }
@@ -43,6 +44,7 @@ static fg_status workers_bytes(int64_t *out, const kernel *k, const recipe_facts
     *out = 0;
     for (int s = 0; s < k->steps; s++) {
         int64_t worker = 0, all = 0;
+        if (k->step[s].threads > 0) continue; /* a block's is no part of the workspace */
         fg_status status = scratch_bytes(&worker, &k->step[s], facts, error);
         if (status != FG_OK) return status;
         if (__builtin_mul_overflow(worker, k->context->threads, &all)) all = INT64_MAX;
@@ -163,9 +165,15 @@ static fg_status fill_arguments(argument *out, const kernel *k, const bound *ope
 }
 
 static fg_status run_step(const kernel *k, const kernel_step *step, const argument *args,
-                          const recipe_facts *facts, char *scratch, void *host, fg_error *error)
+                          const recipe_facts *facts, char *scratch, const run_memory *own,
+                          fg_error *error)
 {
-    launch what = { .entry = step->entry, .args = args, .scratch = scratch, .host = host };
+    launch what = { .entry = step->entry,
+                    .args = args,
+                    .threads = step->threads,
+                    .scratch = scratch,
+                    .host = own->host,
+                    .stream = own->stream };
     fg_status status = recipe_eval(&step->tasks, facts, &what.tasks, error);
     if (status == FG_OK) status = scratch_bytes(&what.scratch_bytes, step, facts, error);
     if (status == FG_OK) status = k->backend->launch(k->context, &what, error);
@@ -182,7 +190,7 @@ fg_status kernel_run(const kernel *k, const bound *operands, const run_numbers *
     for (int s = 0; s < k->steps && status == FG_OK; s++) {
         const kernel_step *step = &k->step[s];
         if (own->prepare_only ? !step->prepares : step->prepares && own->prepared) continue;
-        status = run_step(k, step, args, facts, at.scratch, own->host, error);
+        status = run_step(k, step, args, facts, at.scratch, own, error);
     }
     return status;
 }

@@ -172,15 +172,30 @@ static shape_text shape_print(const int64_t *shape, int rank)
     return out;
 }
 
+/* DLPack's device types. */
+enum { device_host = 1, device_cuda_type = 2, device_cuda_managed = 13 };
+
+static fg_status check_place(const operand_device *d, const operand *o, DLDevice got,
+                             fg_error *error)
+{
+    if (!d && got.device_type != device_host)
+        return fail(error, FG_REQUEST, "%s is on device type %d: it must be in host memory (1)",
+                    o->name, (int)got.device_type);
+    if (!d || got.device_type == device_cuda_managed) return FG_OK;
+    if (got.device_type != device_cuda_type)
+        return fail(error, FG_REQUEST, "%s is on device type %d: it must be on %s (2)", o->name,
+                    (int)got.device_type, d->place);
+    if (got.device_id == d->index) return FG_OK;
+    return fail(error, FG_REQUEST, "%s is on cuda:%d: this plan runs on %s", o->name,
+                (int)got.device_id, d->place);
+}
+
 static fg_status check_type(const operand *o, const DLTensor *t, fg_error *error)
 {
     const dtype_facts *want = &dtypes[o->type];
     DLDataType got = t->dtype;
     bool alike = (o->type == DTYPE_u8 && got.code == 6) /* a mask as bytes of 0 and 1 */
                  || (o->optional && got.code == 1);     /* words of either sign */
-    if (t->device.device_type != 1)
-        return fail(error, FG_REQUEST, "%s is on device type %d: it must be in host memory (1)",
-                    o->name, (int)t->device.device_type);
     if ((got.code == want->code || alike) && got.bits == want->bits && got.lanes == 1) return FG_OK;
     return fail(error, FG_REQUEST,
                 "%s has type code %d, %d bits, %d lanes: it must be %s (%d, %d, 1)", o->name,
@@ -297,11 +312,12 @@ static bool reach_fits(const operand *o, const DLTensor *t, const int64_t stride
 /* An empty tensor's elements, as expressions have it: all strides are 0. Kernels may read ahead of a test. */
 static const _Alignas(16) char zeros[16];
 
-static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t, fg_error *error)
+static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t,
+                             const operand_device *device, fg_error *error)
 {
     bool empty = false;
     for (int k = 0; k < t->ndim; k++) empty = empty || t->shape[k] == 0;
-    *out = (bound){ .data = (char *)(uintptr_t)zeros };
+    *out = (bound){ .data = device ? device->zeros : (char *)(uintptr_t)zeros };
     for (int k = 0; k < t->ndim; k++) out->extent[k] = t->shape[k];
     if (empty) return FG_OK;
     if (!t->data) return fail(error, FG_REQUEST, "%s has no data", o->name);
@@ -313,7 +329,7 @@ static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t, fg
                     o->name, o->align);
     if (!reach_fits(o, t, out->stride))
         return fail(error, FG_REQUEST, "%s has strides that reach beyond 64 bits", o->name);
-    fg_status status = FG_OK;
+    fg_status status = device ? device->check(device, out->data, o->name, error) : FG_OK;
     for (int k = 0; k < t->ndim && status == FG_OK; k++)
         if (t->shape[k] > 1) status = check_stride(o, k, out->stride[k], error);
     return status;
@@ -351,9 +367,10 @@ fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const opera
         out[k] = (bound){ .data = NULL };
         if (!t && o->optional) continue;
         if (!t) return fail(error, FG_REQUEST, "%s is missing: the problem asks for it", o->name);
-        status = check_type(o, t, error);
+        status = check_place(list->device, o, t->device, error);
+        if (status == FG_OK) status = check_type(o, t, error);
         if (status == FG_OK) status = check_shape(o, facts, t, error);
-        if (status == FG_OK) status = bind_memory(&out[k], o, t, error);
+        if (status == FG_OK) status = bind_memory(&out[k], o, t, list->device, error);
     }
     return status == FG_OK ? operands_check_lengths(facts, list, out, error) : status;
 }

@@ -32,12 +32,22 @@ typedef struct operand {
     operand_dim dim[4]; /* where the shape is problem_dynamic */
 } operand;
 
+/* Where a run's tensors must be, where that is not the host's memory. */
+typedef struct operand_device {
+    int index;         /* as DLPack counts them */
+    const char *place; /* "cuda:0" */
+    char *zeros;       /* some bytes of 0 there */
+    fg_status (*check)(const struct operand_device *d, const void *data, const char *name,
+                       fg_error *error); /* `data` is there */
+} operand_device;
+
 enum { operand_fields = 15, operand_max = operand_fields + problem_max_tensors };
 
 typedef struct operand_list {
     int count, extras; /* extras: those of fg_args.tensors, at the end */
     problem_lens lens;
     int64_t page;
+    const operand_device *device; /* NULL: the host */
     operand operand[operand_max];
 } operand_list;
 
@@ -52,7 +62,8 @@ void operands_make(operand_list *out, const problem *p);
 /* The problem's own sizes; what a run says is problem_dynamic. */
 recipe_facts operands_sizes(const problem *p);
 
-/* Checks a run's tensors against the problem, lengths and block tables by their values; `facts` comes with the
+/* Checks a run's tensors against the problem, lengths and block tables by their values where
+ * those are in the host's memory; `facts` comes with the
  * problem's dims, those that are problem_dynamic are taken from the tensors. */
 fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const operand_list *list,
                         const fg_args *args, fg_error *error);

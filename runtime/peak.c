@@ -1,3 +1,4 @@
+#include "runtime/device_cuda.h"
 #include "runtime/kernel.h"
 #include "runtime/library.h"
 
@@ -59,6 +60,9 @@ fg_status fg_context_peak(fg_context *context, double *gflops, fg_error *error)
     int64_t flops = 0;
     double rounds = 0;
     if (!context || !gflops) return fail(error, FG_REQUEST, "context or gflops is NULL");
+    if (context->gpu)
+        return fail(error, FG_UNSUPPORTED, "a GPU's rate is not measured: its context is for %s",
+                    context->gpu->place);
     image i;
     fg_status status = image_make_peak(&i, context, &flops, error);
     if (status != FG_OK) return status;

@@ -1,4 +1,5 @@
 #include "runtime/run.h"
+#include "runtime/device_cuda.h"
 #include "runtime/plan.h"
 
 #include <math.h>
@@ -136,6 +137,17 @@ static fg_status check_parts(const fg_args *args, run_bytes bytes, bool kept, fg
                       bytes.workspace + (kept ? 0 : bytes.prepared), "the workspace", error);
 }
 
+static fg_status check_place(const kernel *k, const run_bytes *bytes, const fg_args *args,
+                             bool kept, fg_error *error)
+{
+    const operand_device *d = k->operands.device;
+    const bool own = bytes->workspace + (kept ? 0 : bytes->prepared) > 0;
+    fg_status status = own ? d->check(d, args->workspace, "the workspace", error) : FG_OK;
+    if (status == FG_OK && kept && bytes->prepared > 0)
+        status = d->check(d, args->prepared, "what is prepared", error);
+    return status;
+}
+
 static fg_status take_memory(run_memory *out, const kernel *k, const recipe_facts *facts,
                              const run_numbers *numbers, const fg_args *args, bool prepare,
                              fg_error *error)
@@ -144,12 +156,15 @@ static fg_status take_memory(run_memory *out, const kernel *k, const recipe_fact
     bool kept = args->prepared || prepare;
     *out = (run_memory){ .workspace = args->workspace,
                          .prepare_only = prepare,
-                         .host = args->parallel_user };
+                         .host = args->parallel_user,
+                         .stream = args->stream };
     fg_status status = kernel_bytes(&bytes, k, facts, error);
     if (status == FG_OK) status = check_parts(args, bytes, kept, error);
+    if (status == FG_OK && k->context->gpu) status = check_place(k, &bytes, args, kept, error);
     if (status != FG_OK || !kept || bytes.prepared == 0) return status;
     const uint64_t stamp = stamp_of(k, facts, numbers);
     out->prepared = (char *)args->prepared + run_stamp_bytes;
+    if (k->context->gpu) return FG_OK; /* the stamp would be read in its memory */
     if (!prepare) return check_stamp(args->prepared, stamp, error);
     memcpy(args->prepared, &stamp, sizeof stamp);
     return FG_OK;
@@ -163,7 +178,10 @@ static fg_status run(const kernel *k, const kernel_table *table, const fg_args *
     run_numbers numbers;
     run_memory own;
     recipe_facts facts = k->facts;
-    fg_status status = operands_bind(operands, &facts, &k->operands, args, error);
+    fg_status status = k->context->gpu ? device_cuda_ready(k->context->gpu, error) : FG_OK;
+    if (status == FG_OK && !k->context->gpu && args->stream)
+        status = fail(error, FG_REQUEST, "a stream was given, but the plan runs on processors");
+    if (status == FG_OK) status = operands_bind(operands, &facts, &k->operands, args, error);
     if (status == FG_OK && table) k = table_find(table, &facts);
     if (status == FG_OK)
         status = (prepare ? take_numbers : run_take_numbers)(&numbers, &k->defaults, args, error);

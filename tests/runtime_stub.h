@@ -24,6 +24,7 @@ static int stub_slots;
 static const char *stub_tasks = "1", *stub_scratch = "0";
 static made_region stub_region[made_max_regions];
 static int stub_regions;
+static int stub_threads;     /* of a block: the steps are for a GPU */
 static bool stub_prepares;   /* a step of its own, fg_prepare, comes first */
 static atomic_int stub_made; /* kernels so far */
 
@@ -36,8 +37,8 @@ static char *stub_copy(const memory *m, const char *from)
 static fg_status stub_steps(made *m, fg_error *error)
 {
     fg_status status = FG_OK;
-    if (stub_prepares) m->step[m->steps++] = (made_step){ .entry = "fg_prepare", .prepares = true };
-    m->step[m->steps++] = (made_step){ .entry = "fg_kernel" };
+    if (stub_prepares) m->step[m->steps++] = (made_step){ .entry = "fg_prepare", .prepares = true, .threads = stub_threads };
+    m->step[m->steps++] = (made_step){ .entry = "fg_kernel", .threads = stub_threads };
     for (int s = 0; s < m->steps && status == FG_OK; s++) {
         status = recipe_parse(&m->step[s].tasks, stub_tasks, error);
         if (status == FG_OK) status = recipe_parse(&m->step[s].scratch, stub_scratch, error);

@@ -1,0 +1,199 @@
+#include "runtime/backend_cuda.h"
+
+#include "runtime/device_cuda.h"
+#include "runtime/nvrtc.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What NVRTC does anyway, said so that the key of a kernel has it: subnormals stay, divisions and roots round. */
+#define FLAGS_kernel "--std=c++17 --fmad=true --ftz=false --prec-div=true --prec-sqrt=true"
+
+fg_status backend_cuda_flags(fg_context *context, const char *further, fg_error *error)
+{
+    text flags;
+    text_init(&flags, &context->memory);
+    text_addf(&flags, "--gpu-architecture=%s " FLAGS_kernel, context->gpu->isa);
+    for (further = further ? further : ""; *(further += strspn(further, " "));) {
+        size_t length = strcspn(further, " ");
+        text_add(&flags, " ", 1);
+        text_add(&flags, further, length);
+        further += length;
+    }
+    if (!flags.failed)
+        context->compiler_flags = memory_text(&context->memory, flags.data, flags.length);
+    text_free(&flags);
+    return context->compiler_flags ? FG_OK : fail_memory(error);
+}
+
+static fg_status compile(binary *out, const fg_context *context, const char *source, size_t length,
+                         fg_error *error)
+{
+    (void)length; /* it is 0-terminated */
+    *out = (binary){ NULL, 0 };
+    if (!context->compiler) return fail(error, FG_COMPILER, "%s", context->compiler_missing);
+    return nvrtc_compile(&out->data, &out->size, &context->memory, context->compiler,
+                         context->compiler_flags, source, error);
+}
+
+/* ---- Loading ---- */
+
+typedef struct module {
+    const fg_context *context; /* not held: it owns the kernel */
+    cuda_module handle;        /* NULL: there is no GPU to load it on */
+} module;
+
+static fg_status load(void **out, const fg_context *context, const binary *compiled,
+                      fg_error *error)
+{
+    const device_cuda *d = context->gpu;
+    device_cuda_visit v;
+    fg_status status = FG_OK;
+    *out = NULL;
+    module *m = memory_new(&context->memory, 1, sizeof *m);
+    if (!m) return fail_memory(error);
+    m->context = context;
+    if (d->runs) {
+        status = device_cuda_ready(d, error);
+        if (status == FG_OK) status = device_cuda_enter_slowly(&v, d, error);
+        if (status == FG_OK) {
+            int code = d->driver.module_load(&m->handle, compiled->data);
+            if (code != CUDA_SUCCESS)
+                status = cuda_fail(&d->driver, code, "the driver does not load the kernel", error);
+            device_cuda_leave_slowly(&v, d);
+        }
+    }
+    if (status == FG_OK)
+        *out = m;
+    else
+        memory_free(&context->memory, m, sizeof *m);
+    return status;
+}
+
+static void unload(void *loaded)
+{
+    module *m = loaded;
+    device_cuda_visit v;
+    if (!m) return;
+    const device_cuda *d = m->context->gpu;
+    if (m->handle && device_cuda_ready(d, NULL) == FG_OK &&
+        device_cuda_enter_slowly(&v, d, NULL) == FG_OK) {
+        d->driver.module_unload(m->handle);
+        device_cuda_leave_slowly(&v, d);
+    }
+    memory_free(&m->context->memory, m, sizeof *m);
+}
+
+/* A launch may ask for all the shared memory that a block can have; and it is the last step of loading, which the
+ * driver would put off until the first launch. */
+static int prepare(const device_cuda *d, cuda_function f)
+{
+    int fixed = 0;
+    int code = d->driver.function_get(&fixed, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, f);
+    if (code == CUDA_SUCCESS)
+        code = d->driver.function_set(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                      (int)d->block_bytes - fixed);
+    if (code == CUDA_SUCCESS && d->driver.function_load) code = d->driver.function_load(f);
+    return code;
+}
+
+static fg_status find(void **entry, void *loaded, const char *name, fg_error *error)
+{
+    static char no_gpu;
+    module *m = loaded;
+    const device_cuda *d = m->context->gpu;
+    cuda_function f = NULL;
+    device_cuda_visit v;
+    char what[80];
+    *entry = &no_gpu;
+    if (!m->handle) return FG_OK;
+    fg_status status = device_cuda_enter_slowly(&v, d, error);
+    if (status != FG_OK) return status;
+    int code = d->driver.module_function(&f, m->handle, name);
+    if (code == CUDA_SUCCESS) code = prepare(d, f);
+    snprintf(what, sizeof what, "the kernel's function %.31s", name);
+    if (code != CUDA_SUCCESS) status = cuda_fail(&d->driver, code, what, error);
+    device_cuda_leave_slowly(&v, d);
+    *entry = f;
+    return status;
+}
+
+/* ---- Launching ---- */
+
+static fg_status check_launch(const device_cuda *d, const launch *what, fg_error *error)
+{
+    if (what->tasks > INT_MAX)
+        return fail(error, FG_REQUEST, "this run would take %lld blocks: a launch has at most %d",
+                    (long long)what->tasks, INT_MAX);
+    if (what->scratch_bytes > d->block_bytes)
+        return fail(error, FG_MACHINE,
+                    "a block would take %lld bytes of shared memory: %s has %lld for one",
+                    (long long)what->scratch_bytes, d->place, (long long)d->block_bytes);
+    return FG_OK;
+}
+
+/* Why a launch failed, where the stream is to blame. */
+static fg_status fail_launch(const device_cuda *d, int code, const launch *what, fg_error *error)
+{
+    cuda_context theirs = NULL;
+    if (what->stream && d->driver.stream_context(what->stream, &theirs) == CUDA_SUCCESS &&
+        theirs != d->context)
+        return fail(error, FG_REQUEST, "the stream is of another context than %s's primary one",
+                    d->place);
+    return cuda_fail(&d->driver, code, "launching the kernel", error);
+}
+
+static fg_status run(const fg_context *context, const launch *what, fg_error *error)
+{
+    const device_cuda *d = context->gpu;
+    device_cuda_visit v;
+    void *parameters[] = { (void *)(uintptr_t)what->args };
+    if (what->tasks <= 0) return FG_OK;
+    fg_status status = check_launch(d, what, error);
+    if (status == FG_OK) status = device_cuda_enter(&v, d, error);
+    if (status != FG_OK) return status;
+    const cuda_launch config = {
+        .blocks_x = (unsigned)what->tasks,
+        .blocks_y = 1,
+        .blocks_z = 1,
+        .threads_x = (unsigned)what->threads,
+        .threads_y = 1,
+        .threads_z = 1,
+        .shared_bytes = (unsigned)what->scratch_bytes,
+        .stream = what->stream,
+    };
+    int code = d->driver.launch(&config, what->entry, parameters, NULL);
+    if (code != CUDA_SUCCESS) status = fail_launch(d, code, what, error);
+    device_cuda_leave(&v, d);
+    return status;
+}
+
+/* NVRTC and its builtins: there is nothing else that it reads. */
+static fg_status parts(toolchain *out, const fg_context *context, const char *library,
+                       fg_error *error)
+{
+    char builtins[nvrtc_path_size];
+    nvrtc_builtins(builtins, library);
+    const char *const paths[] = { builtins, library };
+    *out = (toolchain){ .whole = *builtins != 0 };
+    arena_init(&out->arena, &context->memory);
+    for (int k = *builtins ? 0 : 1; k < 2; k++) {
+        toolchain_file *file = arena_new(&out->arena, sizeof *file);
+        if (file) file->path = arena_new(&out->arena, strlen(paths[k]) + 1);
+        if (!file || !file->path) return fail_memory(error);
+        strcpy(file->path, paths[k]);
+        file->next = out->files;
+        out->files = file;
+    }
+    return FG_OK;
+}
+
+static void version(char *out, size_t size, const fg_context *context)
+{
+    char said[32] = "";
+    nvrtc_version(said, context->compiler, NULL);
+    snprintf(out, size, "%s", said);
+}
+
+const backend backend_cuda = { "cuda", compile, parts, version, load, find, run, unload };
