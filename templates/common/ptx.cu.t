@@ -1,0 +1,138 @@
+% -- Instructions of GPUs from sm_80 on that C++ has no word for. Comes in: nothing. Addresses of shared memory are u32.
+#define DEVICE static __device__ __forceinline__
+
+extern __shared__ __align__(1024) unsigned char shared_memory[];
+
+DEVICE u32 shared_base(void)
+{
+    u32 address;
+    asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(address) : "l"(shared_memory));
+    return address;
+}
+
+DEVICE void barrier(void) { asm volatile("barrier.cta.sync.aligned 0;" ::: "memory"); }
+
+/* Four 8x8 matrices of 16-bit elements, or 8x4 of 32-bit ones; each lane names the address of a row. */
+DEVICE void load_matrices(u32 (&x)[4], u32 at)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at));
+}
+
+DEVICE void load_transposed(u32 (&x)[4], u32 at)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at));
+}
+
+DEVICE u32 load_shared(u32 at)
+{
+    u32 x;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(x) : "r"(at));
+    return x;
+}
+
+DEVICE void load_shared4(u32 (&x)[4], u32 at)
+{
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at) : "memory");
+}
+
+DEVICE void store_shared(u32 at, u32 x) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(x) : "memory"); }
+
+DEVICE void store_shared4(u32 at, const u32 (&x)[4])
+{
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]) : "memory");
+}
+
+DEVICE void store_global4(void *to, const u32 (&x)[4])
+{
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]) : "memory");
+}
+
+/* BYTES to shared memory in the background if `wanted`: the first `present` from memory, the others zeros. */
+template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int present, bool wanted)
+{
+    if (BYTES == 16)
+        asm volatile("{ .reg .pred p; setp.ne.s32 p, %3, 0; @p cp.async.cg.shared.global [%0], [%1], 16, %2; }"
+                     ::"r"(to), "l"(from), "r"(present), "r"((int)wanted) : "memory");
+    else
+        asm volatile("{ .reg .pred p; setp.ne.s32 p, %3, 0; @p cp.async.ca.shared.global [%0], [%1], %4, %2; }"
+                     ::"r"(to), "l"(from), "r"(present), "r"((int)wanted), "n"(BYTES) : "memory");
+}
+
+/* 16 bytes, all present. */
+DEVICE void copy_chunk(u32 to, const void *from, bool wanted)
+{
+    asm volatile("{ .reg .pred p; setp.ne.s32 p, %2, 0; @p cp.async.cg.shared.global [%0], [%1], 16; }"
+                 ::"r"(to), "l"(from), "r"((int)wanted) : "memory");
+}
+
+DEVICE void commit_copies(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+/* Until at most N of this thread's groups are under way. */
+template <int N> DEVICE void wait_copies(void) { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+/* C += A B for 16 rows, 8 columns; A: 16 x 16 (tf32: 16 x 8), row by row; B: column by column. */
+% for _, kind in ipairs { "bf16", "f16" } do
+DEVICE void mma_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${kind}.${kind}.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+% end
+DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* C = A B. */
+% for _, kind in ipairs { "bf16", "f16" } do
+DEVICE void mma_first_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${kind}.${kind}.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
+                 : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+}
+
+% end
+/* 2^x with an error of 2 round-offs; results below 2^-126 are 0. */
+DEVICE float exp2_fast(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/* Two to nearest, the first in the low half. */
+% for _, kind in ipairs { "bf16", "f16" } do
+DEVICE u32 pack_${kind}(float low, float high)
+{
+    u32 x;
+    asm("cvt.rn.${kind}x2.f32 %0, %1, %2;" : "=r"(x) : "f"(high), "f"(low));
+    return x;
+}
+
+% end
+DEVICE float widen_f16(unsigned short x)
+{
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x));
+    return y;
+}
+
+/* To nearest with 10 digits of a fraction. */
+DEVICE u32 round_tf32(float x)
+{
+    u32 y;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+    return y;
+}
+
+/* Across a warp. */
+DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
+DEVICE u32 exchange_bits(u32 x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
+DEVICE bool any_lane(bool x) { return __any_sync(0xffffffff, x); }
+DEVICE void warp_barrier(void) { __syncwarp(); }

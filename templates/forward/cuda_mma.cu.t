@@ -1,0 +1,722 @@
+% -- Attention forward on tensor cores. Comes in: p (a problem that forward/cuda_mma.lua takes), cfg (its config), dev,
+% -- variant, slots, steps.
+% assert(cfg.keys % 16 == 0 and cfg.rows % 16 == 0, "tiles are whole fragments")
+%
+% local body = require "templates.forward.cuda_mma"
+% local shape, group = body.shape_of(cfg, p), body.group_of(p)
+% local packs, parts = cfg.pack == 1, cfg.parts > 1
+% local kind, split = shape.kind, shape.kind == "f32"
+% local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
+%
+% -- Sizes: a number where the problem says it, a variable else; with lens= each sequence has its own below those.
+% local packed, padded, paged = p.lens == "packed", p.lens == "padded", p.page > 0
+% local B, SQ, SK = p.b and "B" or "b_size", p.sq and "SQ" or p.lens and "most_sq" or "sq", p.sk and "SK" or p.lens and "most_sk" or "sk"
+% local sq, sk = p.lens and "sq" or SQ, p.lens and "sk" or SK
+% local HEADS = packs and "HKV" or "HQ"
+% local function times_group(x) return packs and x .. " * GROUP" or x end
+% local rows_all = times_group(sq)
+%
+% local has_score = variant.score.name ~= "s"
+% local levels = packs and { levels = { h = "row" } } or {}
+% local code = variant:code(levels)
+% local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
+% local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
+% local masks = not bounds.always or tails
+% local function names(word, ...)
+%   for _, bound in ipairs { ... } do
+%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
+%   end
+% end
+% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
+% local need = { ["load_" .. p.dtype] = true, ["load_" .. p.kvdtype] = true }
+% if p.lse then need.log_r = true end
+% for _, uses in ipairs { code.uses, bounds.uses } do
+%   for name in pairs(uses) do need[name] = true end
+% end
+%
+% -- How a row's elements come into shared memory: in the background if they are what is multiplied, else by hand.
+% local function way(dtype)
+%   if dtype ~= kind or p.align < 4 then return "gather" end
+%   return p.align >= 16 and "copy" or "pieces"
+% end
+% local q_way, kv_way = way(p.dtype), way(p.kvdtype)
+% local piece = math.min(p.align, 16)
+% local element = split and "float" or "unsigned short"
+% local per_chunk = 16 // shape.size
+%
+% -- Where a chunk of a row is in shared memory, and one that is `n` chunks (even) further on in the same row.
+% local function at(row, r, chunk)
+%   if row.swizzled then return ("(%s) * %d + (((%s) ^ (%s) & 7) << 4)"):format(r, 16 * row.pitch, chunk, r) end
+%   return ("(%s) * %d + (%s) * 16"):format(r, 16 * row.pitch, chunk)
+% end
+% local function further(row, base, n)
+%   if row.swizzled then return ("(%s ^ ((%s) & 7) << 4) + ((%s) >> 3) * 128"):format(base, n, n) end
+%   return ("%s + (%s) * 16"):format(base, n)
+% end
+%
+/* softmax(q k^T) v for ${p.text}
+ * A block has ROWS query rows of ${packs and "a key head's query heads" or "one head"}, each warp ${cfg.rows} of them.${has_score and "" or " Scores are in base 2."} A fragment has 16 rows; a
+ * lane has of each fragment two rows, lane / 4 and 8 further on, and of 8 columns two, 2 (lane % 4) and the next. */
+% include("templates/common/types.cu.t")
+
+enum {
+    ${p.b and "B = " .. p.b .. ", " or ""}HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, ${p.sq and "SQ = " .. p.sq .. ", " or ""}${p.sk and "SK = " .. p.sk .. ", " or ""}D = ${p.d}, DV = ${p.dv},
+% if paged then
+    PAGE = ${p.page}, /* keys */
+% end
+    WARPS = ${cfg.warps}, THREADS = 32 * WARPS,
+    FRAGMENTS = ${cfg.rows // 16}, WARP_ROWS = 16 * FRAGMENTS, ROWS = WARPS * WARP_ROWS,
+    OWN = 2 * FRAGMENTS,                     /* rows of a lane */
+    KEYS = ${cfg.keys}, KEY_TILES = KEYS / 8, /* of a tile, in eights */
+    STEPS = ${shape.q.chunks // 2},                    /* of a product over the head dimension */
+    COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of O, in eights */
+% if parts then
+    PARTS = ${cfg.parts}, /* blocks that share the value columns */
+% end
+    STAGES = ${cfg.stages},
+    SECTION = ${cfg.section}, /* heads that go together, tile by tile */
+    Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, V_BYTES = ${shape.v_bytes}, WARP_BYTES = Q_BYTES / WARPS,
+};
+
+% include("templates/common/args.c.t", { slots = slots })
+
+#define LN2 ${f32(0.6931471805599453)}
+% include("templates/common/ptx.cu.t")
+% include("templates/common/math.cu.t", { need = need })
+% if p.dropout then
+%   include("templates/common/philox.cu.t")
+% end
+
+% if split then
+/* C += A B for f32, each a sum of two tf32; what is left out is 2^-22 of a product. */
+DEVICE void mma_split(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
+{
+    u32 high[4], low[4];
+#pragma unroll
+    for (int x = 0; x < 4; x++) {
+        high[x] = round_tf32(__int_as_float((int)a[x]));
+        low[x] = round_tf32(__int_as_float((int)a[x]) - __int_as_float((int)high[x]));
+    }
+    const u32 h0 = round_tf32(__int_as_float((int)b0)), h1 = round_tf32(__int_as_float((int)b1));
+    const u32 l0 = round_tf32(__int_as_float((int)b0) - __int_as_float((int)h0));
+    const u32 l1 = round_tf32(__int_as_float((int)b1) - __int_as_float((int)h1));
+    mma_tf32(c, low, h0, h1);
+    mma_tf32(c, high, l0, l1);
+    mma_tf32(c, high, h0, h1);
+}
+
+% end
+% -- Brings one chunk: `from` is its row, `c` its number, `wanted` whether to, `inside` whether the row is there. A
+% -- column beyond the last is zero.
+% local function stager(name, dtype, way, row, limit, columns)
+%   local whole = columns * shape.size == row.chunks * 16
+/* Chunk c of a row of ${name:upper()}; beyond the last column and where there is no such row, zeros. */
+DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside, bool wanted${limit and ", int columns" or ""})
+{
+%   local count = limit and "columns" or tostring(columns)
+%   if way == "copy" and whole and not limit then
+    copy_async<16>(to, from + c * ${per_chunk}, inside ? 16 : 0, wanted);
+%   elseif way == "copy" then
+    copy_async<16>(to, from + c * ${per_chunk}, inside ? max_i(0, min_i(16, (${count} - c * ${per_chunk}) * ${shape.size})) : 0, wanted);
+%   elseif way == "pieces" then
+#pragma unroll
+    for (int x = 0; x < 16; x += ${piece}) {
+        const int column = c * ${per_chunk} + x / ${shape.size};
+        copy_async<${piece}>(to + x, from + column, inside ? max_i(0, min_i(${piece}, (${count} - column) * ${shape.size})) : 0, wanted);
+    }
+%   else
+    if (!wanted) return;
+    u32 x[4] = { 0, 0, 0, 0 };
+#pragma unroll
+    for (int e = 0; e < ${per_chunk}; e++) {
+        const int column = c * ${per_chunk} + e;
+        if (inside && column < ${count}) {
+%     if split then
+            x[e] = (u32)__float_as_int(${dtype == "f32" and "from[column]" or ("load_%s(from[column])"):format(dtype)});
+%     else
+            x[e / 2] |= (u32)from[column] << 16 * (e % 2);
+%     end
+        }
+    }
+    store_shared4(to, x);
+%   end
+}
+
+% end
+% stager("q", p.dtype, q_way, shape.q, nil, p.d)
+% stager("k", p.kvdtype, kv_way, shape.k, nil, p.d)
+% stager("v", p.kvdtype, kv_way, shape.v, parts and "columns" or nil, parts and 0 or p.dv)
+% -- Where key j's row is.
+% local function key_row(name, j)
+%   if paged then return ("%s + table[(%s) / PAGE] * a.%s_p + (%s) %% PAGE * a.%s_s"):format(name, j, name, j, name) end
+%   return ("%s + (i64)(%s) * a.%s_s"):format(name, j, name)
+% end
+% -- Text that stages a share of a tile's rows: chunks from `first` on before `last`, of all that a thread has.
+% local function shares(row) return ceildiv(cfg.keys * row.chunks, shape.threads) end
+% local lines = { k = shape.k, v = shape.v }
+% for _, name in ipairs { "k", "v" } do
+%   local row = lines[name]
+%   local even = cfg.keys * row.chunks % shape.threads == 0
+%   local by_eights = row.chunks % 8 == 0 and shape.threads >= 8
+/* Keys j0 and on of ${name:upper()}, below sk, into shared memory: of this thread's chunks those from `first` to `last`. */
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted${paged and ", const i32 *table" or ""}${name == "v" and parts and ", int columns" or ""})
+{
+#pragma unroll
+    for (int x = first; x < last; x++) {
+%   if by_eights then -- lanes side by side take a line of 128 bytes; a thread's next chunk is in the row's next line
+        const int turn = x / ${row.chunks // 8}, c = (int)threadIdx.x % 8 + x % ${row.chunks // 8} * 8;
+        const int r = turn * ${shape.threads // 8} + (int)threadIdx.x / 8;
+%     even = cfg.keys % (shape.threads // 8) == 0
+%   else
+        const int share = x * THREADS + (int)threadIdx.x, r = share / ${row.chunks}, c = share % ${row.chunks};
+%   end
+%   local there = even and "wanted" or "wanted && r < KEYS"
+%   if tails then
+        const bool inside = j0 + r < sk;
+%   end
+%   if paged then
+        const ${p.kvdtype} *from = ${tails and "!inside ? " .. name .. " : " or ""}${key_row(name, "j0 + r")};
+%   else
+        const ${p.kvdtype} *from = ${key_row(name, "j0 + r")};
+%   end
+        stage_${name}_chunk(to + ${at(row, "r", "c")}, from, c, ${tails and "inside" or "true"}, ${there}${name == "v" and parts and ", columns" or ""});
+    }
+}
+
+% end
+% local function share_count(name)
+%   local row = lines[name]
+%   if row.chunks % 8 == 0 then return ceildiv(cfg.keys, shape.threads // 8) * (row.chunks // 8) end
+%   return shares(row)
+% end
+% local K_SHARES, V_SHARES = share_count("k"), share_count("v")
+% local table_too = paged and ", table" or ""
+% local columns_too = parts and ", columns" or ""
+% local function stage_k(to, j0, first, last, wanted) return ("stage_k(%s, k, a, %s, %s, %s, %s, %s%s);"):format(to, j0, sk, first, last, wanted, table_too) end
+% local function stage_v(to, j0, first, last, wanted) return ("stage_v(%s, v, a, %s, %s, %s, %s, %s%s%s);"):format(to, j0, sk, first, last, wanted, table_too, columns_too) end
+% if not split then
+/* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
+DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
+                  const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
+{
+    const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
+    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    sum[r] += x + y;
+% if p.dropout then
+    x = kept[r] >> 2 * n & 1 ? x : 0;
+    y = kept[r] >> (2 * n + 1) & 1 ? y : 0;
+% end
+    weight[m][part][q] = pack_${kind}(x, y);
+}
+
+% end
+% -- The temporaries of a level that these roots need.
+% local function temporaries(level, ...)
+%   local list = {}
+%   for _, t in ipairs(code[level]) do
+%     for _, root in ipairs { ... } do
+%       if t.roots[root] and list[#list] ~= t then list[#list + 1] = t end
+%     end
+%   end
+%   return ipairs(list)
+% end
+% -- The variant's score of this lane's part of S, and with `masked` its mask.
+% local function adjust(masked)
+%   local roots = masked and { "score", "keep" } or { "score" }
+%   if not has_score then roots = { "keep" } end
+%   local rows = code.value.keep and masked or has_score
+%   if rows then
+                int i[OWN]${packs and ", h[OWN]" or ""};
+%     for _, t in temporaries("row", table.unpack(roots)) do
+                ${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$") and "" or " "}${t.name}[OWN];
+%     end
+#pragma unroll
+                for (int r = 0; r < OWN; r++) {
+                    const int row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
+                    i[r] = ${packs and "row / GROUP" or "row"};
+%     if packs then
+                    h[r] = hk * GROUP + row % GROUP;
+                    (void)h[r];
+%     end
+                    (void)i[r];
+%     for _, t in temporaries("row", table.unpack(roots)) do
+                    ${t.name}[r] = ${t.text};
+%     end
+                }
+%   end
+#pragma unroll
+                for (int x = 0; x < 2 * KEY_TILES; x++) {
+                    const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
+%   if rows then
+                    const int j = ${masked and tails and ("min_i(place, %s - 1)"):format(sk) or "place"};
+                    (void)j;
+%     for _, t in temporaries("column", table.unpack(roots)) do
+                    ${declare(t)} = ${t.text};
+%     end
+%   end
+#pragma unroll
+                    for (int r = 0; r < OWN; r++) {
+                        float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
+%   if has_score then
+                        const float s = result * scale;
+%   end
+%   for _, t in temporaries("element", table.unpack(roots)) do
+                        ${declare(t)} = ${t.text};
+%   end
+%   local keep = {}
+%   if masked and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
+%   if masked and tails then keep[#keep + 1] = "place < " .. sk end
+%   local value = has_score and code.value.score or "result"
+%   if masked then
+                        result = ${table.concat(keep, " && ")} ? ${has_score and "(" .. value .. ")" or value} : -INF;
+%   else
+                        result = ${value};
+%   end
+                    }
+                }
+% end
+% -- A tensor's rows of this head.
+% local function base(name, head, cu)
+%   local text = ("a.%s + %s * a.%s_h"):format(name, head, name)
+%   if paged and name ~= "q" and name ~= "o" and name ~= "lse" then return text end
+%   if packed then return text .. (" + %s * a.%s_s"):format(cu, name) end
+%   return text .. (" + b * a.%s_b"):format(name)
+% end
+% local function row_of_tensor(name) -- of the row that is query i, head h
+%   if packs then return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(name, name, name) end
+%   return ("%s + (i64)row * a.%s_s"):format(name, name)
+% end
+extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
+{
+    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+% for _, slot in ipairs(slots) do if slot.read then
+    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a.${slot.field};
+% end end
+% for _, param in ipairs(variant.params) do
+    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
+% end
+% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a.${slot.field};
+% end end
+% for _, t in temporaries("launch", "score", "keep") do
+    ${declare(t)} = ${t.text};
+% end
+% if has_score then
+    const float scale = (float)a.scale, factor = LOG2E;
+% else
+    /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
+    const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
+% end
+% if p.dropout then
+    const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
+    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
+    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
+% end
+
+    /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
+% local tiles = p.sq and tostring(ceildiv(math.max(p.sq, 1) * (packs and group or 1), shape.rows)) or "tiles"
+% if not p.sq then
+    const int tiles = (${times_group(SQ)} + ROWS - 1) / ROWS;
+% end
+    const int task = (int)blockIdx.x${parts and " / PARTS" or ""};
+% if parts then
+    const int first_column = (int)blockIdx.x % PARTS * COLUMNS, columns = min_i(COLUMNS, DV - first_column);
+% end
+% if cfg.section == 1 then
+    const int head = task / ${tiles}, turn = task % ${tiles};
+% else
+    const int section = task / (SECTION * ${tiles}), place_in = task % (SECTION * ${tiles});
+    const int together = min_i(SECTION, ${B} * ${HEADS} - section * SECTION);
+    const int head = section * SECTION + place_in % together, turn = place_in / together;
+% end
+    const int tile = ${p.causal and tiles .. " - 1 - turn" or "turn"};
+% if packs then
+    const int hk = head % HKV, b = head / HKV;
+% else
+    const int h = head % HQ, b = head / HQ${group == 1 and ", hk = h" or ", hk = h / GROUP"};
+    (void)h;
+% end
+    (void)b;
+% if padded then
+    const int sq = a.q_lens[b], sk = a.k_lens[b];
+% elseif packed then
+    const int sq = a.cu_q[b + 1] - a.cu_q[b], sk = a.cu_k[b + 1] - a.cu_k[b];
+% end
+% for _, t in temporaries("head", "score", "keep") do
+    ${declare(t)} = ${t.text};
+% end
+    const int first_row = tile * ROWS, warp_row = first_row + warp * WARP_ROWS;
+% if packed then
+    if (first_row >= ${rows_all}) return;
+% end
+% local q_head = packs and "(hk * GROUP)" or "h"
+    const ${p.dtype} *q = ${base("q", q_head, "(i64)a.cu_q[b]")};
+    const ${p.kvdtype} *k = ${base("k", "hk", "(i64)a.cu_k[b]")};
+    const ${p.kvdtype} *v = ${base("v", "hk", "(i64)a.cu_k[b]")}${parts and " + first_column" or ""};
+% if paged then
+    const i32 *table = a.table + b * a.table_b;
+% end
+
+    /* Keys [from, to) are all that the block's rows see. */
+% if bounds.always then
+    const int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
+    const bool works = warp_row < ${rows_all};
+% else
+    int from = 0, to = 0, warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
+    if (first_row < ${rows_all}) {
+        const int i0 = ${packs and "first_row / GROUP" or "first_row"}, i1 = ${packs and ("(min_i(first_row + ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
+        (void)i0, (void)i1;
+        from = ${bounds.first and ("max_i(0, %s) / KEYS * KEYS"):format(bounds.first) or "0"};
+        to = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk};
+    }
+    if (warp_row < ${rows_all}) {
+        const int i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
+        (void)i0, (void)i1;
+        warp_from = ${bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"};
+        warp_to = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk};
+        full_first = ${bounds.full_first or "0"};
+        full_last = ${bounds.full_last or sk};
+    }
+% end
+
+    const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
+    for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
+        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
+        const u32 to_row = q_at + r / WARP_ROWS * WARP_BYTES;
+        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${row_of_tensor("q")}, c, row < ${rows_all}, true);
+    }
+    commit_copies();
+% if cfg.stages > 1 then
+#pragma unroll
+    for (int x = 0; x < STAGES - 1; x++) {
+        const int j0 = from + x * KEYS;
+        if (j0 < to) {
+            ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "true")}
+            ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "true")}
+        }
+        commit_copies();
+    }
+% else
+    if (from < to) { ${stage_k("k_at", "from", "0", K_SHARES, "true")} }
+    commit_copies();
+% end
+
+    /* Which bytes a lane names to load fragments: of Q, as of V transposed, 16 rows by two chunks; of K the same turned. */
+    const u32 q_lane = q_at + warp * WARP_BYTES + ${at(shape.q, "lane % 16", "lane / 16")};
+    const u32 k_lane = ${at(shape.k, "lane % 8 + lane / 16 * 8", "lane / 8 % 2")};
+% if split then
+    const u32 v_lane = lane % 4 * 2 * ${16 * shape.v.pitch} + lane / 4 * 4;
+% else
+    const u32 v_lane = ${at(shape.v, "lane % 16", "lane / 16")};
+% end
+    float o[FRAGMENTS][COLUMN_TILES][4];
+    float top[OWN], peak[OWN], limit[OWN], sum[OWN]; /* peak: top, but 0 before any key; limit: where S makes O too large */
+#pragma unroll
+    for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+        for (int n = 0; n < COLUMN_TILES; n++)
+#pragma unroll
+            for (int x = 0; x < 4; x++) o[m][n][x] = 0;
+#pragma unroll
+    for (int r = 0; r < OWN; r++) top[r] = limit[r] = -INF, peak[r] = sum[r] = 0;
+% if cfg.q == "registers" then
+    u32 query[FRAGMENTS][STEPS][4];
+    wait_copies<${math.max(cfg.stages - 1, 1)}>();
+    barrier();
+#pragma unroll
+    for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+        for (int x = 0; x < STEPS; x++) load_matrices(query[m][x], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
+% end
+
+% local mma = split and "mma_split" or "mma_" .. kind
+    int stage = 0;
+#pragma unroll 1
+    for (int j0 = from; j0 < to; j0 += KEYS) {
+% if cfg.stages > 1 then
+        /* This tile is here, and nobody needs the one whose place the next takes. */
+        wait_copies<STAGES - 2>();
+        barrier();
+        const int other = stage == 0 ? STAGES - 1 : stage - 1, next = j0 + (STAGES - 1) * KEYS;
+        const u32 k_here = k_at + stage * K_BYTES + k_lane, v_here = v_at + stage * V_BYTES + v_lane;
+        const u32 k_next = k_at + other * K_BYTES, v_next = v_at + other * V_BYTES;
+        stage = stage == STAGES - 1 ? 0 : stage + 1;
+% else
+        wait_copies<0>();
+        barrier();
+        const u32 k_here = k_at + k_lane, v_here = v_at + v_lane;
+        (void)stage;
+        ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
+        commit_copies();
+% end
+% if not bounds.always then
+        const bool works = j0 < warp_to && j0 + KEYS > warp_from;
+% end
+% local spread = cfg.stages > 1 and kv_way == "copy"
+% if cfg.stages > 1 and not spread then
+        ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
+        ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+        commit_copies();
+% end
+        float score[FRAGMENTS][KEY_TILES][4];
+        if (works) {
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                    for (int x = 0; x < 4; x++) score[m][n][x] = 0;
+#pragma unroll
+            for (int x = 0; x < STEPS; x++) {
+% if cfg.q == "registers" then
+                const u32 (&left)[FRAGMENTS][STEPS][4] = query;
+% else
+                u32 left[FRAGMENTS][4];
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) load_matrices(left[m], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
+% end
+% local left = cfg.q == "registers" and "left[m][x]" or "left[m]"
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n += 2) {
+                    u32 right[4];
+                    load_matrices(right, ${further(shape.k, "k_here", "2 * x")} + n * 8 * ${16 * shape.k.pitch});
+#pragma unroll
+                    for (int m = 0; m < FRAGMENTS; m++) {
+% if split then
+                        mma_split(score[m][n], ${left}, right[0], right[1]);
+                        mma_split(score[m][n + 1], ${left}, right[2], right[3]);
+% else
+                        if (x == 0) {
+                            mma_first_${kind}(score[m][n], ${left}, right[0], right[1]);
+                            mma_first_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
+                        } else {
+                            mma_${kind}(score[m][n], ${left}, right[0], right[1]);
+                            mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
+                        }
+% end
+                    }
+                }
+% if spread then
+                /* The next tile comes in small steps, between the products. */
+                ${stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to")}
+                ${stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to")}
+% end
+            }
+        }
+% if spread then
+        else {
+            ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
+            ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+        }
+        commit_copies();
+% elseif cfg.stages == 1 then
+        barrier(); /* K is done with */
+        ${stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
+        commit_copies();
+        wait_copies<1>();
+        barrier(); /* V is here */
+% end
+        if (!works) continue;
+% if not has_score then
+        if (scale < 0) {
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                    for (int x = 0; x < 4; x++) score[m][n][x] = -score[m][n][x];
+        }
+% end
+% if masks then
+        {
+%   local tests = {}
+%   if tails then tests[#tests + 1] = ("j0 + KEYS <= %s"):format(sk) end
+%   if not bounds.always then
+            const int j1 = min_i(j0 + KEYS, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
+            (void)i0, (void)i1;
+%     tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
+%     if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
+%   end
+            if (!(${table.concat(tests, " && ")})) {
+%   adjust(true)
+            }
+%   if has_score then
+            else {
+%     adjust(false)
+            }
+%   end
+        }
+% elseif has_score then
+        {
+% adjust(false)
+        }
+% end
+% if p.dropout then
+        u32 kept[OWN];
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, i = ${packs and "row / GROUP" or "row"};
+            const u32 of_head = (u32)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"});
+            kept[r] = 0;
+#pragma unroll
+            for (int x = 0; x < KEY_TILES / 2; x++) {
+                u32 word[4];
+                philox(word, drop, of_head, (u32)i >> 1, (u32)(j0 / 16 + x) * 4 + lane % 4);
+                kept[r] |= kept_of(i & 1 ? word[2] : word[0], i & 1 ? word[3] : word[1], drop.least) << 4 * x;
+            }
+        }
+% end
+
+        /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
+        float most[OWN];
+        bool grows = false;
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            most[r] = -INF;
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
+            grows |= most[r] * factor > limit[r];
+        }
+        if (any_lane(grows)) {
+#pragma unroll
+            for (int r = 0; r < OWN; r++) {
+                most[r] = fmaxf(most[r], exchange(most[r], 1));
+                most[r] = fmaxf(most[r], exchange(most[r], 2));
+                const float now = fmaxf(top[r], most[r] * factor), base = now == -INF ? 0 : now;
+                const float shrink = exp2_fast(top[r] - base);
+                top[r] = now, peak[r] = base, limit[r] = now + 8, sum[r] *= shrink;
+#pragma unroll
+                for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
+            }
+        }
+
+        float part[OWN]; /* a tile's sum is on its own first: errors grow with the tiles, not with the keys */
+#pragma unroll
+        for (int r = 0; r < OWN; r++) part[r] = 0;
+% if split then
+#pragma unroll
+        for (int r = 0; r < OWN; r++)
+#pragma unroll
+            for (int x = 0; x < 2 * KEY_TILES; x++) {
+                float &weight = score[r / 2][x / 2][r % 2 * 2 + x % 2];
+                weight = exp2_fast(fmaf(weight, factor, -peak[r]));
+                part[r] += weight;
+%   if p.dropout then
+                weight = kept[r] >> x & 1 ? weight : 0;
+%   end
+            }
+        /* P's columns go by pairs as they lie in S: 2 n is column n, 2 n + 1 column n + 4; so do V's rows. */
+#pragma unroll
+        for (int n = 0; n < COLUMN_TILES; n++) {
+            float product[FRAGMENTS][4];
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int x = 0; x < 4; x++) product[m][x] = 0;
+#pragma unroll
+            for (int x = 0; x < KEY_TILES; x++) {
+                const u32 at = v_here + x * 8 * ${16 * shape.v.pitch} + n * 32;
+                const u32 v0 = load_shared(at), v1 = load_shared(at + ${16 * shape.v.pitch});
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) {
+                    const u32 weight[4] = { (u32)__float_as_int(score[m][x][0]), (u32)__float_as_int(score[m][x][2]),
+                                            (u32)__float_as_int(score[m][x][1]), (u32)__float_as_int(score[m][x][3]) };
+                    mma_split(product[m], weight, v0, v1);
+                }
+            }
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int x = 0; x < 4; x++) o[m][n][x] += product[m][x];
+        }
+% else
+        /* The weights of 16 keys are made while those of the 16 before are multiplied. */
+% local kept_too = p.dropout and ", kept" or ""
+        u32 weight[FRAGMENTS][KEY_TILES / 2][4];
+#pragma unroll
+        for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${kept_too});
+#pragma unroll
+        for (int x = 0; x < KEY_TILES / 2; x++)
+#pragma unroll
+            for (int n = 0; n < COLUMN_TILES; n += 2) {
+                u32 right[4];
+                load_transposed(right, ${further(shape.v, "v_here", "n")} + x * 16 * ${16 * shape.v.pitch});
+                if (x + 1 < KEY_TILES / 2)
+#pragma unroll
+                    for (int u = n * 4 * FRAGMENTS / COLUMN_TILES; u < (n + 2) * 4 * FRAGMENTS / COLUMN_TILES; u++)
+                        weigh(weight, part, score, peak, factor, x + 1, u${kept_too});
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) {
+                    mma_${kind}(o[m][n], weight[m][x], right[0], right[1]);
+                    mma_${kind}(o[m][n + 1], weight[m][x], right[2], right[3]);
+                }
+            }
+% end
+#pragma unroll
+        for (int r = 0; r < OWN; r++) sum[r] += part[r];
+    }
+    wait_copies<0>();
+
+    /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
+% local some_rows = padded and times_group(SQ) or rows_all
+    ${p.odtype} *out = ${base("o", q_head, "(i64)a.cu_q[b]")}${parts and " + first_column" or ""};
+% if p.lse then
+    f32 *lse = ${base("lse", q_head, "(i64)a.cu_q[b]")};
+% end
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        (void)row;
+        sum[r] += exchange(sum[r], 1);
+        sum[r] += exchange(sum[r], 2);
+        float share = 1;
+% if p.sinks then
+        /* The sink's logit joins the row, with no value. */
+        const float sink = row < ${rows_all} ? a.sinks[${packs and "(hk * GROUP + row % GROUP)" or "h"} * a.sinks_h] * LOG2E : -INF;
+        const float now = fmaxf(top[r], sink), base = now == -INF ? 0 : now;
+        share = exp2_fast(top[r] - base);
+        sum[r] = sum[r] * share + exp2_fast(sink - base);
+        peak[r] = base;
+% end
+% if padded then
+        if (row >= ${rows_all}) sum[r] = 0; /* behind a sequence's end */
+% end
+% if p.lse then
+        if (row < ${some_rows} && lane % 4 == 0${parts and " && first_column == 0" or ""}) *(${row_of_tensor("lse")}) = sum[r] == 0 ? -INF : fmaf(peak[r], LN2, log_r(sum[r]));
+% end
+        share = sum[r] == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / sum[r];
+#pragma unroll
+        for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= share, o[r / 2][n][r % 2 * 2 + 1] *= share;
+    }
+% local columns_here = parts and "columns" or "DV"
+% if shape.through then
+    /* Through Q's place in shared memory, so that a row leaves in whole lines. */
+    const u32 out_at = q_at + warp * WARP_BYTES;
+#pragma unroll
+    for (int r = 0; r < OWN; r++)
+#pragma unroll
+        for (int n = 0; n < COLUMN_TILES; n++)
+            store_shared(out_at + ${at(shape.o, "r / 2 * 16 + r % 2 * 8 + lane / 4", "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
+    warp_barrier();
+    for (int x = lane; x < WARP_ROWS * COLUMN_TILES; x += 32) {
+        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES, row = warp_row + r;
+        u32 y[4];
+        load_shared4(y, out_at + ${at(shape.o, "r", "c")});
+        if (row < ${some_rows} && c * 8 < ${columns_here}) store_global4(${row_of_tensor("out"):gsub("a%.out", "a.o")} + c * 8, y);
+    }
+% else
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        if (row >= ${some_rows}) continue;
+        ${p.odtype} *to_row = ${row_of_tensor("out"):gsub("a%.out", "a.o")};
+#pragma unroll
+        for (int x = 0; x < 2 * COLUMN_TILES; x++) {
+            const int column = x / 2 * 8 + lane % 4 * 2 + x % 2;
+            const float y = o[r / 2][x / 2][r % 2 * 2 + x % 2];
+            if (column < ${columns_here}) to_row[column] = ${p.odtype == "f32" and "y" or ("(unsigned short)pack_%s(y, 0)"):format(p.odtype)};
+        }
+    }
+% end
+}

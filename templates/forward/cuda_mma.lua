@@ -1,0 +1,209 @@
+-- Schedule `cuda_mma`, forward, for GPUs from sm_80 on: tensor cores by mma.sync. A block of threads has some query rows
+-- of a head, each warp 16 or 32 of them; tiles of K and V come by cp.async while the one before is worked on; S, P and O
+-- stay in registers.
+
+local c = require "templates.forward.c"
+
+local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
+
+local function refuses(p, dev)
+  if p.dir ~= "fwd" then return "it computes forward only" end
+  for _, key in ipairs { "dtype", "kvdtype", "odtype" } do
+    if not sizes[p[key]] then return "it takes f32, f16 and bf16, not " .. key .. "=" .. p[key] end
+  end
+  if math.max(p.d, p.dv) > 512 then return "it takes head dimensions to 512" end
+end
+
+---- What the template and the constraints count with ----
+
+-- What tensor cores multiply: f32 is split into parts of tf32, and so is a mix of types.
+local function kind_of(p) return p.dtype == p.kvdtype and p.dtype or "f32" end
+
+local function padded(n, unit) return ceildiv(n, unit) * unit end
+
+-- Of a row in shared memory, in chunks of 16 bytes. Eight rows' chunks are in different banks where the pitch is odd, or,
+-- for whole lines of 128 bytes of 16-bit elements, where a row's chunks are permuted by its number.
+local function row_of(columns, size)
+  local chunks = padded(columns, 16) * size // 16
+  local swizzled = size == 2 and chunks % 8 == 0
+  return { chunks = chunks, pitch = swizzled and chunks or chunks | 1, swizzled = swizzled }
+end
+
+-- Value columns of a block: all, or where O leaves the registers a part of them.
+local function columns_of(cfg, p) return padded(ceildiv(p.dv, cfg.parts), 16) end
+
+local function shape_of(cfg, p)
+  local kind = kind_of(p)
+  local size = sizes[kind]
+  local s = { kind = kind, size = size, q = row_of(p.d, size), k = row_of(p.d, size), v = row_of(columns_of(cfg, p), size),
+    rows = cfg.warps * cfg.rows, threads = 32 * cfg.warps, columns = columns_of(cfg, p) }
+  -- O leaves through Q's place, in its own type.
+  s.o = row_of(s.columns, 2)
+  s.through = sizes[p.odtype] == 2 and p.align == 16 and p.dv % 8 == 0
+  s.q_bytes = s.rows * 16 * math.max(s.q.pitch, s.through and s.o.pitch or 0)
+  s.k_bytes, s.v_bytes = cfg.keys * 16 * s.k.pitch, cfg.keys * 16 * s.v.pitch
+  s.k_bytes, s.v_bytes, s.q_bytes = padded(s.k_bytes, 128), padded(s.v_bytes, 128), padded(s.q_bytes, 128)
+  s.bytes = s.q_bytes + cfg.stages * (s.k_bytes + s.v_bytes)
+  return s
+end
+
+-- Of a thread, about: O, S, Q where it is kept, and what addresses and row values take.
+local function registers_of(cfg, p)
+  local fragments = cfg.rows // 16
+  local o, s = fragments * columns_of(cfg, p) // 2, fragments * cfg.keys // 2
+  local q = cfg.q == "registers" and fragments * padded(p.d, 16) * sizes[kind_of(p)] // 8 or 0
+  return o + s + q + 44 + 8 * fragments + (kind_of(p) == "f32" and 24 or 0)
+end
+
+-- Blocks that a multiprocessor has room for.
+local function resident_of(cfg, p, dev)
+  local threads = 32 * cfg.warps
+  local registers = math.min(255, padded(registers_of(cfg, p), 8))
+  local by_registers = dev.registers // (threads * padded(registers, 8))
+  local by_memory = dev.l1_bytes // (shape_of(cfg, p).bytes + 1024)
+  return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 8))
+end
+
+local function group_of(p) return p.hq // p.hkv end
+
+-- Rows of a head's tiles: with packing, those of all query heads that share a key head.
+local function head_rows(cfg, p) return cfg.pack == 1 and group_of(p) or 1 end
+
+local function tiles_of(cfg, p) return ceildiv(math.max(p.likely.sq, 1) * head_rows(cfg, p), cfg.warps * cfg.rows) end
+
+local function tasks_of(cfg, p)
+  return p.likely.b * p.hq // head_rows(cfg, p) * tiles_of(cfg, p) * cfg.parts
+end
+
+---- Axes ----
+
+local axes = {
+  { name = "warps", values = { 1, 2, 4, 8 }, about = "of a block" },
+  { name = "rows", values = { 16, 32 }, about = "query rows of a warp" },
+  { name = "keys", values = { 16, 32, 48, 64, 80, 96, 128 }, about = "keys a tile" },
+  { name = "stages", values = { 1, 2, 3 }, about = "tiles of K and V in shared memory" },
+  { name = "q", values = { "shared", "registers" }, about = "where Q stays" },
+  { name = "parts", values = { 1, 2, 4 }, about = "blocks that share the value columns of a tile" },
+  { name = "pack", values = function(p) return group_of(p) > 1 and { 0, 1 } or { 0 } end,
+    about = "1: a tile has the rows of all query heads of a key head" },
+  { name = "section", values = { 1, 8, 32 }, about = "heads that go together, tile by tile" },
+}
+
+local constraints = {
+  { name = "shared memory holds Q and the stages of K and V",
+    holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
+  { name = "O, S and Q leave registers for the rest",
+    holds = function(cfg, p) return registers_of(cfg, p) <= 264 end },
+  { name = "value columns are shared among blocks only where one has no room for them",
+    holds = function(cfg, p) return cfg.parts == 1 or ceildiv(p.dv, cfg.parts // 2) * cfg.rows // 16 > 128 end },
+  { name = "a part has value columns",
+    holds = function(cfg, p) return (cfg.parts - 1) * columns_of(cfg, p) < p.dv end },
+  { name = "threads fill a multiprocessor",
+    holds = function(cfg, p, dev) return cfg.warps >= 4 or resident_of(cfg, p, dev) * cfg.warps >= 4 or tasks_of(cfg, p) <= 2 * dev.cores
+      or math.max(p.d, p.dv) > 256 or kind_of(p) == "f32" end },
+  { name = "a tile's rows are not mostly padding",
+    holds = function(cfg, p)
+      local rows = cfg.warps * cfg.rows
+      return rows == 16 or rows < 2 * math.max(p.likely.sq * head_rows(cfg, p), 1)
+    end },
+  { name = "a tile's keys are not mostly padding",
+    holds = function(cfg, p) return cfg.keys == 16 or cfg.keys < 2 * p.likely.sk end },
+  { name = "one stage serves only where two have no room",
+    holds = function(cfg, p, dev)
+      local s = shape_of(cfg, p)
+      return cfg.stages > 1 or s.bytes + s.k_bytes + s.v_bytes > dev.shared_bytes // 2
+    end },
+  { name = "three stages serve only small tiles", holds = function(cfg, p, dev)
+      return cfg.stages < 3 or shape_of(cfg, p).bytes * 2 <= dev.l1_bytes end },
+  { name = "heads go together only where there are as many",
+    holds = function(cfg, p) return cfg.section == 1 or cfg.section <= p.likely.b * p.hq // head_rows(cfg, p) end },
+}
+
+-- Packed heads share tiles only where the mask is the same for all of them.
+local function packable(p) return not (p.maskfn or p.mask and p.mask.full[2]) end
+constraints[#constraints + 1] = { name = "packed heads see the same keys",
+  holds = function(cfg, p) return cfg.pack == 0 or packable(p) end }
+
+-- Keys that a tile of rows sees on average.
+local function visible(cfg, p)
+  local right = p.causal and 0 or p.window and p.window.right or -1
+  local left = p.window and p.window.left or -1
+  local rows = cfg.warps * cfg.rows / head_rows(cfg, p)
+  local keys = p.likely.sk
+  if p.causal then keys = p.likely.sk - math.min(p.likely.sq, p.likely.sk) / 2 + rows / 2 end
+  if left >= 0 and left < p.likely.sk then keys = math.min(keys, left + 1 + math.max(right, 0) + rows) end
+  return math.max(math.min(keys, p.likely.sk), 1)
+end
+
+-- Cycles of a multiprocessor, roughly: tensor cores and the loads that feed them, softmax beside them, and what padding
+-- and idle multiprocessors waste.
+local function prior(cfg, p, dev)
+  local s = shape_of(cfg, p)
+  local resident = resident_of(cfg, p, dev)
+  local fragments = cfg.rows // 16
+  local tiles = visible(cfg, p) / cfg.keys + 0.5
+  local rate = s.kind == "f32" and 6 or 1
+  local products = rate * cfg.keys * (padded(p.d, 16) + s.columns) * cfg.rows / 2048 * 1.15
+  local reads = cfg.keys * (padded(p.d, 16) + s.columns) * s.size / 128 * 0.35
+    + (cfg.q == "shared" and cfg.rows * padded(p.d, 16) * s.size / 128 * 0.35 or 0)
+  local softmax = cfg.keys * cfg.rows / 32 * 1.6 + 60
+  local spills = math.max(0, registers_of(cfg, p) - 252) * 8
+  local warps = resident * cfg.warps
+  local hidden = warps >= 8 and 0.35 or 0.55 -- of the softmax, that other warps' products do not cover
+  local latency = (cfg.stages == 1 and 900 or 150) / resident
+  local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1) + latency
+  local block = tiles * tile + 1500 / resident
+  local tasks = tasks_of(cfg, p)
+  local waves = ceildiv(tasks, dev.cores)
+  local even = p.causal and tasks / dev.cores or waves
+  return block * math.max(even, waves / resident, 1) * (cfg.section == 1 and p.likely.sq * p.likely.b * p.hq > 1 << 16 and 1.02 or 1)
+end
+
+---- Arguments and steps ----
+
+local own = { bias = true, mask = true, slopes = true }
+local hooks = {
+  dialect = require "templates.target.cuda_ops",
+  taken = { "B", "HQ", "HKV", "HEADS", "GROUP", "SQ", "SK", "D", "DV", "PAGE", "WARPS", "THREADS", "FRAGMENTS", "ROWS",
+    "KEYS", "KEY_TILES", "COLUMN_TILES", "STEPS", "STAGES", "TILES", "SECTION", "PARTS", "OWN", "INF", "LOG2E", "LN2",
+    "DEVICE", "attention", "classify", "combine" },
+  tensor = function(name) return own[name] and name or "tensor_" .. name end,
+  stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
+}
+
+local function slots(p, cfg, variant)
+  local list = {}
+  for _, slot in ipairs(c.slots(p, cfg, variant)) do
+    if slot.kind ~= "region" then list[#list + 1] = slot end
+  end
+  return list
+end
+
+local function steps(p, cfg, dev)
+  local rows = cfg.warps * cfg.rows
+  local sq = cfg.pack == 1 and ("sq * %d"):format(group_of(p)) or "sq"
+  local heads = cfg.pack == 1 and p.hkv or p.hq
+  return { {
+    entry = "attention", threads = 32 * cfg.warps,
+    tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts, sq, rows - 1, rows),
+    scratch = tostring(shape_of(cfg, p).bytes),
+  } }
+end
+
+return {
+  template = "templates/forward/cuda_mma.cu.t",
+  target = "cuda",
+  gpu = true,
+  order = 10,
+  refuses = refuses,
+  axes = axes,
+  constraints = constraints,
+  prior = prior,
+  hooks = hooks,
+  slots = slots,
+  steps = steps,
+  shape_of = shape_of,
+  resident_of = resident_of,
+  registers_of = registers_of,
+  group_of = group_of,
+}
