@@ -114,6 +114,21 @@ class fg_tune_report(ctypes.Structure):
     ]
 
 
+class fg_plan_options(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("rigor", c_int),
+        ("config", c_char_p),
+        ("seconds", c_double),
+        ("event", c_void_p),
+        ("event_user", c_void_p),
+        ("in_process", c_int),
+        ("background", c_int),
+        ("most", c_void_p),
+        ("sizes", c_void_p),
+    ]
+
+
 class fg_plan_info(ctypes.Structure):
     _fields_ = [
         ("target", c_char_p),
@@ -164,6 +179,7 @@ STRUCTS = (
     fg_device_info,
     fg_tune_options,
     fg_tune_report,
+    fg_plan_options,
     fg_plan_info,
     fg_dims,
     fg_args,
@@ -233,7 +249,7 @@ def dl_tensor(t):
     sizes = c_int64 * max(t.ndim, 1)
     out = DLTensor(
         t.data_ptr(),
-        DLDevice(1, 0),
+        DLDevice(2, t.device.index) if t.is_cuda else DLDevice(1, 0),
         t.ndim,
         DLDataType(code, 8 * t.element_size(), 1),
         sizes(*t.shape),
@@ -245,9 +261,9 @@ def dl_tensor(t):
 
 
 class Library:
-    """A library and one context of it. `store`: a folder, or "" for nothing kept."""
+    """A library and one context of it. `store`: a folder, or "" for nothing kept; `device`: as "cuda:0"."""
 
-    def __init__(self, path, threads, store=""):
+    def __init__(self, path, threads, store="", device="cpu"):
         self.c = ctypes.CDLL(str(path))
         for name, (result, *arguments) in CALLS.items():
             function = getattr(self.c, name)
@@ -258,13 +274,15 @@ class Library:
             threads=threads,
             compiler_seconds=60.0,
             store=str(store).encode(),
+            device=device.encode(),
         )
+        self.memory_device = device
         self.call("fg_context_new", ctypes.byref(self.handle), ctypes.byref(options))
 
     @classmethod
-    def load(cls, build, threads, store=""):
+    def load(cls, build, threads, store="", device="cpu"):
         check_layout()
-        return cls(pathlib.Path(build) / "libflashgen.so", threads, store)
+        return cls(pathlib.Path(build) / "libflashgen.so", threads, store, device)
 
     def call(self, name, *arguments):
         error = fg_error()
@@ -284,16 +302,19 @@ class Library:
 
 
 class Plan:
-    """A problem's plan; `tune`: the seconds that its config may be searched for first."""
+    """A problem's plan; `tune`: the seconds that its config may be searched for first; `config`: pinned axes."""
 
-    def __init__(self, library, line, tune=0):
+    def __init__(self, library, line, tune=0, config=None):
         self.library, self.line = library, line
         problem, self.handle = c_void_p(), c_void_p()
         library.call("fg_problem_parse", ctypes.byref(problem), library.handle, line.encode())
         try:
             if tune:
                 self.tune(problem, tune)
-            library.call("fg_plan_new", ctypes.byref(self.handle), library.handle, problem, None)
+            options = fg_plan_options(ctypes.sizeof(fg_plan_options), config=config and config.encode())
+            library.call(
+                "fg_plan_new", ctypes.byref(self.handle), library.handle, problem, ctypes.byref(options)
+            )
         finally:
             library.c.fg_problem_free(problem)
 
@@ -304,9 +325,13 @@ class Plan:
             "fg_tune", ctypes.byref(report), self.library.handle, problem, ctypes.byref(options)
         )
 
-    def config(self):
+    def info(self):
         info = fg_plan_info()
         self.library.c.fg_plan_config(self.handle, ctypes.byref(info))
+        return info
+
+    def config(self):
+        info = self.info()
         return f"{info.schedule.decode()}: {info.config.decode()}"
 
     def bytes(self, call, dims):
@@ -334,6 +359,8 @@ class Plan:
         args.tensors = (ctypes.POINTER(DLTensor) * max(len(pointers), 1))(*pointers)
         if seed is not None:
             args.seeded, args.seed = 1, seed
+        if self.library.memory_device != "cpu":
+            args.stream = torch.cuda.current_stream().cuda_stream
         args.workspace = self.memory(keep, args.workspace_bytes)
         if prepare:
             args.prepared_bytes = self.bytes("fg_plan_prepared", dims)
@@ -341,10 +368,9 @@ class Plan:
             self.library.call("fg_plan_prepare", self.handle, ctypes.byref(args))
         return self.bound(args, keep)
 
-    @staticmethod
-    def memory(keep, size):
+    def memory(self, keep, size):
         """Aligned to 64 bytes; `keep` keeps it."""
-        keep.append(torch.empty(size + 64, dtype=torch.uint8))
+        keep.append(torch.empty(size + 64, dtype=torch.uint8, device=self.library.memory_device))
         return -(-keep[-1].data_ptr() // 64) * 64
 
     def bound(self, args, keep):
