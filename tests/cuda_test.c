@@ -369,6 +369,68 @@ START_TEST(many_threads)
 }
 END_TEST
 
+/* ---- What hosts without CUDA have ---- */
+
+START_TEST(memory_of_a_gpu)
+{
+    char here[] = "abcdefgh", back[9] = "";
+    void *there = NULL;
+    fake_cuda *f = fake();
+    fg_context *context = gpu_context("cuda:1"), *host = stub_context(NULL);
+    ck_assert_int_eq(fg_memory_new(&there, context, 100, &error), FG_OK);
+    ck_assert_uint_eq((uintptr_t)there % 256, 0);
+    ck_assert_int_eq(fg_memory_copy(context, there, here, sizeof here, &error), FG_OK);
+    ck_assert_int_eq(fg_memory_copy(context, back, there, sizeof back, &error), FG_OK);
+    ck_assert_str_eq(back, here);
+    ck_assert_int_eq(fg_context_wait(context, &error), FG_OK);
+    fake_fail("cuMemcpy", 1, 719);
+    refuses(fg_memory_copy(context, back, there, 1, &error), FG_MACHINE, "copying: CUDA_ERROR");
+    fake_fail("cuCtxSynchronize", 1, 719);
+    refuses(fg_context_wait(context, &error), FG_MACHINE, "waiting for the GPU: CUDA_ERROR");
+    void *none = here;
+    fake_fail("cuMemAlloc_v2", 1, 2);
+    refuses(fg_memory_new(&none, context, 100, &error), FG_MEMORY, "allocating on the GPU");
+    ck_assert_ptr_null(none);
+    refuses(fg_memory_new(&none, host, 100, &error), FG_REQUEST, "the context is for processors");
+    fg_memory_free(context, there);
+    fg_memory_free(context, NULL);
+    ck_assert_int_eq(f->depth(), 0);
+    fg_context_free(context);
+    fg_context_free(host);
+    ck_assert_int_eq(f->allocated, 0);
+}
+END_TEST
+
+START_TEST(timing)
+{
+    enum { runs = 150 };
+    static const char *const calls[] = { "cuEventCreate",    "cuEventRecord",
+                                         "cuLaunchHostFunc", "cuEventElapsedTime",
+                                         "cuLaunchKernelEx", "cuStreamSynchronize" };
+    scene s;
+    double seconds[runs] = { 0 };
+    stub_prepares = true; /* a run has two launches then */
+    scene_new(&s, "cuda", 1);
+    const fg_args *args[] = { &s.run.run.args, &s.run.run.args };
+    ck_assert_int_eq(fg_plan_time(s.plan, args, 2, seconds, runs, &error), FG_OK);
+    for (int k = 0; k < runs; k++) ck_assert_double_eq_tol(seconds[k], 2e-3, 1e-9);
+    ck_assert_int_eq(fake()->launches, 2 * runs);
+    ck_assert_int_eq(fake()->events, 0);
+    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+        fake_fail(calls[k], 1, 719);
+        refuses(fg_plan_time(s.plan, args, 2, seconds, 3, &error), FG_MACHINE, "CUDA_ERROR_LAUNCH");
+        fake()->fail_symbol = NULL;
+        ck_assert_int_eq(fake()->events, 0);
+    }
+    refuses(fg_plan_time(s.plan, args, 0, seconds, 3, &error), FG_REQUEST, "there are 0 args");
+    refuses(fg_plan_time(s.plan, args, 1, seconds, 0, &error), FG_REQUEST, "0 runs");
+    args[1] = NULL;
+    refuses(fg_plan_time(s.plan, args, 2, seconds, 1, &error), FG_REQUEST, "args[1] is NULL");
+    ck_assert_int_eq(fake()->depth(), 0);
+    scene_free(&s);
+}
+END_TEST
+
 /* ---- Bad input ---- */
 
 START_TEST(tensors_elsewhere)
@@ -753,6 +815,8 @@ int main(void)
         a_run_only_launches,
         capture,
         many_threads,
+        memory_of_a_gpu,
+        timing,
         tensors_elsewhere,
         empty_tensors,
         streams,

@@ -42,7 +42,8 @@ typedef struct fake_cuda {
     const char *
         fail_symbol; /* its call number `fail_from` (from 1), and so many from there, give this code: */
     int fail_from, fail_count, fail_code;
-    int allocated;      /* blocks of memory */
+    int allocated; /* blocks of memory */
+    int events;
     int waits;          /* calls that wait for a device, or that a capture forbids */
     int compiled;       /* programs */
     char options[1024]; /* of the last one, each with a space behind it */
