@@ -693,6 +693,51 @@ START_TEST(loading_fails)
 }
 END_TEST
 
+/* All that a host does until it runs, by an allocator that fails. */
+static fg_status whole_way(failing *f)
+{
+    fg_context_options o = cuda_options("cuda");
+    fg_context *context = NULL;
+    fg_problem *p = NULL;
+    fg_plan *plan = NULL;
+    fg_device_info info;
+    o.allocate = failing_allocate;
+    o.allocate_user = f;
+    fg_status status = fg_context_new(&context, &o, &error);
+    if (status == FG_OK) context->maker = &stub_maker;
+    if (status == FG_OK) status = fg_context_device(context, &info, &error);
+    if (status == FG_OK) status = fg_problem_parse(&p, context, LINE, &error);
+    if (status == FG_OK) status = fg_plan_new(&plan, context, p, NULL, &error);
+    fg_plan_free(plan);
+    fg_problem_free(p);
+    fg_context_free(context);
+    return status;
+}
+
+START_TEST(every_allocation_fails)
+{
+    failing f = { .at = -1 };
+    cuda_is_number(1);
+    ck_assert_int_eq(whole_way(&f), FG_OK);
+    ck_assert_int_eq((int)f.blocks, 0);
+    ck_assert_int_eq((int)f.bytes, 0);
+    const long all = f.count;
+    ck_assert_int_gt((int)all, 10);
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (long at = 1; at <= all; at++) {
+            f = (failing){ .at = at, .for_good = for_good };
+            fg_status status = whole_way(&f);
+            ck_assert_msg(status == FG_MEMORY, "allocation %ld: %s: %s", at, fg_status_name(status),
+                          error.text);
+            ck_assert_msg(f.blocks == 0 && f.bytes == 0, "allocation %ld leaks", at);
+            ck_assert_int_eq(fake()->device[0].retained, 0);
+            ck_assert_int_eq(fake()->device[0].loaded, 0);
+            ck_assert_int_eq(fake()->allocated, 0);
+            ck_assert_int_eq(fake()->depth(), 0);
+        }
+}
+END_TEST
+
 START_TEST(in_the_background)
 {
     fg_plan *plan = NULL;
@@ -827,6 +872,7 @@ int main(void)
         stored_kernels,
         rejected_binaries,
         loading_fails,
+        every_allocation_fails,
         in_the_background,
         forked,
         lengths_on_a_device,
