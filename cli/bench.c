@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "list.h"
 #include "measure.h"
+#include "mirror.h"
 #include "plan.h"
 
 #include <cjson/cJSON.h>
@@ -39,7 +40,7 @@ typedef struct bench {
     fg_plan *plan;
     int sets;
     tensors set[sets_max];
-    void *workspace;
+    mirror mirror[sets_max];
 } bench;
 
 typedef struct bench_result {
@@ -52,8 +53,8 @@ typedef struct bench_result {
 
 static void bench_free(bench *b)
 {
+    for (int k = 0; k < b->sets; k++) mirror_free(&b->mirror[k]);
     for (int k = 0; k < b->sets; k++) tensors_free(&b->set[k]);
-    free(b->workspace);
     fg_plan_free(b->plan);
     fg_problem_free(b->problem);
 }
@@ -65,22 +66,31 @@ static void result_free(bench_result *r)
     free(r->config);
 }
 
+/* All sets run in the workspace of the first. */
+static fg_status mirror_set(bench *b, fg_context *context, int k, int index, fg_error *error)
+{
+    mirror *m = &b->mirror[k];
+    fg_status s = mirror_make(m, context, b->plan, index, &b->set[k], error);
+    if (s == FG_OK && k == 0) s = mirror_workspace(m, b->plan, error);
+    m->args.workspace = b->mirror[0].args.workspace;
+    m->args.workspace_bytes = b->mirror[0].args.workspace_bytes;
+    return s;
+}
+
 /* Lengths are the same in all of them: they are the same work. */
-static fg_status draw_sets(bench *b, const char *line, const lengths *known,
-                           const input_choices *inputs, fg_error *error)
+static fg_status draw_sets(bench *b, fg_context *context, const bench_choices *c, const char *line,
+                           const lengths *known, fg_error *error)
 {
     tensor_files none = { 0 };
     tensors_from from = {
-        .problem = b->problem, .line = line, .known = known, .files = &none, .inputs = inputs
+        .problem = b->problem, .line = line, .known = known, .files = &none, .inputs = &c->inputs
     };
     do {
         from.draw = (uint64_t)b->sets;
         tensors *set = &b->set[b->sets++];
         fg_status s = tensors_make(set, &from, error);
         if (s != FG_OK) return s;
-        set->args.workspace = b->set[0].args.workspace;
-        set->args.workspace_bytes = b->set[0].args.workspace_bytes;
-        if (b->sets == 1) s = measure_workspace(&b->workspace, b->plan, set, error);
+        s = mirror_set(b, context, b->sets - 1, context_index(&c->context), error);
         if (s != FG_OK) return s;
     } while (b->sets < sets_max && b->set[0].bytes * (b->sets + 1) <= sets_bytes);
     return FG_OK;
@@ -91,7 +101,7 @@ static fg_status time_sets(bench *b, measurement *out, fg_error *error)
     static const measure_limits warm_up = { .least_runs = 1, .seconds = 0.05, .most_seconds = 0.2 };
     static const measure_limits limits = { .least_runs = 7, .seconds = 0.5, .most_seconds = 10 };
     const fg_args *args[sets_max];
-    for (int k = 0; k < b->sets; k++) args[k] = &b->set[k].args;
+    for (int k = 0; k < b->sets; k++) args[k] = &b->mirror[k].args;
     fg_status s = measure_runs(out, b->plan, args, b->sets, &warm_up, error);
     return s == FG_OK ? measure_runs(out, b->plan, args, b->sets, &limits, error) : s;
 }
@@ -126,7 +136,7 @@ static fg_status bench_one(bench_result *r, fg_context *context, const bench_cho
     const fg_dims sizes = measure_dims(&known);
     s = plan_make(&b.plan, context, b.problem, &c->plan, &sizes, list_name(item), error);
     if (s != FG_OK) goto out;
-    if ((s = draw_sets(&b, line, &known, &c->inputs, error)) != FG_OK) goto out;
+    if ((s = draw_sets(&b, context, c, line, &known, error)) != FG_OK) goto out;
     if ((s = time_sets(&b, &r->timing, error)) != FG_OK) goto out;
     s = fill_result(r, context, &b, error);
 out:
@@ -150,7 +160,7 @@ static void table_start(table *t, const list *problems)
         if (width > t->name_width) t->name_width = width;
     }
     if (t->results) return;
-    printf("measured peak %.1f GFLOP/s\n", t->peak);
+    if (t->peak > 0) printf("measured peak %.1f GFLOP/s\n", t->peak);
     printf("%-*s%s%12s%12s%9s%10s  %s\n", t->name_width, t->name_width ? "name" : "",
            t->name_width ? "  " : "", "median ms", "GFLOP/s", "of peak", "K+V GB/s", "problem");
     fflush(stdout);
@@ -234,7 +244,9 @@ static fg_status bench_run(void *choices, int argc, char **argv, char **line, fg
     if ((s = plan_check(&c->plan, error)) != FG_OK) goto out;
     if ((s = list_gather(&problems, c->list, argc, argv, error)) != FG_OK) goto out;
     if ((s = context_open(&context, &c->context, error)) != FG_OK) goto out;
-    if ((s = fg_context_peak(context, &t.peak, error)) != FG_OK) goto out;
+    s = fg_context_peak(context, &t.peak, error);
+    if (s != FG_OK && s != FG_UNSUPPORTED) goto out; /* of GPUs it is not known */
+    s = FG_OK;
     if (c->json && !(t.results = cJSON_CreateArray())) s = fault_memory(error);
     if (s != FG_OK) goto out;
     table_start(&t, &problems);

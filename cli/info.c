@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct info_choices {
     bool json;
@@ -28,7 +29,8 @@ static const char build[] = "built by "
 #endif
     ;
 
-/* A row of the output: a text, or a number where the text is NULL and `number` is not negative. */
+/* A row of the output: a text, or a number where the text is NULL and `number` is not negative. Without a title it is
+ * for JSON alone. */
 typedef struct row {
     const char *key, *title, *text;
     int64_t number;
@@ -37,6 +39,7 @@ typedef struct row {
 static void print_rows(const row *rows, int count)
 {
     for (int k = 0; k < count; k++) {
+        if (!rows[k].title) continue;
         if (rows[k].text)
             printf("%-16s  %s\n", rows[k].title, rows[k].text);
         else if (rows[k].number >= 0)
@@ -65,29 +68,62 @@ static fg_status print_json(const row *rows, int count, fg_error *error)
     return text ? FG_OK : fault_memory(error);
 }
 
+static bool add_gpu(char *out, size_t size, context_choices *choices, int index)
+{
+    fg_context *context = NULL;
+    fg_device_info d;
+    fg_error error;
+    char place[32];
+    size_t length = strlen(out);
+    snprintf(place, sizeof place, "cuda:%d", index);
+    choices->target = place;
+    fg_status s = context_open(&context, choices, &error);
+    if (s == FG_OK) s = fg_context_device(context, &d, &error);
+    if (s == FG_OK)
+        snprintf(out + length, size - length, "%s%s %s (%s)", index ? "; " : "", d.device, d.name,
+                 d.isa);
+    else if (index == 0)
+        snprintf(out, size, "%s", error.text);
+    fg_context_free(context);
+    return s == FG_OK;
+}
+
+/* Those that CUDA shows, or why there are none. */
+static void find_gpus(char *out, size_t size, const context_choices *choices)
+{
+    context_choices each = *choices;
+    each.isa = each.compiler = each.compiler_flags = NULL;
+    for (int k = 0; add_gpu(out, size, &each, k);) k++;
+}
+
 static fg_status info(void *choices, int argc, char **argv, char **line, fg_error *error)
 {
     const info_choices *c = choices;
     fg_context *context = NULL;
     fg_device_info d;
+    char gpus[2048] = "";
     (void)line;
     if (argc > 0) return fault(error, FG_REQUEST, "'%s' is one word too many", argv[0]);
     fg_status s = context_open(&context, &c->context, error);
     if (s == FG_OK) s = fg_context_device(context, &d, error);
     if (s == FG_OK) {
+        const bool gpu = strcmp(d.target, "cuda") == 0;
+        if (!gpu) find_gpus(gpus, sizeof gpus, &c->context);
         const row rows[] = {
             { "version", "flashgen", fg_version(), -1 },
             { "build", "build", build, -1 },
             { "device", "device", d.name, -1 },
-            { "target", "target", "c", -1 },
+            { "place", "place", d.device, -1 },
+            { "target", "target", d.target, -1 },
             { "isa", "ISA", d.isa, -1 },
             { "flags", "flags", d.flags, -1 },
-            { "cores", "cores", NULL, d.cores },
-            { "threads", "threads", NULL, d.threads },
-            { "l1_bytes", "L1 bytes a core", NULL, d.l1_bytes },
-            { "l2_bytes", "L2 bytes a core", NULL, d.l2_bytes },
+            { "cores", gpu ? "multiprocessors" : "cores", NULL, d.cores },
+            { "threads", gpu ? NULL : "threads", NULL, d.threads },
+            { "l1_bytes", gpu ? "shared bytes" : "L1 bytes a core", NULL, d.l1_bytes },
+            { "l2_bytes", gpu ? "L2 bytes" : "L2 bytes a core", NULL, d.l2_bytes },
             { "compiler", "compiler", d.compiler, -1 },
             { "compiler_version", "its version", d.compiler_version, -1 },
+            { "gpus", gpu ? NULL : "GPUs", gpus, -1 },
         };
         const int count = sizeof rows / sizeof *rows;
         if (c->json)

@@ -21,21 +21,6 @@ fg_dims measure_dims(const lengths *sizes)
     return dims;
 }
 
-fg_status measure_workspace(void **out, const fg_plan *plan, tensors *t, fg_error *error)
-{
-    const fg_dims dims = measure_dims(&t->sizes);
-    const size_t line = 64;
-    size_t bytes = 0;
-    *out = NULL;
-    fg_status s = fg_plan_workspace(plan, &dims, &bytes, error);
-    if (s != FG_OK || bytes == 0) return s;
-    *out = aligned_alloc(line, (bytes + line - 1) / line * line);
-    if (!*out) return fault_memory(error);
-    t->args.workspace = *out;
-    t->args.workspace_bytes = bytes;
-    return FG_OK;
-}
-
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -50,18 +35,27 @@ static bool enough(const measure_limits *limits, int runs, double elapsed)
     return runs >= limits->least_runs && elapsed >= limits->seconds;
 }
 
+/* Processors take one run at a time; a GPU takes a turn through all sets, whose launches queue. */
+static fg_status time_some(measurement *out, double *taken, const fg_plan *plan,
+                           const fg_args *const *args, int sets, fg_error *error)
+{
+    const bool gpu = args[0]->q->device.device_type != 1;
+    const int some = gpu && out->runs + sets <= most_runs ? sets : 1;
+    fg_status s = fg_plan_time(plan, gpu ? args : args + out->runs % sets, gpu ? sets : 1,
+                               taken + out->runs, some, error);
+    if (s == FG_OK) out->runs += some;
+    return s;
+}
+
 fg_status measure_runs(measurement *out, const fg_plan *plan, const fg_args *const *args, int sets,
                        const measure_limits *limits, fg_error *error)
 {
-    double taken[most_runs], start = measure_now(), before = start, now = start;
+    double taken[most_runs], start = measure_now();
     *out = (measurement){ 0 };
     do {
-        fg_status s = fg_run(plan, args[out->runs % sets], error);
+        fg_status s = time_some(out, taken, plan, args, sets, error);
         if (s != FG_OK) return s;
-        now = measure_now();
-        taken[out->runs++] = now - before;
-        before = now;
-    } while (!enough(limits, out->runs, now - start));
+    } while (!enough(limits, out->runs, measure_now() - start));
     qsort(taken, (size_t)out->runs, sizeof *taken, by_value);
     out->median = (taken[(out->runs - 1) / 2] + taken[out->runs / 2]) / 2;
     return FG_OK;

@@ -9,9 +9,6 @@ double measure_now(void); /* seconds */
 /* As the library takes them. */
 fg_dims measure_dims(const lengths *sizes);
 
-/* The workspace that a plan's runs on these tensors need, in their args; NULL or a block for free(). */
-fg_status measure_workspace(void **out, const fg_plan *plan, tensors *t, fg_error *error);
-
 /* How long to go on: at least `least_runs` and `seconds`, but no further than `most_seconds`. */
 typedef struct measure_limits {
     int least_runs;
@@ -23,7 +20,7 @@ typedef struct measurement {
     double median; /* seconds */
 } measurement;
 
-/* Takes turns through `sets` argument lists. */
+/* Takes turns through `sets` argument lists, all of the plan's device. */
 fg_status measure_runs(measurement *out, const fg_plan *plan, const fg_args *const *args, int sets,
                        const measure_limits *limits, fg_error *error);
 

@@ -174,13 +174,44 @@ static void find_worker(char *path, size_t size)
     path[length > 0 && (size_t)length < size ? length : 0] = 0;
 }
 
+static bool names_target(const char *name)
+{
+    return strcmp(name, "c") == 0 || strcmp(name, "auto") == 0 || strcmp(name, "cuda") == 0 ||
+           strncmp(name, "cuda:", 5) == 0 || strncmp(name, "sm_", 3) == 0;
+}
+
+int context_index(const context_choices *choices)
+{
+    bool numbered = choices->target && strncmp(choices->target, "cuda:", 5) == 0;
+    return numbered ? atoi(choices->target + 5) : 0;
+}
+
+/* The processors where there is no GPU. */
+static fg_status open_any(fg_context **out, fg_context_options *options, fg_error *error)
+{
+    options->device = "cuda";
+    fg_status s = fg_context_new(out, options, error);
+    if (s != FG_MACHINE) return s;
+    options->device = NULL;
+    return fg_context_new(out, options, error);
+}
+
 fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error)
 {
     fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
     char worker[4096];
+    const char *target = choices->target ? choices->target : "c";
     if (choices->threads > INT_MAX)
         return fault(error, FG_REQUEST, "--threads %lld is too many", (long long)choices->threads);
     options.log = print_log;
+    if (!names_target(target))
+        return fault(error, FG_REQUEST,
+                     "--target '%s' is not one of: c, cuda, cuda:N, auto, sm_80 or another "
+                     "architecture",
+                     target);
+    options.device = strcmp(target, "c") == 0 ? NULL : target;
+    options.cuda_driver = choices->cuda_driver;
+    options.nvrtc = choices->nvrtc;
     options.threads = (int)choices->threads;
     options.isa = choices->isa;
     options.compiler = choices->compiler;
@@ -190,5 +221,6 @@ fg_status context_open(fg_context **out, const context_choices *choices, fg_erro
     options.shared_stores = choices->shared_stores;
     find_worker(worker, sizeof worker);
     if (*worker) options.worker = worker;
+    if (strcmp(target, "auto") == 0) return open_any(out, &options, error);
     return fg_context_new(out, &options, error);
 }

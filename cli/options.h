@@ -55,11 +55,19 @@ void options_help(const option *table);
 /* What a context is made from: fields and options that every subcommand has. */
 typedef struct context_choices {
     const char *isa, *compiler, *compiler_flags, *templates, *store, *shared_stores;
+    const char *target, *cuda_driver, *nvrtc;
     int64_t threads;
 } context_choices;
 
 /* clang-format off */
 #define CONTEXT_OPTIONS(type, field)                                                               \
+    { "target", OPTION_text, "TARGET", offsetof(type, field.target),                               \
+      "c: this machine's processors (the default); cuda or cuda:N: a GPU; auto: a GPU where there "\
+      "is one; sm_80, sm_90 ...: compile for such a GPU without one" },                            \
+    { "cuda-driver", OPTION_text, "FILE", offsetof(type, field.cuda_driver),                       \
+      "libcuda (libcuda.so.1)" },                                                                  \
+    { "nvrtc", OPTION_text, "FILE", offsetof(type, field.nvrtc),                                   \
+      "libnvrtc, which compiles for GPUs (looked for where it usually is)" },                      \
     { "isa", OPTION_text, "ISA", offsetof(type, field.isa),                                        \
       "use at most this instruction set: portable, avx2, avx512 or avx512bf16" },                  \
     { "threads", OPTION_count, "N", offsetof(type, field.threads),                                 \
@@ -76,6 +84,8 @@ typedef struct context_choices {
       "look for them here too, without writing" }
 /* clang-format on */
 
+/* The number of the GPU that is asked for. */
+int context_index(const context_choices *choices);
 fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error);
 
 #endif

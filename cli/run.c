@@ -1,6 +1,7 @@
 /* flashgen run: one problem, on files or drawn inputs. */
 #include "commands.h"
 #include "draw.h"
+#include "mirror.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -31,7 +32,6 @@ static const option options[] = {
     INPUT_OPTIONS(run_choices, inputs),
     { "out", OPTION_text, "FILE", offsetof(run_choices, out), "write O here, f32 (f64 for f64)" },
     { "lse", OPTION_text, "FILE", offsetof(run_choices, lse), "write the log-sum-exp here" },
-    { "target", OPTION_text, "TARGET", offsetof(run_choices, target), "c, the only one yet" },
     PLAN_OPTIONS(run_choices, plan),
     { "check", OPTION_optional, "full", offsetof(run_choices, check),
       "compare with a float64 reference: every row, or above 2^32 multiply-adds and without full a "
@@ -85,8 +85,6 @@ static fg_status add_files(tensor_files *files, const run_choices *c, fg_error *
 
 static fg_status check_choices(const run_choices *c, fg_error *error)
 {
-    if (c->target && strcmp(c->target, "c") != 0)
-        return fault(error, FG_REQUEST, "--target '%s' is not one of: c", c->target);
     if (c->check.value && strcmp(c->check.value, "full") != 0)
         return fault(error, FG_REQUEST, "--check=%s: it is --check or --check=full",
                      c->check.value);
@@ -102,12 +100,12 @@ typedef struct job {
     fg_plan *plan;
     tensor_files files;
     tensors tensors;
-    void *workspace;
+    mirror mirror;
 } job;
 
 static void job_free(job *j)
 {
-    free(j->workspace);
+    mirror_free(&j->mirror);
     tensors_free(&j->tensors);
     tensor_files_free(&j->files);
     fg_plan_free(j->plan);
@@ -146,17 +144,20 @@ static fg_status prepare(job *j, const run_choices *c, const char *given, char *
     if ((s = make_tensors(j, c, *line, &known, error)) != FG_OK) return s;
     if (c->lse && !tensors_find(&j->tensors, "lse"))
         return fault(error, FG_REQUEST, "--lse %s, but the problem does not ask for lse", c->lse);
-    return measure_workspace(&j->workspace, j->plan, &j->tensors, error);
+    s = mirror_make(&j->mirror, j->context, j->plan, context_index(&c->context), &j->tensors,
+                    error);
+    return s == FG_OK ? mirror_workspace(&j->mirror, j->plan, error) : s;
 }
 
 static fg_status first_run(job *j, run_result *r, fg_error *error)
 {
     double start = measure_now();
-    fg_status s = fg_run(j->plan, &j->tensors.args, error);
+    fg_status s = fg_run(j->plan, &j->mirror.args, error);
+    if (s == FG_OK && j->mirror.gpu) s = fg_context_wait(j->context, error);
     r->first_seconds = measure_now() - start;
     r->problem = fg_problem_format(j->problem);
     fg_plan_config(j->plan, &r->plan);
-    return s;
+    return s == FG_OK ? mirror_fetch(&j->mirror, error) : s;
 }
 
 static bool all_drawn(tensors *t)
@@ -179,10 +180,10 @@ static fg_status check(job *j, run_result *r, const run_choices *c, fg_error *er
 static fg_status measure(job *j, run_result *r, fg_error *error)
 {
     static const measure_limits limits = { .least_runs = 5, .seconds = 0.02, .most_seconds = 0.2 };
-    const fg_args *args = &j->tensors.args;
+    const fg_args *args = &j->mirror.args;
     int64_t pairs = 0;
     fg_status s = measure_runs(&r->timing, j->plan, &args, 1, &limits, error);
-    if (s == FG_OK) s = fg_visible_pairs(j->context, j->problem, args, &pairs, error);
+    if (s == FG_OK) s = fg_visible_pairs(j->context, j->problem, &j->tensors.args, &pairs, error);
     r->gflops = measure_gflops(&j->tensors, pairs, r->timing.median);
     return s;
 }

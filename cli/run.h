@@ -11,7 +11,7 @@ typedef struct run_choices {
     words tensor;
     int64_t draw;
     input_choices inputs;
-    const char *out, *lse, *target, *expect;
+    const char *out, *lse, *expect;
     plan_choices plan;
     optional check;
     bool json;

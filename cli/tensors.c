@@ -86,11 +86,16 @@ static void resolve_strides(tensor *t, const char *line)
     t->dl.strides = t->strides;
 }
 
+size_t tensor_bytes(const tensor *t)
+{
+    int64_t rows = t->row > 0 ? t->count / t->row : 0;
+    return (size_t)(rows * t->pitch) * (t->type->bits / 8u);
+}
+
 static fg_status allocate(tensor *t, int64_t *total, fg_error *error)
 {
     const size_t line = 64;
-    int64_t rows = t->row > 0 ? t->count / t->row : 0;
-    size_t bytes = (size_t)(rows * t->pitch) * (t->type->bits / 8u);
+    size_t bytes = tensor_bytes(t);
     size_t whole = (bytes + line - 1) / line * line;
     t->dl.data = aligned_alloc(line, whole ? whole : line);
     if (!t->dl.data)

@@ -76,6 +76,8 @@ fg_status tensors_make(tensors *out, const tensors_from *from, fg_error *error);
 void tensors_free(tensors *t);
 
 tensor *tensors_find(tensors *t, const char *name);
+/* Of its memory. */
+size_t tensor_bytes(const tensor *t);
 /* Element `index`, counted in C order. */
 double tensor_at(const tensor *t, int64_t index);
 void tensor_set(tensor *t, int64_t index, double value);

@@ -497,6 +497,26 @@ FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_er
  * captured in a graph. What is prepared is not held against the plan there: that is the caller's. */
 FG_API fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error);
 
+/* Runs `runs` times, taking turns through `count` args, and tells how long each run took: seconds[runs]. On a GPU by
+ * events in the stream of args[0], which all have; the launches of many runs queue before the first one starts, so that
+ * the host's time is in none of them. Waits for the last. */
+FG_API fg_status fg_plan_time(const fg_plan *plan, const fg_args *const *args, int count,
+                              double *seconds, int runs, fg_error *error);
+
+/* ---- A GPU's memory, for hosts without CUDA of their own: FG_REQUEST where the context is not for a GPU ---- */
+
+/* `bytes` on the context's GPU, aligned to 256. Free with fg_memory_free, which takes NULL. */
+FG_API fg_status fg_memory_new(void **out, fg_context *context, size_t bytes, fg_error *error);
+FG_API void fg_memory_free(fg_context *context, void *block);
+
+/* Between the GPU's memory and the host's, or within either; behind what is in the legacy default stream, and done on
+ * return. */
+FG_API fg_status fg_memory_copy(fg_context *context, void *to, const void *from, size_t bytes,
+                                fg_error *error);
+
+/* Waits for all that runs on the GPU, and tells whether any of it failed. */
+FG_API fg_status fg_context_wait(fg_context *context, fg_error *error);
+
 /* ---- Checking --------------------------------------------------------------------------------- */
 
 typedef struct fg_check_options {

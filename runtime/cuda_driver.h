@@ -11,6 +11,7 @@ typedef struct cuda_context_handle *cuda_context;
 typedef struct cuda_module_handle *cuda_module;
 typedef struct cuda_function_handle *cuda_function;
 typedef struct cuda_stream_handle *cuda_stream;
+typedef struct cuda_event_handle *cuda_event;
 typedef uint64_t cuda_address;
 
 /* CUlaunchConfig. */
@@ -73,7 +74,15 @@ enum {
     X(memory_fill, "cuMemsetD8_v2", (cuda_address address, unsigned char value, size_t bytes))     \
     X(memory_copy, "cuMemcpy", (cuda_address to, cuda_address from, size_t bytes))                 \
     X(stream_context, "cuStreamGetCtx", (cuda_stream stream, cuda_context * context))              \
-    X(stream_wait, "cuStreamSynchronize", (cuda_stream stream))
+    X(stream_wait, "cuStreamSynchronize", (cuda_stream stream))                                    \
+    X(context_wait, "cuCtxSynchronize", (void))                                                    \
+    X(host_function, "cuLaunchHostFunc",                                                           \
+      (cuda_stream stream, void (*function)(void *), void *user))                                  \
+    X(event_new, "cuEventCreate", (cuda_event * event, unsigned flags))                            \
+    X(event_record, "cuEventRecord", (cuda_event event, cuda_stream stream))                       \
+    X(event_milliseconds, "cuEventElapsedTime",                                                    \
+      (float *milliseconds, cuda_event from, cuda_event to))                                       \
+    X(event_free, "cuEventDestroy_v2", (cuda_event event))
 
 /* The same where older drivers lack it: NULL there. */
 #define CUDA_OPTIONAL_ENTRIES(X) X(function_load, "cuFuncLoad", (cuda_function function))

@@ -58,7 +58,9 @@ START_TEST(wrong_requests_name_the_culprit)
         { { "run", SMALL, "--sinks", "flat.npy" }, "--sinks gives flat.npy" },
         { { "run", SMALL, "--block-table", "flat.npy" }, "no input block_table" },
         { { "run", SMALL, "--check=most" }, "--check=most" },
-        { { "run", SMALL, "--target", "cuda" }, "--target 'cuda'" },
+        { { "run", SMALL, "--target", "metal" }, "--target 'metal'" },
+        { { "run", SMALL, "--target", "sm_1" }, "there is no device \"sm_1\"" },
+        { { "run", SMALL, "--target", "cuda:" }, "there is no device \"cuda:\"" },
         { { "run", SMALL, "--rigor", "fast" }, "--rigor 'fast'" },
         { { "bench", SMALL, "--rigor", "fast" }, "--rigor 'fast'" },
         { { "run", SMALL, "--rigor", "measure", "--budget", "0" },
@@ -274,6 +276,38 @@ START_TEST(bench_takes_what_a_run_takes)
 }
 END_TEST
 
+/* With a driver that shows GPUs which are not there. */
+START_TEST(info_says_which_gpus_there_are)
+{
+    enter_folder();
+    cJSON *object =
+        json_of(assert_works(RUN("info", "--json", "--target", "cuda:1", "--cuda-driver",
+                                 FLASHGEN_FAKE_CUDA, "--nvrtc", FLASHGEN_FAKE_CUDA)));
+    ck_assert_str_eq(text_in(object, "device"), "Fake A100");
+    ck_assert_str_eq(text_in(object, "place"), "cuda:1");
+    ck_assert_str_eq(text_in(object, "target"), "cuda");
+    ck_assert_str_eq(text_in(object, "isa"), "sm_80");
+    ck_assert(number_in(object, "cores") == 108);
+    cJSON_Delete(object);
+    object = json_of(assert_works(RUN("info", "--json", "--cuda-driver", FLASHGEN_FAKE_CUDA)));
+    ck_assert_str_eq(text_in(object, "target"), "c");
+    ck_assert_str_eq(text_in(object, "gpus"), "cuda:0 Fake H100 (sm_90); cuda:1 Fake A100 (sm_80)");
+    cJSON_Delete(object);
+    object = json_of(assert_works(RUN("info", "--json", "--cuda-driver", "/no/driver")));
+    ck_assert_ptr_nonnull(strstr(text_in(object, "gpus"), "no CUDA device here: /no/driver"));
+    cJSON_Delete(object);
+    object = json_of(
+        assert_works(RUN("info", "--json", "--target", "auto", "--cuda-driver", "/no/driver")));
+    ck_assert_str_eq(text_in(object, "place"), "cpu");
+    cJSON_Delete(object);
+    assert_fails(RUN("info", "--target", "cuda", "--cuda-driver", "/no/driver"), 3,
+                 "no CUDA device here: /no/driver");
+    assert_fails(RUN("info", "--target", "cuda:7", "--cuda-driver", FLASHGEN_FAKE_CUDA), 3,
+                 "there is no cuda:7: CUDA shows 2 devices here");
+    leave_folder();
+}
+END_TEST
+
 START_TEST(info_says_what_there_is)
 {
     enter_folder();
@@ -291,12 +325,19 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        help_and_version_are_printed,     wrong_requests_name_the_culprit,
-        a_function_error_shows_its_place, nothing_is_written_half,
-        a_link_is_written_through,        an_output_that_cannot_be_printed_is_told,
-        a_compiler_that_fails_is_told,    the_first_line_compiles_the_rest,
-        bench_goes_through_a_list,        bench_takes_what_a_run_takes,
-        info_says_what_there_is,          NULL,
+        help_and_version_are_printed,
+        wrong_requests_name_the_culprit,
+        a_function_error_shows_its_place,
+        nothing_is_written_half,
+        a_link_is_written_through,
+        an_output_that_cannot_be_printed_is_told,
+        a_compiler_that_fails_is_told,
+        the_first_line_compiles_the_rest,
+        bench_goes_through_a_list,
+        bench_takes_what_a_run_takes,
+        info_says_which_gpus_there_are,
+        info_says_what_there_is,
+        NULL,
     };
     return support_run("cli", tests);
 }

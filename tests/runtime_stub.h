@@ -37,7 +37,9 @@ static char *stub_copy(const memory *m, const char *from)
 static fg_status stub_steps(made *m, fg_error *error)
 {
     fg_status status = FG_OK;
-    if (stub_prepares) m->step[m->steps++] = (made_step){ .entry = "fg_prepare", .prepares = true, .threads = stub_threads };
+    if (stub_prepares)
+        m->step[m->steps++] =
+            (made_step){ .entry = "fg_prepare", .prepares = true, .threads = stub_threads };
     m->step[m->steps++] = (made_step){ .entry = "fg_kernel", .threads = stub_threads };
     for (int s = 0; s < m->steps && status == FG_OK; s++) {
         status = recipe_parse(&m->step[s].tasks, stub_tasks, error);

@@ -1,0 +1,99 @@
+/* Contexts on the devices of tests/fake_cuda.c, and runs on their memory. */
+#ifndef TESTS_CUDA_STUB_H
+#define TESTS_CUDA_STUB_H
+
+#include "runtime/device_cuda.h"
+#include "tests/fake_cuda.h"
+#include "tests/runtime_stub.h"
+
+#include <dlfcn.h>
+
+/* The library's state; it stays loaded. */
+static inline fake_cuda *fake(void)
+{
+    void *library = dlopen(FLASHGEN_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    ck_assert_msg(library != NULL, "%s", dlerror());
+    fake_cuda *f = dlsym(library, FAKE_CUDA_STATE);
+    ck_assert_ptr_nonnull(f);
+    dlclose(library);
+    return f;
+}
+
+static inline int fake_count(const char *symbol)
+{
+    const struct fake_call *c = fake()->call;
+    while (c->symbol && strcmp(c->symbol, symbol) != 0) c++;
+    return c->count;
+}
+
+/* From its next call on, so many calls of `symbol` give `code`. */
+static inline void fake_fail(const char *symbol, int calls, int code)
+{
+    fake_cuda *f = fake();
+    f->fail_from = fake_count(symbol) + 1;
+    f->fail_count = calls;
+    f->fail_code = code;
+    f->fail_symbol = symbol;
+}
+
+static inline fg_context_options cuda_options(const char *device)
+{
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    o.device = device;
+    o.cuda_driver = o.nvrtc = FLASHGEN_FAKE_CUDA;
+    o.store = "";
+    return o;
+}
+
+static inline fg_context *gpu_context(const char *device)
+{
+    fg_context_options o = cuda_options(device);
+    return stub_context(&o);
+}
+
+/* A kernel of one step that stores `number` to o[0]; of 128 threads. */
+static inline void cuda_is_number(int number)
+{
+    snprintf(stub_text, sizeof stub_text, "fg_kernel fg_prepare program %%d\n");
+    stub_number = number;
+    stub_threads = 128;
+    stub_slots = 0;
+    stub_add_slot(SLOT_pointer, "o", 0);
+}
+
+/* One run's tensors, moved to the device. */
+typedef struct cuda_run {
+    stub_run run;
+    const device_cuda *device;
+    cuda_address block[operand_max];
+} cuda_run;
+
+static inline void cuda_run_new(cuda_run *r, fg_context *context, const fg_problem *p)
+{
+    device_cuda_visit v;
+    stub_run_new(&r->run, p, 0);
+    r->device = context->gpu;
+    ck_assert_int_eq(device_cuda_enter_slowly(&v, r->device, NULL), FG_OK);
+    for (int k = 0; k < r->run.count; k++) {
+        ck_assert_int_eq(r->device->driver.memory_new(&r->block[k], 1 << 16), 0);
+        r->run.tensor[k].data = (void *)(uintptr_t)r->block[k];
+        r->run.tensor[k].device = (DLDevice){ 2, r->device->index };
+    }
+    device_cuda_leave_slowly(&v, r->device);
+}
+
+static inline void cuda_run_free(cuda_run *r)
+{
+    device_cuda_visit v;
+    ck_assert_int_eq(device_cuda_enter_slowly(&v, r->device, NULL), FG_OK);
+    for (int k = 0; k < r->run.count; k++) r->device->driver.memory_free(r->block[k]);
+    device_cuda_leave_slowly(&v, r->device);
+    stub_run_free(&r->run);
+}
+
+static inline double cuda_result(const cuda_run *r)
+{
+    return *(const double *)r->run.args.o->data;
+}
+
+#endif

@@ -1,0 +1,66 @@
+/* A driver and a compiler for GPUs that are not there: tests/fake_cuda.c is loaded in place of libcuda and of libnvrtc.
+ *
+ * Its devices' memory is the host's, in blocks of 2 MiB. What its compiler writes is the source behind the
+ * architecture's name; "program N" in the source is a kernel that stores N as a double to its first argument, a
+ * pointer. Kernels run when they are launched, or when what was captured is replayed. */
+#ifndef TESTS_FAKE_CUDA_H
+#define TESTS_FAKE_CUDA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    fake_devices_max = 4,
+    fake_calls_max = 64,
+    fake_depth_max = 16,
+    fake_blocks_max = 64,
+    fake_captured_max = 16,
+    fake_parameters = 96
+};
+
+typedef struct fake_device {
+    const char *name;
+    int major, minor, multiprocessors;
+    int retained; /* how often the primary context is held */
+    int loaded;   /* modules */
+} fake_device;
+
+typedef struct fake_launch {
+    unsigned blocks, threads, shared_bytes;
+    int device;
+    void *stream;
+    int64_t parameter[fake_parameters];
+} fake_launch;
+
+typedef struct fake_cuda {
+    int devices;
+    fake_device device[fake_devices_max];
+    struct fake_call {
+        const char *symbol;
+        int count;
+    } call[fake_calls_max];
+    const char *
+        fail_symbol; /* its call number `fail_from` (from 1), and so many from there, give this code: */
+    int fail_from, fail_count, fail_code;
+    int allocated; /* blocks of memory */
+    int events;
+    int waits;          /* calls that wait for a device, or that a capture forbids */
+    int compiled;       /* programs */
+    char options[1024]; /* of the last one, each with a space behind it */
+    fake_launch last;
+    int launches;
+    /* A stream of device 0's primary context, and one of a context that is not primary. */
+    void *stream, *foreign_stream;
+    void *foreign_context;
+    int capturing; /* launches in `stream` are kept */
+    int captured;
+    fake_launch graph[fake_captured_max];
+    void (*replay)(struct fake_cuda *f);
+    void *(*current)(void); /* the calling thread's context, and how deep its stack is */
+    int (*depth)(void);
+} fake_cuda;
+
+/* The symbol that gives the library's state. */
+#define FAKE_CUDA_STATE "fake_cuda_state"
+
+#endif

@@ -1,0 +1,297 @@
+/* NVRTC itself, through the backend: no GPU is needed to compile for one. */
+#include "tests/runtime_stub.h"
+
+#include "runtime/library.h"
+#include "runtime/nvrtc.h"
+
+#include <elf.h>
+#include <pthread.h>
+
+#define LINE "dtype=f16 b=1 hq=4 sq=64 d=64"
+
+static fg_error error;
+
+static const char *const isas[] = { "sm_80", "sm_86", "sm_89", "sm_90", "sm_120" };
+
+enum { isa_count = sizeof isas / sizeof *isas };
+
+/* A kernel as schedules write them: it includes nothing, takes a struct by value and dynamic shared memory, and
+ * multiplies by tensor cores. */
+static void stub_is_product(void)
+{
+    snprintf(
+        stub_text, sizeof stub_text, "%s",
+        "#line 1 \"forward/x.cu.t\"\n"
+        "struct args { unsigned *q; float *o; long long n; };\n"
+        "extern __shared__ unsigned tile[];\n"
+        "extern \"C\" __global__ void __launch_bounds__(128) fg_kernel(const struct args a)\n"
+        "{\n"
+        "    const unsigned t = threadIdx.x;\n"
+        "    float c[4] = { 0, 0, 0, 0 };\n"
+        "    for (unsigned k = t; k < 1024; k += 128) tile[k] = a.q[blockIdx.x * 1024ll + k];\n"
+        "    __syncthreads();\n"
+        "    for (unsigned k = 0; k < 1024; k += 256)\n"
+        "        asm volatile(\"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 \"\n"
+        "            \"{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\"\n"
+        "            : \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3])\n"
+        "            : \"r\"(tile[k + t % 128]), \"r\"(tile[k + 1]), \"r\"(tile[k + 2]),\n"
+        "              \"r\"(tile[k + 3]), \"r\"(tile[k + 4]), \"r\"(tile[k + 5]));\n"
+        "    for (int k = 0; k < 4; k++) a.o[(blockIdx.x * 128ll + t) * 4 + k] = c[k];\n"
+        "}\n");
+    stub_slots = 0;
+    stub_threads = 128;
+    stub_add_slot(SLOT_pointer, "q", 0);
+    stub_add_slot(SLOT_pointer, "o", 0);
+    stub_add_slot(SLOT_recipe, "b * hq", 0);
+}
+
+/* As emitted: nothing of it is a format. */
+static fg_status copy_make(made **out, const maker_request *r, fg_error *why)
+{
+    made *m = memory_new(r->memory, 1, sizeof *m);
+    *m = (made){ .memory = r->memory, .slots = stub_slots, .text_length = strlen(stub_text) };
+    memcpy(m->slot, stub_slot, sizeof stub_slot);
+    m->schedule = stub_copy(r->memory, "stub");
+    m->config = stub_copy(r->memory, "none=1");
+    m->text = stub_copy(r->memory, stub_text);
+    *out = m;
+    return stub_steps(m, why);
+}
+
+static const maker copy_maker = { .make = copy_make, .hash = stub_hash };
+
+static fg_context *context_for(const char *isa)
+{
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    o.device = isa;
+    o.store = "";
+    fg_context *context = stub_context(&o);
+    context->maker = &copy_maker;
+    return context;
+}
+
+static fg_status image_for(image *i, fg_context *context)
+{
+    fg_problem *p = stub_problem(context, LINE);
+    fg_status status = image_make(i, context, p->problem, NULL, NULL, &error);
+    fg_problem_free(p);
+    return status;
+}
+
+/* The architecture that a binary is for, as nvdisasm and the driver read it. */
+static int architecture_of(const binary *b)
+{
+    Elf64_Ehdr head;
+    ck_assert_uint_ge(b->size, sizeof head);
+    memcpy(&head, b->data, sizeof head);
+    ck_assert_mem_eq(head.e_ident, ELFMAG, SELFMAG);
+    /* From CUDA 13 on in bits 8 and up, and the ABI's version says so; before in the lowest. */
+    const int low = (int)(head.e_flags & 255), high = (int)(head.e_flags >> 8 & 255);
+    return head.e_ident[EI_ABIVERSION] >= 8 ? high : low;
+}
+
+START_TEST(binaries)
+{
+    const char *isa = isas[_i];
+    image i;
+    stub_is_product();
+    fg_context *context = context_for(isa);
+    fg_status status = image_for(&i, context);
+    ck_assert_msg(status == FG_OK, "%s", error.text);
+    ck_assert_int_eq(architecture_of(&i.compiled), atoi(isa + 3));
+    ck_assert_ptr_nonnull(memmem(i.compiled.data, i.compiled.size, "fg_kernel", 9));
+    printf("%s: %zu bytes in %d ms\n", isa, i.compiled.size, (int)(i.compile_seconds * 1000));
+    image_free(&i);
+    fg_context_free(context);
+}
+END_TEST
+
+START_TEST(the_same_every_time)
+{
+    image a, b;
+    stub_is_product();
+    fg_context *context = context_for("sm_90");
+    ck_assert_int_eq(image_for(&a, context), FG_OK);
+    ck_assert_int_eq(image_for(&b, context), FG_OK);
+    ck_assert_uint_eq(a.compiled.size, b.compiled.size);
+    ck_assert_mem_eq(a.compiled.data, b.compiled.data, a.compiled.size);
+    image_free(&a);
+    image_free(&b);
+    fg_context_free(context);
+}
+END_TEST
+
+START_TEST(ptx)
+{
+    void *out = NULL;
+    size_t size = 0;
+    stub_is_product();
+    fg_context *context = context_for("sm_90");
+    fg_status status = nvrtc_compile(&out, &size, &context->memory, context->compiler,
+                                     "--gpu-architecture=compute_80", stub_text, &error);
+    ck_assert_msg(status == FG_OK, "%s", error.text);
+    const char *written = out;
+    ck_assert_int_eq(written[size - 1], 0);
+    ck_assert_ptr_nonnull(strstr(written, ".target sm_80"));
+    ck_assert_ptr_nonnull(strstr(written, "mma.sync.aligned.m16n8k16"));
+    memory_free(&context->memory, out, size);
+    fg_context_free(context);
+}
+END_TEST
+
+/* An error names the template's file and line; so does one of the assembler's, if not the line. */
+START_TEST(logs)
+{
+    static const char *const wrong[][2] = {
+        { "#line 41 \"forward/x.cu.t\"\n\nint f() { return undefined_name; }\n",
+          "forward/x.cu.t(42): error: identifier \"undefined_name\" is undefined" },
+        { "#line 7 \"common/mma.cu.t\"\nextern \"C\" __global__ void fg_kernel() { "
+          "asm(\"no.such;\"); }",
+          "Unknown modifier '.such'" },
+        { "#include <cuda.h>\n", "cuda.h" },
+    };
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        image i;
+        stub_is_product();
+        snprintf(stub_text, sizeof stub_text, "%s", wrong[k][0]);
+        fg_context *context = context_for("sm_80");
+        ck_assert_int_eq(image_for(&i, context), FG_COMPILER);
+        ck_assert_msg(strstr(error.text, wrong[k][1]) != NULL, "%s", error.text);
+        ck_assert_ptr_nonnull(strstr(error.text, context->compiler));
+        fg_context_free(context);
+    }
+}
+END_TEST
+
+START_TEST(flags)
+{
+    image i;
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    o.device = "sm_80";
+    o.store = "";
+    o.compiler_flags = "--no-such-flag";
+    stub_is_product();
+    fg_context *context = stub_context(&o);
+    context->maker = &copy_maker;
+    ck_assert_int_eq(image_for(&i, context), FG_COMPILER);
+    ck_assert_msg(strstr(error.text, "--no-such-flag") != NULL, "%s", error.text);
+    fg_context_free(context);
+}
+END_TEST
+
+static void *compile_some(void *user)
+{
+    const char *isa = user;
+    fg_error why;
+    fg_context *context = context_for(isa);
+    fg_problem *p = stub_problem(context, LINE);
+    bool right = true;
+    for (int k = 0; k < 3 && right; k++) {
+        image i;
+        right = image_make(&i, context, p->problem, NULL, NULL, &why) == FG_OK &&
+                architecture_of(&i.compiled) == atoi(isa + 3);
+        if (right) image_free(&i);
+    }
+    fg_problem_free(p);
+    fg_context_free(context);
+    return right ? user : NULL;
+}
+
+START_TEST(threads)
+{
+    pthread_t thread[isa_count];
+    stub_is_product();
+    for (int k = 0; k < isa_count; k++)
+        ck_assert_int_eq(pthread_create(&thread[k], NULL, compile_some, (void *)(uintptr_t)isas[k]),
+                         0);
+    for (int k = 0; k < isa_count; k++) {
+        void *right;
+        pthread_join(thread[k], &right);
+        ck_assert_ptr_nonnull(right);
+    }
+}
+END_TEST
+
+/* A plan from text to a module, and from the store; both libraries are in the key. */
+START_TEST(plans)
+{
+    fg_plan_info info;
+    double start;
+    in_folder();
+    stub_is_product();
+    for (int k = 0; k < 2; k++) {
+        fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+        o.device = "sm_90";
+        o.store = folder;
+        start = library_seconds();
+        fg_context *context = stub_context(&o);
+        context->maker = &copy_maker;
+        fg_problem *p = stub_problem(context, LINE);
+        fg_plan *plan = stub_plan(context, p);
+        fg_plan_config(plan, &info);
+        ck_assert_int_eq(info.source, k ? FG_FROM_STORE : FG_COMPILED);
+        ck_assert_str_eq(info.target, "cuda");
+        printf("%s in %d ms from the start of a context\n", k ? "found" : "compiled",
+               (int)((library_seconds() - start) * 1000));
+        fg_plan_free(plan);
+        fg_problem_free(p);
+        fg_context_free(context);
+    }
+}
+END_TEST
+
+START_TEST(parts_of_the_compiler)
+{
+    toolchain t;
+    char version[32];
+    int major = 0;
+    fg_context *context = context_for("sm_90");
+    ck_assert_int_eq(nvrtc_version(version, context->compiler, &error), FG_OK);
+    ck_assert_int_eq(sscanf(version, "NVRTC %d", &major), 1);
+    ck_assert_int_ge(major, 12);
+    ck_assert_int_eq(context->backend->parts(&t, context, context->compiler, &error), FG_OK);
+    ck_assert(t.whole);
+    ck_assert_str_eq(t.files->path, context->compiler);
+    ck_assert_ptr_nonnull(strstr(t.files->next->path, "libnvrtc-builtins.so."));
+    ck_assert_ptr_null(t.files->next->next);
+    toolchain_free(&t);
+    fg_context_free(context);
+}
+END_TEST
+
+/* Why nothing can be tested here, or "". */
+static const char *missing(void)
+{
+    static char why[256];
+    fg_context *context = NULL;
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    o.device = "sm_90";
+    o.store = "";
+    if (fg_context_new(&context, &o, &error) != FG_OK) return error.text;
+    snprintf(why, sizeof why, "%s", context->compiler ? "" : context->compiler_missing);
+    fg_context_free(context);
+    return why;
+}
+
+int main(void)
+{
+    enum { skipped = 77 };
+    const char *why = missing();
+    if (*why) {
+        printf("nvrtc_test: skipped: %s (./dev setup)\n", why);
+        return skipped;
+    }
+    Suite *s = suite_create("nvrtc");
+    TCase *c = tcase_create("nvrtc");
+    const TTest *const tests[] = { the_same_every_time,  ptx, logs, flags, threads, plans,
+                                   parts_of_the_compiler };
+    tcase_set_timeout(c, 0);
+    tcase_add_loop_test(c, binaries, 0, isa_count);
+    for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) tcase_add_test(c, tests[k]);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
