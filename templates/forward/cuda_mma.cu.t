@@ -4,7 +4,7 @@
 %
 % local body = require "templates.forward.cuda_mma"
 % local shape, group = body.shape_of(cfg, p), body.group_of(p)
-% local packs, parts = cfg.pack == 1, cfg.parts > 1
+% local packs, parts, splits = cfg.pack == 1, cfg.parts > 1, cfg.splits > 1
 % local between = cfg.stages == 4 and 2 or 1 -- tiles from one barrier to the next
 % local kind, split = shape.kind, shape.kind == "f32"
 % local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
@@ -73,6 +73,9 @@ enum {
     COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of O, in eights */
 % if parts then
     PARTS = ${cfg.parts}, /* blocks that share the value columns */
+% end
+% if splits then
+    SPLITS = ${cfg.splits}, /* blocks that share the keys */
 % end
     STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = STAGES - BARRIER, /* tiles: in shared memory, between barriers, that loads go ahead */
     SECTION = ${cfg.section}, /* heads that go together, tile by tile */
@@ -299,6 +302,13 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   if packs then return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(name, name, name) end
 %   return ("%s + (i64)row * a.%s_s"):format(name, name)
 % end
+% local function dropout_values()
+%   if p.dropout then
+    const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
+    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
+    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
+%   end
+% end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
@@ -320,18 +330,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
-% if p.dropout then
-    const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
-    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
-    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
-% end
+% dropout_values()
 
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
 % local tiles = p.sq and tostring(ceildiv(math.max(p.sq, 1) * (packs and group or 1), shape.rows)) or "tiles"
 % if not p.sq then
     const int tiles = (${times_group(SQ)} + ROWS - 1) / ROWS;
 % end
-    const int task = (int)blockIdx.x${parts and " / PARTS" or ""};
+    const int task = (int)blockIdx.x${parts and " / PARTS" or ""}${splits and " / SPLITS" or ""};
+% if splits then
+    const int share_of_keys = (int)blockIdx.x${parts and " / PARTS" or ""} % SPLITS;
+% end
 % if parts then
     const int first_column = (int)blockIdx.x % PARTS * COLUMNS, columns = min_i(COLUMNS, DV - first_column);
 % end
@@ -372,7 +381,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 
     /* Keys [from, to) are all that the block's rows see. */
 % if bounds.always then
-    const int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
+    ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
     const bool works = warp_row < ${rows_all};
 % else
     int from = 0, to = 0, warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
@@ -392,6 +401,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
 
+% if splits then
+    const int tiles_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS);
+    from += share_of_keys * tiles_each * KEYS;
+    to = min_i(to, from + tiles_each * KEYS);
+% end
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
 % for _, name in ipairs { "k", "v" } do if shares[name].walks then
     const u32 ${name}_own = ${at(rows_of[name], "threadIdx.x / 8", "threadIdx.x % 8")};
@@ -703,8 +717,90 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
     wait_copies<0>();
 
-    /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
 % local some_rows = padded and times_group(SQ) or rows_all
+% -- What a row's sum and peak become in the end, and LSE. Comes in: row's variables, the place of LSE.
+% local function finish(indent, sum, top, peak, head, behind, guard, lse)
+${indent}float share = 1;
+%   if p.sinks then
+${indent}/* The sink's logit joins the row, with no value. */
+${indent}const float sink = ${behind} ? -INF : a.sinks[${head} * a.sinks_h] * LOG2E;
+${indent}const float now = fmaxf(${top}, sink), base = now == -INF ? 0 : now;
+${indent}share = exp2_fast(${top} - base);
+${indent}${sum} = ${sum} * share + exp2_fast(sink - base);
+${indent}${peak} = base;
+%   end
+%   if padded then
+${indent}if (${behind}) ${sum} = 0; /* behind a sequence's end */
+%   end
+%   if p.lse then
+${indent}if (${guard}) *(${lse}) = ${sum} == 0 ? -INF : fmaf(${peak}, LN2, log_r(${sum}));
+%   end
+${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / ${sum};
+% end
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        sum[r] += exchange(sum[r], 1);
+        sum[r] += exchange(sum[r], 2);
+    }
+% if splits then
+    /* What this block's keys have of each row, for `combine`. */
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        if (row >= ${some_rows}) continue;
+        const i64 at = ((i64)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"}) * ${SQ} + ${packs and "row / GROUP" or "row"}) * SPLITS + share_of_keys;
+        if (lane % 4 == 0${parts and " && first_column == 0" or ""}) a.partial_sums[2 * at] = peak[r], a.partial_sums[2 * at + 1] = sum[r];
+        if (sum[r] == 0) continue;
+#pragma unroll
+        for (int x = 0; x < 2 * COLUMN_TILES; x++) {
+            const int column = x / 2 * 8 + lane % 4 * 2 + x % 2;
+            if (column < ${parts and "columns" or "DV"}) a.partial[at * DV + ${parts and "first_column + " or ""}column] = o[r / 2][x / 2][r % 2 * 2 + x % 2];
+        }
+    }
+}
+
+/* Joins what the blocks that shared a row's keys have of it; a warp has a row. */
+extern "C" __global__ void __launch_bounds__(${32 * body.combining}) combine(const __grid_constant__ struct args a)
+{
+% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a.${slot.field};
+% end end
+% dropout_values()
+    const i64 at = (i64)blockIdx.x * ${body.combining} + threadIdx.x / 32;
+    if (at >= (i64)${B} * HQ * ${SQ}) return;
+    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${SQ}), head = (int)(at / ${SQ}), h = head % HQ, b = head / HQ;
+% if padded then
+    const int sq = a.q_lens[b];
+% elseif packed then
+    const int sq = a.cu_q[b + 1] - a.cu_q[b];
+    if (row >= sq) return;
+% end
+    const f32 *sums = a.partial_sums + at * SPLITS * 2, *partial = a.partial + at * SPLITS * DV;
+    float top = -INF;
+    for (int x = 0; x < SPLITS; x++)
+        if (sums[2 * x + 1] != 0) top = fmaxf(top, sums[2 * x]);
+    float peak = top == -INF ? 0 : top, sum = 0, o[(DV + 31) / 32] = {};
+    for (int x = 0; x < SPLITS; x++) {
+        if (sums[2 * x + 1] == 0) continue;
+        const float weight = exp2_fast(sums[2 * x] - peak);
+        sum += weight * sums[2 * x + 1];
+#pragma unroll
+        for (int n = 0; n < (DV + 31) / 32; n++)
+            if (n * 32 + lane < DV) o[n] = fmaf(weight, partial[x * DV + n * 32 + lane], o[n]);
+    }
+% local function own(name) -- the row of a tensor
+%   local text = ("a.%s + h * a.%s_h + (i64)row * a.%s_s"):format(name, name, name)
+%   return text .. (packed and (" + (i64)a.cu_q[b] * a.%s_s"):format(name) or (" + b * a.%s_b"):format(name))
+% end
+% finish("    ", "sum", "top", "peak", "h", "row >= " .. sq, "lane == 0", p.lse and own("lse"))
+    ${p.odtype} *out = ${own("o")};
+#pragma unroll
+    for (int n = 0; n < (DV + 31) / 32; n++)
+        if (n * 32 + lane < DV) out[n * 32 + lane] = ${p.odtype == "f32" and "o[n] * share" or ("(unsigned short)pack_%s(o[n] * share, 0)"):format(p.odtype)};
+}
+% else
+
+    /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
     ${p.odtype} *out = ${base("o", q_head, "(i64)a.cu_q[b]")}${parts and " + first_column" or ""};
 % if p.lse then
     f32 *lse = ${base("lse", q_head, "(i64)a.cu_q[b]")};
@@ -713,24 +809,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     for (int r = 0; r < OWN; r++) {
         const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
         (void)row;
-        sum[r] += exchange(sum[r], 1);
-        sum[r] += exchange(sum[r], 2);
-        float share = 1;
-% if p.sinks then
-        /* The sink's logit joins the row, with no value. */
-        const float sink = row < ${rows_all} ? a.sinks[${packs and "(hk * GROUP + row % GROUP)" or "h"} * a.sinks_h] * LOG2E : -INF;
-        const float now = fmaxf(top[r], sink), base = now == -INF ? 0 : now;
-        share = exp2_fast(top[r] - base);
-        sum[r] = sum[r] * share + exp2_fast(sink - base);
-        peak[r] = base;
-% end
-% if padded then
-        if (row >= ${rows_all}) sum[r] = 0; /* behind a sequence's end */
-% end
-% if p.lse then
-        if (row < ${some_rows} && lane % 4 == 0${parts and " && first_column == 0" or ""}) *(${row_of_tensor("lse")}) = sum[r] == 0 ? -INF : fmaf(peak[r], LN2, log_r(sum[r]));
-% end
-        share = sum[r] == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / sum[r];
+% finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, parts and " && first_column == 0" or ""), p.lse and row_of_tensor("lse"))
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= share, o[r / 2][n][r % 2 * 2 + 1] *= share;
     }
@@ -765,3 +844,4 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
 }
+% end

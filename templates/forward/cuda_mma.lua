@@ -61,7 +61,7 @@ local function resident_of(cfg, p, dev)
   local registers = math.min(255, padded(registers_of(cfg, p), 8))
   local by_registers = dev.registers // (threads * padded(registers, 8))
   local by_memory = dev.l1_bytes // (shape_of(cfg, p).bytes + 1024)
-  return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 8))
+  return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 16))
 end
 
 local function group_of(p) return p.hq // p.hkv end
@@ -72,7 +72,7 @@ local function head_rows(cfg, p) return cfg.pack == 1 and group_of(p) or 1 end
 local function tiles_of(cfg, p) return ceildiv(math.max(p.likely.sq, 1) * head_rows(cfg, p), cfg.warps * cfg.rows) end
 
 local function tasks_of(cfg, p)
-  return p.likely.b * p.hq // head_rows(cfg, p) * tiles_of(cfg, p) * cfg.parts
+  return p.likely.b * p.hq // head_rows(cfg, p) * tiles_of(cfg, p) * cfg.parts * cfg.splits
 end
 
 ---- Axes ----
@@ -93,6 +93,7 @@ local axes = {
   { name = "parts", values = { 1, 2, 4 }, about = "blocks that share the value columns of a tile" },
   { name = "pack", values = function(p) return group_of(p) > 1 and { 0, 1 } or { 0 } end,
     about = "1: a tile has the rows of all query heads of a key head" },
+  { name = "splits", values = { 1, 2, 4, 8, 16, 32, 64 }, about = "blocks that share the keys of a tile of rows" },
   { name = "rows", values = { 16, 32 }, about = "query rows of a warp" },
   { name = "warps", values = { 1, 2, 4, 8 }, about = "of a block" },
   { name = "keys", values = { 16, 32, 48, 64, 96, 128 }, about = "keys a tile" },
@@ -113,6 +114,15 @@ local constraints = {
   { name = "a part has value columns",
     holds = function(cfg, p) return cfg.parts == 1 or (cfg.parts - 1) * columns_of(cfg, p) < p.dv end },
   { name = "packed heads see the same keys", holds = function(cfg, p) return cfg.pack == 0 or packable(p) end },
+  { name = "keys are shared among blocks only where rows are few and keys are many",
+    holds = function(cfg, p, dev)
+      local rows = p.likely.b * p.hq * p.likely.sq
+      return cfg.splits == 1 or rows * cfg.splits <= 128 * 8 * dev.cores and p.likely.sk >= 128 * cfg.splits
+    end },
+  { name = "keys are shared only by as many blocks as there is room for",
+    holds = function(cfg, p, dev)
+      return cfg.splits == 1 or tasks_of(cfg, p) <= 8 * dev.cores
+    end },
   { name = "a tile's rows are not mostly padding",
     holds = function(cfg, p) return cfg.warps * cfg.rows == 16 or cfg.warps * cfg.rows < 2 * most_rows(cfg, p) end },
   { name = "a tile's keys are not mostly padding",
@@ -155,7 +165,7 @@ local function prior(cfg, p, dev)
   local s = shape_of(cfg, p)
   local resident = resident_of(cfg, p, dev)
   local fragments = cfg.rows // 16
-  local tiles = visible(cfg, p) / cfg.keys + (p.causal and 0.8 or 0.3)
+  local tiles = visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)
   local rate = s.kind == "f32" and 6 or 1
   local products = rate * cfg.keys * (padded(p.d, 16) + s.columns) * cfg.rows / 2048 * 1.15
   local reads = cfg.keys * (padded(p.d, 16) + s.columns) * s.size / 128 * 0.35
@@ -165,8 +175,11 @@ local function prior(cfg, p, dev)
   local warps = resident * cfg.warps
   local hidden = warps >= 8 and 0.35 or 0.55 -- of the softmax, that other warps' products do not cover
   local latency = ({ 900, 130, 120, 50 })[cfg.stages] / resident
-  local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1) + latency
+  local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1)
+  tile = math.max(tile, cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)) + latency
   local block = tiles * tile + 1500 / resident
+  local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700
+  if cfg.splits > 1 then block = block + 4000 + joined / math.max(tasks_of(cfg, p) / dev.cores, 1) end
   local tasks = tasks_of(cfg, p)
   local waves = ceildiv(tasks, dev.cores)
   local even = p.causal and tasks / dev.cores or waves
@@ -185,23 +198,44 @@ local hooks = {
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
+-- Of a row and a split: O so far, and its peak and sum.
 local function slots(p, cfg, variant)
   local list = {}
   for _, slot in ipairs(c.slots(p, cfg, variant)) do
     if slot.kind ~= "region" then list[#list + 1] = slot end
   end
+  if cfg.splits > 1 then
+    for _, name in ipairs { "partial", "partial_sums" } do
+      list[#list + 1] = { kind = "region", name = name, field = name, ctype = "f32 *" }
+    end
+  end
   return list
 end
+
+local function regions(p, cfg)
+  if cfg.splits == 1 then return {} end
+  return {
+    { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) },
+    { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) },
+  }
+end
+
+local combining = 4 -- rows of a block that joins what splits leave, a warp each
 
 local function steps(p, cfg, dev)
   local rows = cfg.warps * cfg.rows
   local sq = cfg.pack == 1 and ("sq * %d"):format(group_of(p)) or "sq"
   local heads = cfg.pack == 1 and p.hkv or p.hq
-  return { {
+  local list = { {
     entry = "attention", threads = 32 * cfg.warps,
-    tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts, sq, rows - 1, rows),
+    tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts * cfg.splits, sq, rows - 1, rows),
     scratch = tostring(shape_of(cfg, p).bytes),
   } }
+  if cfg.splits > 1 then
+    list[2] = { entry = "combine", threads = 32 * combining, scratch = "0",
+      tasks = ("(b * hq * sq + %d) // %d"):format(combining - 1, combining) }
+  end
+  return list
 end
 
 return {
@@ -215,6 +249,8 @@ return {
   prior = prior,
   hooks = hooks,
   slots = slots,
+  regions = regions,
+  combining = combining,
   steps = steps,
   shape_of = shape_of,
   resident_of = resident_of,
