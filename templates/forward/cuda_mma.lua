@@ -176,7 +176,7 @@ local function prior(cfg, p, dev)
   local hidden = warps >= 8 and 0.35 or 0.55 -- of the softmax, that other warps' products do not cover
   local latency = ({ 900, 130, 120, 50 })[cfg.stages] / resident
   local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1)
-  tile = math.max(tile, cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)) + latency
+  tile = math.max(tile, cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)) + 60 + latency
   local block = tiles * tile + 1500 / resident
   local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700
   if cfg.splits > 1 then block = block + 4000 + joined / math.max(tasks_of(cfg, p) / dev.cores, 1) end
