@@ -4,7 +4,8 @@
 %
 % local body = require "templates.forward.cuda_mma"
 % local shape, group = body.shape_of(cfg, p), body.group_of(p)
-% local packs, parts = cfg.pack == 1, cfg.parts > 1
+% local packs, parts, splits = cfg.pack == 1, cfg.parts > 1, cfg.splits > 1
+% local between = cfg.stages == 4 and 2 or 1 -- tiles from one barrier to the next
 % local kind, split = shape.kind, shape.kind == "f32"
 % local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
 %
@@ -68,12 +69,15 @@ enum {
     FRAGMENTS = ${cfg.rows // 16}, WARP_ROWS = 16 * FRAGMENTS, ROWS = WARPS * WARP_ROWS,
     OWN = 2 * FRAGMENTS,                     /* rows of a lane */
     KEYS = ${cfg.keys}, KEY_TILES = KEYS / 8, /* of a tile, in eights */
-    STEPS = ${shape.q.chunks // 2},                    /* of a product over the head dimension */
+    STEPS = ${shape.q.chunks // 2}, HELD = ${cfg.held}, /* of a product over the head dimension; for which Q stays in registers */
     COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of O, in eights */
 % if parts then
     PARTS = ${cfg.parts}, /* blocks that share the value columns */
 % end
-    STAGES = ${cfg.stages},
+% if splits then
+    SPLITS = ${cfg.splits}, /* blocks that share the keys */
+% end
+    STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = STAGES - BARRIER, /* tiles: in shared memory, between barriers, that loads go ahead */
     SECTION = ${cfg.section}, /* heads that go together, tile by tile */
     Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, V_BYTES = ${shape.v_bytes}, WARP_BYTES = Q_BYTES / WARPS,
 };
@@ -151,49 +155,60 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 %   if paged then return ("%s + table[(%s) / PAGE] * a.%s_p + (%s) %% PAGE * a.%s_s"):format(name, j, name, j, name) end
 %   return ("%s + (i64)(%s) * a.%s_s"):format(name, j, name)
 % end
-% -- Text that stages a share of a tile's rows: chunks from `first` on before `last`, of all that a thread has.
-% local function shares(row) return ceildiv(cfg.keys * row.chunks, shape.threads) end
-% local lines = { k = shape.k, v = shape.v }
+% -- How a tile's chunks are shared among threads. walks: a thread's chunks are in lines of 128 bytes, `turn` rows
+% -- apart, so that a pointer from its first one on serves all of them.
+% local function shares_of(row)
+%   local turn, lines = shape.threads // 8, row.chunks // 8
+%   local walks = row.chunks % 8 == 0 and not paged and (turn % 8 == 0 or not row.swizzled)
+%   if not walks then return { walks = false, count = ceildiv(cfg.keys * row.chunks, shape.threads) } end
+%   return { walks = true, turn = turn, lines = lines, count = ceildiv(cfg.keys, turn) * lines }
+% end
+% local rows_of = { k = shape.k, v = shape.v }
+% local shares = { k = shares_of(shape.k), v = shares_of(shape.v) }
 % for _, name in ipairs { "k", "v" } do
-%   local row = lines[name]
-%   local even = cfg.keys * row.chunks % shape.threads == 0
-%   local by_eights = row.chunks % 8 == 0 and shape.threads >= 8
-/* Keys j0 and on of ${name:upper()}, below sk, into shared memory: of this thread's chunks those from `first` to `last`. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted${paged and ", const i32 *table" or ""}${name == "v" and parts and ", int columns" or ""})
+%   local row, share = rows_of[name], shares[name]
+%   local columns = name == "v" and parts and ", int columns" or ""
+%   local pass = name == "v" and parts and ", columns" or ""
+%   if share.walks then
+/* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`: the first of all at `from`, those of another turn
+ * `step` further on. Rows from `rows` on, counted from the thread's first one, are not there. */
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *from, i64 step, int rows, int first, int last, bool wanted${columns})
 {
+    const int c = (int)threadIdx.x % 8;
 #pragma unroll
     for (int x = first; x < last; x++) {
-%   if by_eights then -- lanes side by side take a line of 128 bytes; a thread's next chunk is in the row's next line
-        const int turn = x / ${row.chunks // 8}, c = (int)threadIdx.x % 8 + x % ${row.chunks // 8} * 8;
-        const int r = turn * ${shape.threads // 8} + (int)threadIdx.x / 8;
-%     even = cfg.keys % (shape.threads // 8) == 0
-%   else
-        const int share = x * THREADS + (int)threadIdx.x, r = share / ${row.chunks}, c = share % ${row.chunks};
-%   end
-%   local there = even and "wanted" or "wanted && r < KEYS"
-%   if tails then
-        const bool inside = j0 + r < sk;
-%   end
-%   if paged then
-        const ${p.kvdtype} *from = ${tails and "!inside ? " .. name .. " : " or ""}${key_row(name, "j0 + r")};
-%   else
-        const ${p.kvdtype} *from = ${key_row(name, "j0 + r")};
-%   end
-        stage_${name}_chunk(to + ${at(row, "r", "c")}, from, c, ${tails and "inside" or "true"}, ${there}${name == "v" and parts and ", columns" or ""});
+        const int turn = x / ${share.lines}, line = x % ${share.lines};
+%     local all = cfg.keys % share.turn == 0
+        stage_${name}_chunk(to + turn * ${share.turn * 16 * row.pitch} + line * 128, from + turn * step, c + line * 8, ${tails and ("turn * %d < rows"):format(share.turn) or "true"}, wanted${all and "" or (" && turn * %d + (int)threadIdx.x / 8 < KEYS"):format(share.turn)}${pass});
     }
 }
 
+%   else
+/* Keys j0 and on of ${name:upper()}, below sk, into shared memory: of this thread's chunks those from `first` to `last`. */
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted${paged and ", const i32 *table" or ""}${columns})
+{
+#pragma unroll
+    for (int x = first; x < last; x++) {
+        const int share = x * THREADS + (int)threadIdx.x, r = share / ${row.chunks}, c = share % ${row.chunks};
+        const bool there = wanted${cfg.keys * row.chunks % shape.threads == 0 and "" or " && r < KEYS"}${tails and ", inside = j0 + r < sk" or ""};
+        const ${p.kvdtype} *from = ${paged and "!(" .. (tails and "there && inside" or "there") .. ") ? " .. name .. " : " or ""}${key_row(name, "j0 + r")};
+        stage_${name}_chunk(to + ${at(row, "r", "c")}, from, c, ${tails and "inside" or "true"}, there${pass});
+    }
+}
+
+%   end
 % end
-% local function share_count(name)
-%   local row = lines[name]
-%   if row.chunks % 8 == 0 then return ceildiv(cfg.keys, shape.threads // 8) * (row.chunks // 8) end
-%   return shares(row)
+% local K_SHARES, V_SHARES = shares.k.count, shares.v.count
+% -- A call: shares [first, last) of tile j0 to a place in the ring.
+% local function stage(name, to, j0, first, last, wanted)
+%   local columns = name == "v" and parts and ", columns" or ""
+%   if shares[name].walks then
+%     return ("stage_%s(%s + %s_own, %s_from + (i64)(%s) * a.%s_s, %s_step, %s - (%s) - (int)threadIdx.x / 8, %s, %s, %s%s);"):format(name, to, name, name, j0, name, name, sk, j0, first, last, wanted, columns)
+%   end
+%   return ("stage_%s(%s, %s, a, %s, %s, %s, %s, %s%s%s);"):format(name, to, name, j0, sk, first, last, wanted, paged and ", table" or "", columns)
 % end
-% local K_SHARES, V_SHARES = share_count("k"), share_count("v")
-% local table_too = paged and ", table" or ""
-% local columns_too = parts and ", columns" or ""
-% local function stage_k(to, j0, first, last, wanted) return ("stage_k(%s, k, a, %s, %s, %s, %s, %s%s);"):format(to, j0, sk, first, last, wanted, table_too) end
-% local function stage_v(to, j0, first, last, wanted) return ("stage_v(%s, v, a, %s, %s, %s, %s, %s%s%s);"):format(to, j0, sk, first, last, wanted, table_too, columns_too) end
+% local function stage_k(...) return stage("k", ...) end
+% local function stage_v(...) return stage("v", ...) end
 % if not split then
 /* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
 DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
@@ -287,6 +302,13 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   if packs then return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(name, name, name) end
 %   return ("%s + (i64)row * a.%s_s"):format(name, name)
 % end
+% local function dropout_values()
+%   if p.dropout then
+    const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
+    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
+    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
+%   end
+% end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
@@ -308,18 +330,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
-% if p.dropout then
-    const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
-    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
-    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
-% end
+% dropout_values()
 
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
 % local tiles = p.sq and tostring(ceildiv(math.max(p.sq, 1) * (packs and group or 1), shape.rows)) or "tiles"
 % if not p.sq then
     const int tiles = (${times_group(SQ)} + ROWS - 1) / ROWS;
 % end
-    const int task = (int)blockIdx.x${parts and " / PARTS" or ""};
+    const int task = (int)blockIdx.x${parts and " / PARTS" or ""}${splits and " / SPLITS" or ""};
+% if splits then
+    const int share_of_keys = (int)blockIdx.x${parts and " / PARTS" or ""} % SPLITS;
+% end
 % if parts then
     const int first_column = (int)blockIdx.x % PARTS * COLUMNS, columns = min_i(COLUMNS, DV - first_column);
 % end
@@ -360,7 +381,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 
     /* Keys [from, to) are all that the block's rows see. */
 % if bounds.always then
-    const int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
+    ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
     const bool works = warp_row < ${rows_all};
 % else
     int from = 0, to = 0, warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
@@ -380,7 +401,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
 
+% if splits then
+    const int tiles_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS);
+    from += share_of_keys * tiles_each * KEYS;
+    to = min_i(to, from + tiles_each * KEYS);
+% end
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
+% for _, name in ipairs { "k", "v" } do if shares[name].walks then
+    const u32 ${name}_own = ${at(rows_of[name], "threadIdx.x / 8", "threadIdx.x % 8")};
+    const ${p.kvdtype} *${name}_from = ${name} + (i64)(threadIdx.x / 8) * a.${name}_s;
+    const i64 ${name}_step = ${shares[name].turn} * a.${name}_s;
+% end end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
         const u32 to_row = q_at + r / WARP_ROWS * WARP_BYTES;
@@ -389,7 +420,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     commit_copies();
 % if cfg.stages > 1 then
 #pragma unroll
-    for (int x = 0; x < STAGES - 1; x++) {
+    for (int x = 0; x < AHEAD; x++) {
         const int j0 = from + x * KEYS;
         if (j0 < to) {
             ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "true")}
@@ -420,33 +451,39 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             for (int x = 0; x < 4; x++) o[m][n][x] = 0;
 #pragma unroll
     for (int r = 0; r < OWN; r++) top[r] = limit[r] = -INF, peak[r] = sum[r] = 0;
-% if cfg.q == "registers" then
-    u32 query[FRAGMENTS][STEPS][4];
-    wait_copies<${math.max(cfg.stages - 1, 1)}>();
+% if cfg.held > 0 then
+    u32 query[FRAGMENTS][HELD][4]; /* the first steps' fragments of Q */
+    wait_copies<${cfg.stages > 1 and "AHEAD" or "1"}>();
     barrier();
 #pragma unroll
     for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
-        for (int x = 0; x < STEPS; x++) load_matrices(query[m][x], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
+        for (int x = 0; x < HELD; x++) load_matrices(query[m][x], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
 % end
 
-% local mma = split and "mma_split" or "mma_" .. kind
-    int stage = 0;
+    int turn_of_tile = 0;
 #pragma unroll 1
     for (int j0 = from; j0 < to; j0 += KEYS) {
 % if cfg.stages > 1 then
-        /* This tile is here, and nobody needs the one whose place the next takes. */
-        wait_copies<STAGES - 2>();
+        /* ${between == 1 and "This tile is" or "This tile and the next are"} here, and nobody needs ${between == 1 and "the one whose place the next takes" or "those whose places the next two take"}. */
+%   if between == 1 then
+        wait_copies<AHEAD - BARRIER>();
         barrier();
-        const int other = stage == 0 ? STAGES - 1 : stage - 1, next = j0 + (STAGES - 1) * KEYS;
-        const u32 k_here = k_at + stage * K_BYTES + k_lane, v_here = v_at + stage * V_BYTES + v_lane;
+%   else
+        if (turn_of_tile % BARRIER == 0) {
+            wait_copies<AHEAD - BARRIER>();
+            barrier();
+        }
+%   end
+        const int other = turn_of_tile < BARRIER ? turn_of_tile + AHEAD : turn_of_tile - BARRIER, next = j0 + AHEAD * KEYS;
+        const u32 k_here = k_at + turn_of_tile * K_BYTES + k_lane, v_here = v_at + turn_of_tile * V_BYTES + v_lane;
         const u32 k_next = k_at + other * K_BYTES, v_next = v_at + other * V_BYTES;
-        stage = stage == STAGES - 1 ? 0 : stage + 1;
+        turn_of_tile = turn_of_tile == STAGES - 1 ? 0 : turn_of_tile + 1;
 % else
         wait_copies<0>();
         barrier();
         const u32 k_here = k_at + k_lane, v_here = v_at + v_lane;
-        (void)stage;
+        (void)turn_of_tile;
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end
@@ -469,14 +506,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     for (int x = 0; x < 4; x++) score[m][n][x] = 0;
 #pragma unroll
             for (int x = 0; x < STEPS; x++) {
-% if cfg.q == "registers" then
-                const u32 (&left)[FRAGMENTS][STEPS][4] = query;
-% else
                 u32 left[FRAGMENTS][4];
 #pragma unroll
-                for (int m = 0; m < FRAGMENTS; m++) load_matrices(left[m], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
+                for (int m = 0; m < FRAGMENTS; m++) {
+% if cfg.held > 0 then
+                    if (x < HELD) {
+                        for (int y = 0; y < 4; y++) left[m][y] = query[m][x < HELD ? x : 0][y];
+                        continue;
+                    }
 % end
-% local left = cfg.q == "registers" and "left[m][x]" or "left[m]"
+                    load_matrices(left[m], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
+                }
 #pragma unroll
                 for (int n = 0; n < KEY_TILES; n += 2) {
                     u32 right[4];
@@ -484,15 +524,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
                     for (int m = 0; m < FRAGMENTS; m++) {
 % if split then
-                        mma_split(score[m][n], ${left}, right[0], right[1]);
-                        mma_split(score[m][n + 1], ${left}, right[2], right[3]);
+                        mma_split(score[m][n], left[m], right[0], right[1]);
+                        mma_split(score[m][n + 1], left[m], right[2], right[3]);
 % else
                         if (x == 0) {
-                            mma_first_${kind}(score[m][n], ${left}, right[0], right[1]);
-                            mma_first_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
+                            mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
+                            mma_first_${kind}(score[m][n + 1], left[m], right[2], right[3]);
                         } else {
-                            mma_${kind}(score[m][n], ${left}, right[0], right[1]);
-                            mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
+                            mma_${kind}(score[m][n], left[m], right[0], right[1]);
+                            mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
                         }
 % end
                     }
@@ -569,23 +609,42 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 
         /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
-        float most[OWN];
         bool grows = false;
+% if cfg.test == "int" then
+        /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below; where the limit is
+         * less, O is rescaled every time. */
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            int most = __float_as_int(score[r / 2][0][r % 2 * 2]);
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++) most = max_i(max_i(most, __float_as_int(score[r / 2][n][r % 2 * 2])), __float_as_int(score[r / 2][n][r % 2 * 2 + 1]));
+            grows = grows | (most > __float_as_int(limit[r])) | (limit[r] < 0);
+        }
+% else
+        float most[OWN];
 #pragma unroll
         for (int r = 0; r < OWN; r++) {
             most[r] = -INF;
 #pragma unroll
             for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-            grows |= most[r] * factor > limit[r];
+            grows = grows | (most[r] * factor > limit[r]);
         }
+% end
         if (any_lane(grows)) {
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
-                most[r] = fmaxf(most[r], exchange(most[r], 1));
-                most[r] = fmaxf(most[r], exchange(most[r], 2));
-                const float now = fmaxf(top[r], most[r] * factor), base = now == -INF ? 0 : now;
+% if cfg.test == "int" then
+                float best = -INF;
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++) best = fmaxf(best, fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
+% else
+                float best = most[r];
+% end
+                best = fmaxf(best, exchange(best, 1));
+                best = fmaxf(best, exchange(best, 2));
+                const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
                 const float shrink = exp2_fast(top[r] - base);
-                top[r] = now, peak[r] = base, limit[r] = now + 8, sum[r] *= shrink;
+                top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink;
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
@@ -658,8 +717,90 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
     wait_copies<0>();
 
-    /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
 % local some_rows = padded and times_group(SQ) or rows_all
+% -- What a row's sum and peak become in the end, and LSE. Comes in: row's variables, the place of LSE.
+% local function finish(indent, sum, top, peak, head, behind, guard, lse)
+${indent}float share = 1;
+%   if p.sinks then
+${indent}/* The sink's logit joins the row, with no value. */
+${indent}const float sink = ${behind} ? -INF : a.sinks[${head} * a.sinks_h] * LOG2E;
+${indent}const float now = fmaxf(${top}, sink), base = now == -INF ? 0 : now;
+${indent}share = exp2_fast(${top} - base);
+${indent}${sum} = ${sum} * share + exp2_fast(sink - base);
+${indent}${peak} = base;
+%   end
+%   if padded then
+${indent}if (${behind}) ${sum} = 0; /* behind a sequence's end */
+%   end
+%   if p.lse then
+${indent}if (${guard}) *(${lse}) = ${sum} == 0 ? -INF : fmaf(${peak}, LN2, log_r(${sum}));
+%   end
+${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / ${sum};
+% end
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        sum[r] += exchange(sum[r], 1);
+        sum[r] += exchange(sum[r], 2);
+    }
+% if splits then
+    /* What this block's keys have of each row, for `combine`. */
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        if (row >= ${some_rows}) continue;
+        const i64 at = ((i64)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"}) * ${SQ} + ${packs and "row / GROUP" or "row"}) * SPLITS + share_of_keys;
+        if (lane % 4 == 0${parts and " && first_column == 0" or ""}) a.partial_sums[2 * at] = peak[r], a.partial_sums[2 * at + 1] = sum[r];
+        if (sum[r] == 0) continue;
+#pragma unroll
+        for (int x = 0; x < 2 * COLUMN_TILES; x++) {
+            const int column = x / 2 * 8 + lane % 4 * 2 + x % 2;
+            if (column < ${parts and "columns" or "DV"}) a.partial[at * DV + ${parts and "first_column + " or ""}column] = o[r / 2][x / 2][r % 2 * 2 + x % 2];
+        }
+    }
+}
+
+/* Joins what the blocks that shared a row's keys have of it; a warp has a row. */
+extern "C" __global__ void __launch_bounds__(${32 * body.combining}) combine(const __grid_constant__ struct args a)
+{
+% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a.${slot.field};
+% end end
+% dropout_values()
+    const i64 at = (i64)blockIdx.x * ${body.combining} + threadIdx.x / 32;
+    if (at >= (i64)${B} * HQ * ${SQ}) return;
+    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${SQ}), head = (int)(at / ${SQ}), h = head % HQ, b = head / HQ;
+% if padded then
+    const int sq = a.q_lens[b];
+% elseif packed then
+    const int sq = a.cu_q[b + 1] - a.cu_q[b];
+    if (row >= sq) return;
+% end
+    const f32 *sums = a.partial_sums + at * SPLITS * 2, *partial = a.partial + at * SPLITS * DV;
+    float top = -INF;
+    for (int x = 0; x < SPLITS; x++)
+        if (sums[2 * x + 1] != 0) top = fmaxf(top, sums[2 * x]);
+    float peak = top == -INF ? 0 : top, sum = 0, o[(DV + 31) / 32] = {};
+    for (int x = 0; x < SPLITS; x++) {
+        if (sums[2 * x + 1] == 0) continue;
+        const float weight = exp2_fast(sums[2 * x] - peak);
+        sum += weight * sums[2 * x + 1];
+#pragma unroll
+        for (int n = 0; n < (DV + 31) / 32; n++)
+            if (n * 32 + lane < DV) o[n] = fmaf(weight, partial[x * DV + n * 32 + lane], o[n]);
+    }
+% local function own(name) -- the row of a tensor
+%   local text = ("a.%s + h * a.%s_h + (i64)row * a.%s_s"):format(name, name, name)
+%   return text .. (packed and (" + (i64)a.cu_q[b] * a.%s_s"):format(name) or (" + b * a.%s_b"):format(name))
+% end
+% finish("    ", "sum", "top", "peak", "h", "row >= " .. sq, "lane == 0", p.lse and own("lse"))
+    ${p.odtype} *out = ${own("o")};
+#pragma unroll
+    for (int n = 0; n < (DV + 31) / 32; n++)
+        if (n * 32 + lane < DV) out[n * 32 + lane] = ${p.odtype == "f32" and "o[n] * share" or ("(unsigned short)pack_%s(o[n] * share, 0)"):format(p.odtype)};
+}
+% else
+
+    /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
     ${p.odtype} *out = ${base("o", q_head, "(i64)a.cu_q[b]")}${parts and " + first_column" or ""};
 % if p.lse then
     f32 *lse = ${base("lse", q_head, "(i64)a.cu_q[b]")};
@@ -668,24 +809,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     for (int r = 0; r < OWN; r++) {
         const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
         (void)row;
-        sum[r] += exchange(sum[r], 1);
-        sum[r] += exchange(sum[r], 2);
-        float share = 1;
-% if p.sinks then
-        /* The sink's logit joins the row, with no value. */
-        const float sink = row < ${rows_all} ? a.sinks[${packs and "(hk * GROUP + row % GROUP)" or "h"} * a.sinks_h] * LOG2E : -INF;
-        const float now = fmaxf(top[r], sink), base = now == -INF ? 0 : now;
-        share = exp2_fast(top[r] - base);
-        sum[r] = sum[r] * share + exp2_fast(sink - base);
-        peak[r] = base;
-% end
-% if padded then
-        if (row >= ${rows_all}) sum[r] = 0; /* behind a sequence's end */
-% end
-% if p.lse then
-        if (row < ${some_rows} && lane % 4 == 0${parts and " && first_column == 0" or ""}) *(${row_of_tensor("lse")}) = sum[r] == 0 ? -INF : fmaf(peak[r], LN2, log_r(sum[r]));
-% end
-        share = sum[r] == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / sum[r];
+% finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, parts and " && first_column == 0" or ""), p.lse and row_of_tensor("lse"))
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= share, o[r / 2][n][r % 2 * 2 + 1] *= share;
     }
@@ -720,3 +844,4 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
 }
+% end

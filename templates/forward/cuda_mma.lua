@@ -51,7 +51,7 @@ end
 local function registers_of(cfg, p)
   local fragments = cfg.rows // 16
   local o, s = fragments * columns_of(cfg, p) // 2, fragments * cfg.keys // 2
-  local q = cfg.q == "registers" and fragments * padded(p.d, 16) * sizes[kind_of(p)] // 8 or 0
+  local q = fragments * 4 * cfg.held
   return o + s + q + 44 + 8 * fragments + (kind_of(p) == "f32" and 24 or 0)
 end
 
@@ -61,7 +61,7 @@ local function resident_of(cfg, p, dev)
   local registers = math.min(255, padded(registers_of(cfg, p), 8))
   local by_registers = dev.registers // (threads * padded(registers, 8))
   local by_memory = dev.l1_bytes // (shape_of(cfg, p).bytes + 1024)
-  return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 8))
+  return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 16))
 end
 
 local function group_of(p) return p.hq // p.hkv end
@@ -72,57 +72,81 @@ local function head_rows(cfg, p) return cfg.pack == 1 and group_of(p) or 1 end
 local function tiles_of(cfg, p) return ceildiv(math.max(p.likely.sq, 1) * head_rows(cfg, p), cfg.warps * cfg.rows) end
 
 local function tasks_of(cfg, p)
-  return p.likely.b * p.hq // head_rows(cfg, p) * tiles_of(cfg, p) * cfg.parts
+  return p.likely.b * p.hq // head_rows(cfg, p) * tiles_of(cfg, p) * cfg.parts * cfg.splits
 end
 
 ---- Axes ----
 
+-- None, few or all of Q.
+local function held_steps(p)
+  local all = row_of(p.d, sizes[kind_of(p)]).chunks // 2
+  return all > 2 and { 0, 2, all } or { 0, all }
+end
+
+-- The better one first, as where scores are mostly below 0 the other is: then "int" rescales every time.
+local function tests(p)
+  local plain = not (p.score or p.bias or p.alibi) and kind_of(p) ~= "f32" and p.d > 64
+  return plain and { "int", "float" } or { "float", "int" }
+end
+
 local axes = {
-  { name = "warps", values = { 1, 2, 4, 8 }, about = "of a block" },
-  { name = "rows", values = { 16, 32 }, about = "query rows of a warp" },
-  { name = "keys", values = { 16, 32, 48, 64, 80, 96, 128 }, about = "keys a tile" },
-  { name = "stages", values = { 1, 2, 3 }, about = "tiles of K and V in shared memory" },
-  { name = "q", values = { "shared", "registers" }, about = "where Q stays" },
   { name = "parts", values = { 1, 2, 4 }, about = "blocks that share the value columns of a tile" },
   { name = "pack", values = function(p) return group_of(p) > 1 and { 0, 1 } or { 0 } end,
     about = "1: a tile has the rows of all query heads of a key head" },
-  { name = "section", values = { 1, 8, 32 }, about = "heads that go together, tile by tile" },
+  { name = "splits", values = { 1, 2, 4, 8, 16, 32, 64 }, about = "blocks that share the keys of a tile of rows" },
+  { name = "rows", values = { 16, 32 }, about = "query rows of a warp" },
+  { name = "warps", values = { 1, 2, 4, 8 }, about = "of a block" },
+  { name = "keys", values = { 16, 32, 48, 64, 96, 128 }, about = "keys a tile" },
+  { name = "held", values = held_steps, about = "steps of a product with K for which Q stays in registers" },
+  { name = "stages", values = { 1, 2, 3, 4 }, about = "tiles of K and V in shared memory; with 4 two come at a time" },
+  { name = "section", values = { 32, 8, 1 }, ranked = false, about = "heads that go together, tile by tile" },
+  { name = "test", values = tests, ranked = false, about = "how scores are compared with what O can take" },
 }
 
-local constraints = {
-  { name = "shared memory holds Q and the stages of K and V",
-    holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
-  { name = "O, S and Q leave registers for the rest",
-    holds = function(cfg, p) return registers_of(cfg, p) <= 264 end },
-  { name = "value columns are shared among blocks only where one has no room for them",
-    holds = function(cfg, p) return cfg.parts == 1 or ceildiv(p.dv, cfg.parts // 2) * cfg.rows // 16 > 128 end },
-  { name = "a part has value columns",
-    holds = function(cfg, p) return (cfg.parts - 1) * columns_of(cfg, p) < p.dv end },
-  { name = "threads fill a multiprocessor",
-    holds = function(cfg, p, dev) return cfg.warps >= 4 or resident_of(cfg, p, dev) * cfg.warps >= 4 or tasks_of(cfg, p) <= 2 * dev.cores
-      or math.max(p.d, p.dv) > 256 or kind_of(p) == "f32" end },
-  { name = "a tile's rows are not mostly padding",
-    holds = function(cfg, p)
-      local rows = cfg.warps * cfg.rows
-      return rows == 16 or rows < 2 * math.max(p.likely.sq * head_rows(cfg, p), 1)
-    end },
-  { name = "a tile's keys are not mostly padding",
-    holds = function(cfg, p) return cfg.keys == 16 or cfg.keys < 2 * p.likely.sk end },
-  { name = "one stage serves only where two have no room",
-    holds = function(cfg, p, dev)
-      local s = shape_of(cfg, p)
-      return cfg.stages > 1 or s.bytes + s.k_bytes + s.v_bytes > dev.shared_bytes // 2
-    end },
-  { name = "three stages serve only small tiles", holds = function(cfg, p, dev)
-      return cfg.stages < 3 or shape_of(cfg, p).bytes * 2 <= dev.l1_bytes end },
-  { name = "heads go together only where there are as many",
-    holds = function(cfg, p) return cfg.section == 1 or cfg.section <= p.likely.b * p.hq // head_rows(cfg, p) end },
-}
+local function most_rows(cfg, p) return math.max(p.likely.sq * head_rows(cfg, p), 1) end
 
 -- Packed heads share tiles only where the mask is the same for all of them.
 local function packable(p) return not (p.maskfn or p.mask and p.mask.full[2]) end
-constraints[#constraints + 1] = { name = "packed heads see the same keys",
-  holds = function(cfg, p) return cfg.pack == 0 or packable(p) end }
+
+local constraints = {
+  { name = "value columns are shared among blocks only where one has no room for them",
+    holds = function(cfg, p) return cfg.parts == 1 or ceildiv(p.dv, cfg.parts // 2) * cfg.rows // 16 > 256 end },
+  { name = "a part has value columns",
+    holds = function(cfg, p) return cfg.parts == 1 or (cfg.parts - 1) * columns_of(cfg, p) < p.dv end },
+  { name = "packed heads see the same keys", holds = function(cfg, p) return cfg.pack == 0 or packable(p) end },
+  { name = "keys are shared among blocks only where rows are few and keys are many",
+    holds = function(cfg, p, dev)
+      local rows = p.likely.b * p.hq * p.likely.sq
+      return cfg.splits == 1 or rows * cfg.splits <= 128 * 8 * dev.cores and p.likely.sk >= 128 * cfg.splits
+    end },
+  { name = "keys are shared only by as many blocks as there is room for",
+    holds = function(cfg, p, dev)
+      return cfg.splits == 1 or tasks_of(cfg, p) <= 8 * dev.cores
+    end },
+  { name = "a tile's rows are not mostly padding",
+    holds = function(cfg, p) return cfg.warps * cfg.rows == 16 or cfg.warps * cfg.rows < 2 * most_rows(cfg, p) end },
+  { name = "a tile's keys are not mostly padding",
+    holds = function(cfg, p) return cfg.keys == 16 or cfg.keys < 2 * p.likely.sk end },
+  { name = "O, S and Q leave registers for the rest",
+    holds = function(cfg, p) return registers_of(cfg, p) <= 264 end },
+  { name = "shared memory holds Q and the stages of K and V",
+    holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
+  { name = "one stage serves only where two have little room",
+    holds = function(cfg, p, dev)
+      if cfg.stages > 1 then return true end
+      local s = shape_of(cfg, p)
+      return s.bytes + s.k_bytes + s.v_bytes > dev.shared_bytes // 2
+    end },
+  { name = "three stages and more serve only where blocks share a multiprocessor all the same",
+    holds = function(cfg, p, dev) return cfg.stages < 3 or 2 * (shape_of(cfg, p).bytes + 1024) <= dev.l1_bytes end },
+  { name = "threads fill a multiprocessor",
+    holds = function(cfg, p, dev)
+      return cfg.warps >= 4 or tasks_of(cfg, p) <= 2 * dev.cores or math.max(p.d, p.dv) > 256
+        or kind_of(p) == "f32" or resident_of(cfg, p, dev) * cfg.warps >= 4
+    end },
+  { name = "heads go together only where there are as many",
+    holds = function(cfg, p) return cfg.section == 1 or cfg.section <= p.likely.b * p.hq // head_rows(cfg, p) end },
+}
 
 -- Keys that a tile of rows sees on average.
 local function visible(cfg, p)
@@ -141,22 +165,25 @@ local function prior(cfg, p, dev)
   local s = shape_of(cfg, p)
   local resident = resident_of(cfg, p, dev)
   local fragments = cfg.rows // 16
-  local tiles = visible(cfg, p) / cfg.keys + 0.5
+  local tiles = visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)
   local rate = s.kind == "f32" and 6 or 1
   local products = rate * cfg.keys * (padded(p.d, 16) + s.columns) * cfg.rows / 2048 * 1.15
   local reads = cfg.keys * (padded(p.d, 16) + s.columns) * s.size / 128 * 0.35
-    + (cfg.q == "shared" and cfg.rows * padded(p.d, 16) * s.size / 128 * 0.35 or 0)
+    + (cfg.rows * (s.q.chunks - 2 * cfg.held) / 8 * 0.35)
   local softmax = cfg.keys * cfg.rows / 32 * 1.6 + 60
-  local spills = math.max(0, registers_of(cfg, p) - 252) * 8
+  local spills = math.max(0, registers_of(cfg, p) - 246) * 16
   local warps = resident * cfg.warps
   local hidden = warps >= 8 and 0.35 or 0.55 -- of the softmax, that other warps' products do not cover
-  local latency = (cfg.stages == 1 and 900 or 150) / resident
-  local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1) + latency
+  local latency = ({ 900, 130, 120, 50 })[cfg.stages] / resident
+  local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1)
+  tile = math.max(tile, cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)) + 60 + latency
   local block = tiles * tile + 1500 / resident
+  local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700
+  if cfg.splits > 1 then block = block + 4000 + joined / math.max(tasks_of(cfg, p) / dev.cores, 1) end
   local tasks = tasks_of(cfg, p)
   local waves = ceildiv(tasks, dev.cores)
   local even = p.causal and tasks / dev.cores or waves
-  return block * math.max(even, waves / resident, 1) * (cfg.section == 1 and p.likely.sq * p.likely.b * p.hq > 1 << 16 and 1.02 or 1)
+  return block * math.max(even, waves / resident, 1)
 end
 
 ---- Arguments and steps ----
@@ -171,23 +198,44 @@ local hooks = {
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
+-- Of a row and a split: O so far, and its peak and sum.
 local function slots(p, cfg, variant)
   local list = {}
   for _, slot in ipairs(c.slots(p, cfg, variant)) do
     if slot.kind ~= "region" then list[#list + 1] = slot end
   end
+  if cfg.splits > 1 then
+    for _, name in ipairs { "partial", "partial_sums" } do
+      list[#list + 1] = { kind = "region", name = name, field = name, ctype = "f32 *" }
+    end
+  end
   return list
 end
+
+local function regions(p, cfg)
+  if cfg.splits == 1 then return {} end
+  return {
+    { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) },
+    { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) },
+  }
+end
+
+local combining = 4 -- rows of a block that joins what splits leave, a warp each
 
 local function steps(p, cfg, dev)
   local rows = cfg.warps * cfg.rows
   local sq = cfg.pack == 1 and ("sq * %d"):format(group_of(p)) or "sq"
   local heads = cfg.pack == 1 and p.hkv or p.hq
-  return { {
+  local list = { {
     entry = "attention", threads = 32 * cfg.warps,
-    tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts, sq, rows - 1, rows),
+    tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts * cfg.splits, sq, rows - 1, rows),
     scratch = tostring(shape_of(cfg, p).bytes),
   } }
+  if cfg.splits > 1 then
+    list[2] = { entry = "combine", threads = 32 * combining, scratch = "0",
+      tasks = ("(b * hq * sq + %d) // %d"):format(combining - 1, combining) }
+  end
+  return list
 end
 
 return {
@@ -201,6 +249,8 @@ return {
   prior = prior,
   hooks = hooks,
   slots = slots,
+  regions = regions,
+  combining = combining,
   steps = steps,
   shape_of = shape_of,
   resident_of = resident_of,

@@ -1,0 +1,195 @@
+/* CUDA kernels run by this processor, a fiber for each thread of a block (tests/cuda_host), against the reference: what
+ * they compute, on machines without a GPU too. FLASHGEN_TEST_SWEEP_ONLY=INDEX runs one problem again. */
+/* ctest: shards=2 labels=slow */
+#include "tests/support_contents.h"
+#include "tests/support_trial.h"
+#include "tests/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { seed = 20261122, most_reported = 12 };
+
+/* Multiply-adds of a problem that is run: 32 lanes of a warp come one after the other. */
+static const double most_work = 4e6;
+
+/* Contraction, or not, is up to the text. The fibers of a block leave their stacks by longjmp, which a fortified one
+ * takes for a mistake. */
+#define FLAGS                                                                                      \
+    "-x c++ -std=gnu++17 -O1 -w -fno-exceptions -fno-rtti -ffp-contract=off -U_FORTIFY_SOURCE"
+
+static fg_context *emulated_context(void)
+{
+    fg_context *context;
+    fg_error error;
+    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
+    o.threads = 1;
+    o.isa = "portable";
+    o.compiler = FLASHGEN_KERNEL_COMPILER;
+    o.compiler_flags = FLAGS;
+    o.templates = FLASHGEN_SOURCE_DIR "/tests/cuda_host";
+    ck_assert_msg(fg_context_new(&context, &o, &error) == FG_OK, "%s", error.text);
+    return context;
+}
+
+/* Whether the compiler knows C++. */
+static bool compiler_serves(void)
+{
+    if (system("echo '#include <math.h>' | '" FLASHGEN_KERNEL_COMPILER
+               "' -x c++ -fsyntax-only - 2>/dev/null") == 0)
+        return true;
+    printf("skipped: %s compiles no C++\n", FLASHGEN_KERNEL_COMPILER);
+    return false;
+}
+
+/* ---- Problems by hand ---- */
+
+static void check_line(fg_context *context, const char *config, const char *line)
+{
+    trial x;
+    trial_open(&x, context, config, "%s", line);
+    ck_assert_msg(strstr(trial_config(&x), "warps="), "another schedule took it: %s",
+                  trial_config(&x));
+    trial_check(&x, "emulated");
+    trial_close(&x);
+}
+
+START_TEST(problems_by_hand_are_right)
+{
+    static const struct {
+        const char *config, *line;
+    } all[] = {
+        { "rows=32 warps=4 stages=2 held=0", "dtype=bf16 b=1 hq=1 sq=200 sk=150 d=64 causal lse" },
+        { "rows=32 warps=2 stages=4 keys=32", "dtype=f16 b=1 hq=2 sq=100 sk=333 d=128 lse" },
+        { "rows=16 warps=2 stages=3 keys=48",
+          "dtype=bf16 b=1 hq=2 sq=70 sk=200 d=128 causal window=40,0 lse" },
+        { "stages=1", "dtype=f16 b=1 hq=1 sq=40 sk=100 d=512 lse" },
+        { "parts=2", "dtype=bf16 b=1 hq=1 sq=40 sk=100 d=300 dv=512 lse" },
+        { "splits=4", "dtype=bf16 b=1 hq=8 hkv=2 sq=3 sk=700 d=64 causal lse sinks dropout=0.2" },
+        { "splits=2", "dtype=bf16 b=3 hq=4 hkv=2 sq=3 sk=600 d=40 lens=packed page=16 lse" },
+        { "test=int", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 alibi causal lse" },
+        { "test=float", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 scale=-0.3 lse" },
+        { "pack=1",
+          "dtype=bf16 b=2 hq=6 hkv=2 sq=40 sk=90 d=32 causal alibi bias=1HQK:f32 lse lens=padded" },
+        { "section=8", "dtype=bf16 b=3 hq=5 sq=70 sk=40 d=32 causal=top-left lse" },
+        { "", "dtype=f32 b=1 hq=2 sq=70 sk=100 d=36 dv=20 align=2 causal lse softcap=20" },
+        { "", "dtype=f32 kvdtype=bf16 odtype=f16 b=1 hq=2 sq=70 sk=100 d=33 align=1 lse" },
+    };
+    int shard, shards;
+    support_shard(&shard, &shards);
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    for (size_t k = (size_t)shard; k < sizeof all / sizeof *all; k += (size_t)shards)
+        check_line(context, all[k].config, all[k].line);
+    fg_context_free(context);
+}
+END_TEST
+
+/* ---- Drawn problems ---- */
+
+static double work_of(const drawn_case *c)
+{
+    return (double)(c->b * c->hq) * (double)(c->sq + 16) * (double)(c->sk + 16) *
+           (double)(c->d + c->dv + 32);
+}
+
+/* The next drawn problem that the schedule takes and that is small enough. */
+static fg_problem *draw(drawn_case *c, fg_context *context, int64_t index, uint64_t attempt)
+{
+    fg_problem *handle = NULL;
+    fg_error error;
+    case_draw(c, seed + attempt, index, isa_lanes);
+    if (!case_has(c, CASE_f64) && !strstr(c->line.data, "f64") && work_of(c) <= most_work &&
+        fg_problem_parse(&handle, context, c->line.data, &error) == FG_OK)
+        return handle;
+    case_free(c);
+    return NULL;
+}
+
+static fg_status find_config(char out[256], fg_context *context, const drawn_case *c,
+                             const problem *p, fg_error *error)
+{
+    char *config = NULL;
+    int64_t count = 0;
+    maker_device device = context_maker_device(context);
+    maker_request request = { .memory = &context->memory,
+                              .problem = p,
+                              .device = &device,
+                              .config = "",
+                              .templates = context->templates };
+    fg_status s = context->maker->config_at(&config, &count, &request, (int64_t)c->config, error);
+    snprintf(out, 256, "%s", config ? config : "");
+    fg_text_free(context, config);
+    return s;
+}
+
+static fg_status run_case(char config[256], fg_context *context, const drawn_case *c,
+                          fg_problem *handle, double *ratio, fg_error *error)
+{
+    fg_plan *plan = NULL;
+    fg_plan_options how = FG_PLAN_OPTIONS_INIT;
+    fg_check_options check = FG_CHECK_OPTIONS_INIT;
+    fg_check_report report = { 0 };
+    test_tensors t = { 0 };
+    fg_status s = find_config(config, context, c, handle->problem, error);
+    how.config = config;
+    if (s == FG_OK) s = fg_plan_new(&plan, context, handle, &how, error);
+    if (s == FG_OK) {
+        case_tensors(&t, handle, c);
+        s = test_run(&t, plan, error);
+    }
+    check.full = 1;
+    if (s == FG_OK) s = fg_check(context, handle, &t.args, &check, &report, error);
+    *ratio = report.error_over_bound;
+    const char *spilled = s == FG_OK ? test_spilled(&t) : NULL;
+    if (spilled) {
+        snprintf(error->text, sizeof error->text, "bytes beside %s were written", spilled);
+        s = FG_WRONG;
+    }
+    test_tensors_free(&t);
+    fg_plan_free(plan);
+    return s;
+}
+
+START_TEST(drawn_problems_are_right)
+{
+    int shard, shards;
+    const char *only = getenv("FLASHGEN_TEST_SWEEP_ONLY");
+    int64_t count = support_sweep() / 5, first = only ? atoll(only) : 0, wrong = 0, ran = 0;
+    double worst = 0;
+    support_shard(&shard, &shards);
+    if (only) shard = 0, shards = 1, count = first + 1;
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    for (int64_t k = first + shard; k < count; k += shards) {
+        drawn_case c;
+        char config[256];
+        fg_error error = { 0 };
+        fg_problem *handle = NULL;
+        double ratio = 0;
+        for (uint64_t attempt = 0; !handle; attempt++) handle = draw(&c, context, k, attempt);
+        fg_status s = run_case(config, context, &c, handle, &ratio, &error);
+        if (only) fprintf(stderr, "%s\n%s: %.3f\n", c.line.data, config, ratio);
+        if (s == FG_OK && ratio > worst) worst = ratio;
+        ran++;
+        if (s != FG_OK && wrong++ < most_reported)
+            fprintf(stderr, "emulated %lld: %s (%.3g of the bound)\n  problem: %s\n  config: %s\n",
+                    (long long)k, error.text, ratio, c.line.data, config);
+        fg_problem_free(handle);
+        case_free(&c);
+    }
+    printf("emulated, part %d of %d: %lld problems, %lld wrong, worst error/bound of the others "
+           "%.3f\n",
+           shard + 1, shards, (long long)ran, (long long)wrong, worst);
+    fflush(stdout);
+    ck_assert_int_eq(wrong, 0);
+    fg_context_free(context);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = { problems_by_hand_are_right, drawn_problems_are_right, NULL };
+    return support_run("cuda_emulated", tests);
+}
