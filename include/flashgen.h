@@ -214,11 +214,14 @@ typedef struct fg_emit_options {
     size_t size;
     const char *config; /* "k=v ..." pins these axes; NULL: the estimate */
     int lines;          /* with #line directives */
+    /* Where the problem has `*`: the config is chosen for the bucket that these fall in, 1 or more each, as a plan
+     * chooses for it where no other bucket's config is as good. NULL, or -1: b 1, sq and sk 1024. */
+    const fg_dims *sizes;
 } fg_emit_options;
 
 #define FG_EMIT_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_emit_options), 0, 0                                                              \
+        sizeof(fg_emit_options), 0, 0, 0                                                           \
     }
 
 /* The kernel's text; its first line is the command that compiles it alone. Free with fg_text_free. */
