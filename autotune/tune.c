@@ -138,6 +138,17 @@ static fg_status recheck(tuning *t, choice *c, fg_error *error)
     return status;
 }
 
+/* What this process chose before it knew of the winner must not stand. */
+static void forget_others(const tuning *t, const choice *c)
+{
+    const kernels_winner winner = { .sizes = &t->sizes,
+                                    .pins = t->pins,
+                                    .schedule = c->schedule,
+                                    .config = c->config,
+                                    .exhaustive = c->exhaustive != 0 };
+    kernels_forget_others(t->context, t->problem, &winner);
+}
+
 /* FG_NOT_STORED: there is nothing that serves. */
 static fg_status look_up(tuning *t, fg_tune_report *report, fg_error *error)
 {
@@ -149,7 +160,7 @@ static fg_status look_up(tuning *t, fg_tune_report *report, fg_error *error)
         t->rechecked = true;
         status = recheck(t, &c, error);
     }
-    if (status == FG_OK) report_choice(report, &c);
+    if (status == FG_OK) report_choice(report, &c), forget_others(t, &c);
     return status == FG_OK || status == FG_CANCELLED || status == FG_MEMORY ? status
                                                                             : FG_NOT_STORED;
 }

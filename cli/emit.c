@@ -1,6 +1,7 @@
 /* flashgen emit: the kernel's text. */
 #include "commands.h"
 
+#include "inputs.h"
 #include "line.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 typedef struct emit_choices {
     const char *config;
     bool lines;
+    input_choices sizes; /* b, sq and sk of them */
     context_choices context;
 } emit_choices;
 
@@ -16,6 +18,7 @@ static const option options[] = {
       "pin these axes of the tuning space" },
     { "lines", OPTION_flag, NULL, offsetof(emit_choices, lines),
       "with #line directives that name the templates" },
+    SIZE_OPTIONS(emit_choices, sizes),
     CONTEXT_OPTIONS(emit_choices, context),
     { 0 },
 };
@@ -27,6 +30,7 @@ static fg_status emit(void *choices, int argc, char **argv, char **line, fg_erro
     fg_context *context = NULL;
     fg_problem *problem = NULL;
     fg_emit_options how = FG_EMIT_OPTIONS_INIT;
+    const fg_dims sizes = inputs_dims(&c->sizes);
     char *text = NULL;
     fg_status s;
     if ((s = command_problem(&given, argc, argv, error)) != FG_OK) goto out;
@@ -35,6 +39,7 @@ static fg_status emit(void *choices, int argc, char **argv, char **line, fg_erro
     if ((s = fg_problem_parse(&problem, context, *line, error)) != FG_OK) goto out;
     how.config = c->config;
     how.lines = c->lines;
+    how.sizes = &sizes;
     if ((s = fg_emit(&text, context, problem, &how, error)) != FG_OK) goto out;
     fputs(text, stdout);
 out:

@@ -23,4 +23,7 @@ typedef struct input_choices {
     { "offset", OPTION_natural, "N", offsetof(type, field.offset), "of dropout, 64 bits (0)" }
 /* clang-format on */
 
+/* Of SIZE_OPTIONS. */
+fg_dims inputs_dims(const input_choices *c);
+
 #endif

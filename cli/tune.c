@@ -56,13 +56,6 @@ static int watch(void *user, const fg_event *event)
     return show_watch(&s->show, event);
 }
 
-/* What no run may have the library refuses. */
-static int64_t size_of(const natural *given)
-{
-    if (!given->given) return -1;
-    return given->value > INT64_MAX ? INT64_MAX : (int64_t)given->value;
-}
-
 static fg_tune_options how_to(const tune_choices *c, search *s)
 {
     fg_tune_options how = FG_TUNE_OPTIONS_INIT;
@@ -73,10 +66,7 @@ static fg_tune_options how_to(const tune_choices *c, search *s)
     how.event_user = s;
     how.again = c->again;
     how.in_process = c->in_process;
-    s->sizes = (fg_dims)FG_DIMS_INIT;
-    s->sizes.b = size_of(&c->sizes.b);
-    s->sizes.sq = size_of(&c->sizes.sq);
-    s->sizes.sk = size_of(&c->sizes.sk);
+    s->sizes = inputs_dims(&c->sizes);
     how.sizes = &s->sizes;
     return how;
 }

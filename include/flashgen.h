@@ -209,8 +209,9 @@ typedef struct fg_tensor_info {
  * tensor=NAME in the order of fg_args.tensors. FG_REQUEST at the end of the list. */
 FG_API fg_status fg_problem_tensor(const fg_problem *problem, size_t index, fg_tensor_info *info);
 
-/* Sizes of a run, where the problem has `*`, or lens=packed (the totals); -1: the problem's own, which for a
- * total is b * sq or b * sk. What the problem says itself is not looked at here. */
+/* Sizes of runs: b, sq and sk where the problem has `*`, and with lens=packed the totals, total_q of at most b * sq
+ * rows of q and total_k of at most b * sk of k. What the problem says itself is not looked at here. -1: not said, which
+ * each call that takes sizes tells what it means. At most 2^20 is b, and 2^28 sq and sk. */
 typedef struct fg_dims {
     size_t size;
     int64_t b, sq, sk, total_q, total_k;
@@ -230,11 +231,14 @@ typedef struct fg_emit_options {
     size_t size;
     const char *config; /* "k=v ..." pins these axes; NULL: the estimate */
     int lines;          /* with #line directives */
+    /* Where the problem has `*`: the config is chosen for the bucket that these fall in, 1 or more each, as a plan
+     * chooses for it where no other bucket's config is as good. NULL, or -1: b 1, sq and sk 1024. */
+    const fg_dims *sizes;
 } fg_emit_options;
 
 #define FG_EMIT_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_emit_options), 0, 0                                                              \
+        sizeof(fg_emit_options), 0, 0, 0                                                           \
     }
 
 /* The kernel's text; its first line is the command that compiles it alone. Free with fg_text_free. */
@@ -373,12 +377,14 @@ typedef struct fg_plan_info {
 /* Of a problem with `*`: of the kernel for the largest sizes. */
 FG_API void fg_plan_config(const fg_plan *plan, fg_plan_info *info);
 
-/* Bytes of workspace that a run of at most these sizes needs (0: none). `dims` may be NULL where the problem
- * says all. */
+/* Bytes of workspace that a run of at most these sizes needs (0: none), whatever it prepares. Where a size is -1, or
+ * `dims` NULL: of a run of any size that is legal, b up to 2^20, sq and sk up to 2^28, totals up to b * sq and b * sk;
+ * where the workspace grows with it, that may be more than any memory holds, or (FG_REQUEST) than 2^63 bytes. */
 FG_API fg_status fg_plan_workspace(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
                                    fg_error *error);
 
-/* Bytes of fg_args.prepared (0: there is nothing to prepare). */
+/* Bytes of fg_args.prepared for runs of at most these sizes (0: there is nothing to prepare); -1 as in
+ * fg_plan_workspace. */
 FG_API fg_status fg_plan_prepared(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
                                   fg_error *error);
 

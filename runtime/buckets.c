@@ -89,7 +89,7 @@ static fg_status take(int64_t *out, const char *name, int64_t given, int64_t lea
         return fail(error, FG_REQUEST,
                     "%s is given at launch (*): a search needs a size to measure (fg_dims.%s)",
                     name, name);
-    if (*out >= least && *out <= most) return FG_OK;
+    if (given == -1 || (*out >= least && *out <= most)) return FG_OK;
     return fail(error, FG_REQUEST, "fg_dims.%s is %lld: it must be %lld to %lld", name,
                 (long long)*out, (long long)least, (long long)most);
 }

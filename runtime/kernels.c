@@ -224,12 +224,55 @@ unsigned kernels_adoptions(fg_context *context)
     return count;
 }
 
-/* Takes the tables of a problem off a list of bindings, and puts them on another. */
-static void move_tables(struct kernel_binding **to, struct kernel_binding **from, const problem *p)
+/* ---- Forgetting ---- */
+
+/* Of these bindings: all tables of the problem, or with a winner only what is not by it. */
+typedef struct forgetting {
+    const problem *problem;
+    const kernels_winner *winner; /* or NULL */
+} forgetting;
+
+static bool is_winner(const kernels_winner *w, const kernel *k)
+{
+    return strcmp(k->schedule, w->schedule) == 0 && strcmp(k->config, w->config) == 0;
+}
+
+/* The bucket of the winner is one of the table's, and another kernel serves it. */
+static bool table_lacks(const kernel_table *t, const kernels_winner *w)
+{
+    const int bucket = buckets_find(&t->buckets, w->sizes->b, w->sizes->sq, w->sizes->sk);
+    const maker_sizes end = buckets_sizes(&t->buckets, bucket);
+    return memcmp(&end, w->sizes, sizeof end) == 0 && !is_winner(w, t->of[bucket]);
+}
+
+static bool request_lacks(const struct kernel_binding *b, const char *sizes,
+                          const kernels_winner *w)
+{
+    char bucket[buckets_text_size];
+    if (b->name[0] == rigor_config || (b->name[0] == FG_EXHAUSTIVE && !w->exhaustive)) return false;
+    buckets_text(bucket, w->sizes);
+    return strcmp(sizes, bucket) == 0 && !is_winner(w, b->kernel);
+}
+
+static bool is_forgotten(const forgetting *f, const struct kernel_binding *b)
+{
+    if (strcmp(b->name + 1, f->problem->text) != 0) return false;
+    if (!f->winner) return b->table != NULL;
+    const char *sizes = b->name + 2 + f->problem->text_length;
+    const char *pins = sizes + strlen(sizes) + 1;
+    const size_t length = b->length - (size_t)(pins - b->name);
+    if (strlen(f->winner->pins) != length || memcmp(pins, f->winner->pins, length) != 0)
+        return false;
+    return b->table ? table_lacks(b->table, f->winner) : request_lacks(b, sizes, f->winner);
+}
+
+/* Takes those off a list of bindings, and puts them on another. */
+static void move_forgotten(struct kernel_binding **to, struct kernel_binding **from,
+                           const forgetting *f)
 {
     for (struct kernel_binding **at = from; *at;) {
         struct kernel_binding *b = *at;
-        if (b->table && strcmp(b->name + 1, p->text) == 0) {
+        if (is_forgotten(f, b)) {
             *at = b->next;
             b->next = *to;
             *to = b;
@@ -248,15 +291,25 @@ static void free_bindings(const memory *m, struct kernel_binding *list)
     }
 }
 
-void kernels_forget_tables(fg_context *context, const problem *p)
+static void forget(fg_context *context, const forgetting *f)
 {
     struct kernel_binding *forgotten = NULL;
     library_lock();
     context->adoptions++;
     for (int bucket = 0; bucket < context_buckets; bucket++)
-        move_tables(&forgotten, &context->bindings[bucket], p);
+        move_forgotten(&forgotten, &context->bindings[bucket], f);
     library_unlock();
     free_bindings(&context->memory, forgotten);
+}
+
+void kernels_forget_tables(fg_context *context, const problem *p)
+{
+    forget(context, &(forgetting){ .problem = p });
+}
+
+void kernels_forget_others(fg_context *context, const problem *p, const kernels_winner *winner)
+{
+    forget(context, &(forgetting){ p, winner });
 }
 
 void kernels_free(fg_context *context)

@@ -43,6 +43,17 @@ unsigned kernels_adoptions(fg_context *context);
 /* A winner was adopted: the problem's tables are given no more. */
 void kernels_forget_tables(fg_context *context, const problem *p);
 
+/* A winner of a problem, of a bucket of its sizes. */
+typedef struct kernels_winner {
+    const maker_sizes *sizes; /* the bucket's greatest; 0 where the problem says them */
+    const char *pins, *schedule, *config;
+    bool exhaustive;
+} kernels_winner;
+
+/* Another process's winner was found: what gives another kernel where this one serves is given no more, and the next
+ * plan finds it in the store. */
+void kernels_forget_others(fg_context *context, const problem *p, const kernels_winner *winner);
+
 void kernels_free(fg_context *context);
 
 #endif

@@ -79,22 +79,24 @@ fg_status kernel_bytes(run_bytes *out, const kernel *k, const recipe_facts *fact
     return status;
 }
 
-static fg_status check_dims(const fg_dims *dims, fg_error *error)
+/* What the problem says itself is not looked at. */
+static fg_status check_dims(const fg_dims *dims, const recipe_facts *own, fg_error *error)
 {
     const struct {
         const char *name;
         operand_dim dim;
-        int64_t given;
+        int64_t given, own;
     } all[] = {
-#define GIVEN_DIM(name) { #name, DIM_##name, dims->name }
+#define GIVEN_DIM(name) { #name, DIM_##name, dims->name, own->name }
         GIVEN_DIM(b), GIVEN_DIM(sq), GIVEN_DIM(sk), GIVEN_DIM(total_q), GIVEN_DIM(total_k),
 #undef GIVEN_DIM
     };
-    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
-        if (all[k].given > operand_longest[all[k].dim])
-            return fail(error, FG_REQUEST, "fg_dims.%s is %lld: it must be at most %lld",
-                        all[k].name, (long long)all[k].given,
-                        (long long)operand_longest[all[k].dim]);
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        const int64_t most = operand_longest[all[k].dim];
+        if (all[k].own != problem_dynamic || (all[k].given >= -1 && all[k].given <= most)) continue;
+        return fail(error, FG_REQUEST, "fg_dims.%s is %lld: it must be 0 to %lld, or -1 for any",
+                    all[k].name, (long long)all[k].given, (long long)most);
+    }
     return FG_OK;
 }
 
@@ -106,13 +108,15 @@ static void take_dim(int64_t *fact, int64_t given, int64_t otherwise)
 fg_status kernel_most_bytes(run_bytes *out, const kernel *k, const fg_dims *dims, fg_error *error)
 {
     recipe_facts facts = k->facts;
-    fg_status status = check_dims(dims, error);
+    fg_dims d = *dims;
+    if (k->operands.lens != LENS_packed) d.total_q = d.total_k = -1; /* b sq and b sk, always */
+    fg_status status = check_dims(&d, &facts, error);
     if (status != FG_OK) return status;
-    take_dim(&facts.b, dims->b, operand_longest[DIM_b]);
-    take_dim(&facts.sq, dims->sq, operand_longest[DIM_sq]);
-    take_dim(&facts.sk, dims->sk, operand_longest[DIM_sk]);
-    take_dim(&facts.total_q, dims->total_q, facts.b * facts.sq);
-    take_dim(&facts.total_k, dims->total_k, facts.b * facts.sk);
+    take_dim(&facts.b, d.b, operand_longest[DIM_b]);
+    take_dim(&facts.sq, d.sq, operand_longest[DIM_sq]);
+    take_dim(&facts.sk, d.sk, operand_longest[DIM_sk]);
+    take_dim(&facts.total_q, d.total_q, facts.b * facts.sq);
+    take_dim(&facts.total_k, d.total_k, facts.b * facts.sk);
     return kernel_bytes(out, k, &facts, error);
 }
 

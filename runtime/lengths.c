@@ -17,19 +17,36 @@ static int64_t int_at(const bound *b, int64_t index)
     return ((const int32_t *)(const void *)b->data)[index];
 }
 
-run_sequence sequence_at(const operand_list *list, const bound *bounds, const recipe_facts *facts,
-                         int64_t b)
+/* The names of what says the lengths: of queries, of keys. */
+static const char *const length_names[][2] = {
+    [LENS_none] = { "", "" },
+    [LENS_padded] = { "q_lens", "k_lens" },
+    [LENS_packed] = { "cu_q", "cu_k" },
+};
+
+run_lengths lengths_of(const operand_list *list, const bound *bounds, const recipe_facts *facts)
 {
-    run_sequence s = { .sq = facts->sq, .sk = facts->sk };
-    if (list->lens == LENS_padded) {
-        s.sq = int_at(bound_of(list, bounds, "q_lens"), b);
-        s.sk = int_at(bound_of(list, bounds, "k_lens"), b);
-    } else if (list->lens == LENS_packed) {
-        const bound *q = bound_of(list, bounds, "cu_q"), *k = bound_of(list, bounds, "cu_k");
-        s.q_first = int_at(q, b);
-        s.k_first = list->page ? 0 : int_at(k, b);
-        s.sq = int_at(q, b + 1) - int_at(q, b);
-        s.sk = int_at(k, b + 1) - int_at(k, b);
+    const bound *q = bound_of(list, bounds, length_names[list->lens][0]);
+    const bound *k = bound_of(list, bounds, length_names[list->lens][1]);
+    return (run_lengths){ .lens = list->lens,
+                          .paged = list->page != 0,
+                          .q = q ? (const int32_t *)(const void *)q->data : NULL,
+                          .k = k ? (const int32_t *)(const void *)k->data : NULL,
+                          .sq = facts->sq,
+                          .sk = facts->sk };
+}
+
+run_sequence sequence_at(const run_lengths *l, int64_t b)
+{
+    run_sequence s = { .sq = l->sq, .sk = l->sk };
+    if (l->lens == LENS_padded) {
+        s.sq = l->q[b];
+        s.sk = l->k[b];
+    } else if (l->lens == LENS_packed) {
+        s.q_first = l->q[b];
+        s.k_first = l->paged ? 0 : l->k[b];
+        s.sq = (int64_t)l->q[b + 1] - l->q[b];
+        s.sk = (int64_t)l->k[b + 1] - l->k[b];
     }
     return s;
 }
@@ -191,8 +208,9 @@ static fg_status check_pages(const recipe_facts *facts, const operand_list *list
         return status == FG_OK && list->lens == LENS_none && facts->b > 0
                    ? check_width(list, table, 0, facts->sk, error)
                    : status;
+    const run_lengths lengths = lengths_of(list, bounds, facts);
     for (int64_t b = 0; b < facts->b && status == FG_OK; b++) {
-        int64_t sk = sequence_at(list, bounds, facts, b).sk;
+        int64_t sk = sequence_at(&lengths, b).sk;
         status = check_width(list, table, b, sk, error);
         if (status == FG_OK) status = check_blocks(list, table, pages, b, sk, error);
     }

@@ -79,8 +79,17 @@ typedef struct run_sequence {
     int64_t sq, sk;
 } run_sequence;
 
-run_sequence sequence_at(const operand_list *list, const bound *bounds, const recipe_facts *facts,
-                         int64_t b);
+/* What says where each sequence is: found once for all of a run's, of which there may be thousands. */
+typedef struct run_lengths {
+    problem_lens lens;
+    bool paged;
+    const int32_t *q, *k; /* the run's: lengths, or where sequences start; or NULL */
+    int64_t sq, sk;       /* without lens= */
+} run_lengths;
+
+/* `bounds`: bound already. */
+run_lengths lengths_of(const operand_list *list, const bound *bounds, const recipe_facts *facts);
+run_sequence sequence_at(const run_lengths *lengths, int64_t b);
 
 /* By name, or -1. */
 int operand_find(const operand_list *list, const char *name);

@@ -15,6 +15,7 @@ static fg_status bind(reference *r, const fg_args *args, fg_error *error)
     r->sk = r->facts.sk;
     r->d = r->facts.d;
     r->dv = r->facts.dv;
+    r->lengths = lengths_of(&r->operands, r->bound, &r->facts);
     reference_views_make(r);
     return FG_OK;
 }

@@ -29,6 +29,7 @@ typedef struct reference {
     operand_list operands;
     bound bound[operand_max];
     recipe_facts facts;
+    run_lengths lengths;
     bool wide; /* long double */
     double scale, softcap;
     int64_t window_left, window_right;

@@ -79,7 +79,7 @@ void reference_row_at(const reference_view *v, int64_t a, int64_t head, int64_t 
 
 run_sequence reference_sequence(const reference *r, int64_t b)
 {
-    return sequence_at(&r->operands, r->bound, &r->facts, b);
+    return sequence_at(&r->lengths, b);
 }
 
 int64_t reference_rows_in(const reference *r, const run_sequence *s)

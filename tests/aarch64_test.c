@@ -159,6 +159,12 @@ static const char *const lines[] = {
     "maskfn={n[i] // 3 ~= u[j] % 4 and (i - j) // 4 ~= 3}",
     "dtype=bf16 b=1 hq=2 sq=45 sk=50 d=8 tensor=w:f16[hq,sk] "
     "score={where(w[h][j] > 0, s * 0.75, s + floor(w[h][j] * 4))} causal",
+    "dtype=f64 b=2 hq=4 hkv=2 sq=67 sk=120 d=24 causal window=40,2 lse sinks",
+    "dtype=f64 b=1 hq=2 sq=1 sk=300 d=33 dv=21 softcap=9 alibi lse",
+    "dtype=f64 odtype=f16 kvdtype=bf16 b=1 hq=3 sq=40 sk=50 d=16 bias=1HQK mask=B11K",
+    "dtype=f64 b=2 hq=2 sq=45 sk=70 d=8 lens=packed page=8 dropout=0.2 lse",
+    "dtype=f64 b=1 hq=2 sq=45 sk=50 d=8 tensor=n:i32[sk] maskfn={n[j] // 3 ~= i % 4} lse "
+    "score={log(1 + exp(min(s, 4))) + sqrt(1 + s * s) + floor(exp(s)) * 0.1 + tanh(s)}",
 };
 
 static void open_there(trial *x, fg_context *context, const char *line)

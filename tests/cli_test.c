@@ -226,6 +226,23 @@ START_TEST(the_first_line_compiles_the_rest)
 }
 END_TEST
 
+/* What a run of few queries takes, and of many; each is right for all. */
+START_TEST(emit_takes_sizes)
+{
+    static const char line[] = "dtype=f32 b=* hq=2 sq=* sk=* d=16";
+    outcome few = assert_works(RUN("emit", line, "--sq", "1", "--sk", "4096"));
+    outcome many = assert_works(RUN("emit", line, "--sq", "900"));
+    ck_assert_msg(strstr(few.out, "void combine(") != NULL, "%s", few.out);
+    ck_assert_msg(strstr(many.out, "void combine(") == NULL, "%s", many.out);
+    outcome_free(&few);
+    outcome_free(&many);
+    outcome bad = RUN("emit", line, "--sq", "0");
+    ck_assert_int_eq(bad.code, 2);
+    ck_assert_msg(strstr(bad.err, "fg_dims.sq is 0") != NULL, "%s", bad.err);
+    outcome_free(&bad);
+}
+END_TEST
+
 START_TEST(bench_goes_through_a_list)
 {
     enter_folder();
@@ -333,6 +350,7 @@ int main(void)
         an_output_that_cannot_be_printed_is_told,
         a_compiler_that_fails_is_told,
         the_first_line_compiles_the_rest,
+        emit_takes_sizes,
         bench_goes_through_a_list,
         bench_takes_what_a_run_takes,
         info_says_which_gpus_there_are,

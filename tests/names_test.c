@@ -1,4 +1,5 @@
 /* A user's tensor may be called what a kernel calls its own things, or what C means something by. */
+/* ctest: shards=2 labels=slow */
 #include "tests/support_trial.h"
 #include "tests/support.h"
 
@@ -32,13 +33,23 @@ static void add_word(word *words, int *count, const char *from, size_t length)
     words[(*count)++].text[length] = 0;
 }
 
-/* Every identifier of a kernel that has a bit of everything. */
-static void collect(word *words, int *count, fg_context *context)
+/* Kernels of both schedules that have a bit of everything. */
+static const char *const texts[] = {
+    "dtype=bf16 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal window=30,3 softcap=9 alibi bias=1HQK "
+    "mask=B11K lse score={s + floor(exp(-abs(zz[i % 7][j // 2]))) + log(1 + abs(s)) + "
+    "sqrt(1 + s * s)} maskfn={zz[j][i] > 0 or i % 3 ~= 0} tensor=zz:f16[sk,sq]",
+    "dtype=f32 b=* hq=4 hkv=2 sq=* sk=* d=16 lens=padded page=8 dropout=0.1 sinks lse softcap=9 "
+    "maskfn={zz[i] == zz[j]} tensor=zz:i32[sk]",
+    "dtype=f64 b=2 hq=4 sq=* sk=* d=16 lens=packed dropout=0.1 sinks lse causal score={tanh(s)}",
+    "dtype=f16 b=2 hq=8 hkv=2 sq=2 sk=900 d=80 lens=padded page=8 dropout=0.1 sinks lse causal "
+    "window=30,3 softcap=9 alibi bias=1HQK mask=B11K maskfn={zz[j] > 0} tensor=zz:u8[sk]",
+    "dtype=f32 odtype=bf16 b=* hq=8 hkv=2 sq=1 sk=* d=64 lens=packed page=8 lse score={exp(s)}",
+    "dtype=bf16 b=1 hq=8 hkv=1 sq=1 sk=4096 d=80 dropout=0.1 score={s + floor(s / 3)}",
+};
+
+/* Every identifier of a kernel's text. */
+static void collect(word *words, int *count, fg_context *context, const char *line)
 {
-    static const char line[] =
-        "dtype=bf16 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal window=30,3 softcap=9 alibi bias=1HQK "
-        "mask=B11K lse score={s + floor(exp(-abs(zz[i % 7][j // 2]))) + log(1 + abs(s)) + "
-        "sqrt(1 + s * s)} maskfn={zz[j][i] > 0 or i % 3 ~= 0} tensor=zz:f16[sk,sq]";
     fg_problem *handle;
     char *emitted;
     fg_error error;
@@ -66,8 +77,17 @@ static bool allowed(fg_context *context, const char *name)
     return s == FG_OK;
 }
 
+/* What the names are tried in: kernels of both schedules that declare much themselves. */
+static const char *const users[] = {
+    "dtype=f32 b=1 hq=2 sq=40 sk=30 d=4 causal softcap=9 lse",
+    "dtype=f32 b=2 hq=2 sq=40 sk=70 d=4 lens=padded page=8 dropout=0.1 sinks lse window=30,3",
+    "dtype=f32 b=2 hq=4 hkv=2 sq=3 sk=200 d=4 lens=padded page=8 dropout=0.1 sinks lse window=70,3",
+};
+enum { user_count = sizeof users / sizeof *users };
+
 /* A kernel with these names, each tensor read by row, by column and by both. */
-static fg_status try_names(fg_context *context, const word *words, int count, fg_error *error)
+static fg_status try_names(fg_context *context, const char *user, const word *words, int count,
+                           fg_error *error)
 {
     text line;
     fg_plan *plan = NULL;
@@ -75,10 +95,7 @@ static fg_status try_names(fg_context *context, const word *words, int count, fg
     test_tensors t = { 0 };
     fg_check_report report;
     text_init(&line, &memory_default);
-    text_addf(
-        &line,
-        "dtype=f32 b=1 hq=2 sq=40 sk=30 d=4 causal softcap=9 lse maskfn={%s[5][j] > -3} score={s",
-        words->text);
+    text_addf(&line, "%s maskfn={%s[5 %% sq][j] > -3} score={s", user, words->text);
     for (int k = 0; k < count; k++) {
         const char *name = words[k].text;
         text_addf(&line,
@@ -104,13 +121,13 @@ static fg_status try_names(fg_context *context, const word *words, int count, fg
 }
 
 /* Many at once; where that fails, the name that is to blame. */
-static void try_group(fg_context *context, const word *words, int count)
+static void try_group(fg_context *context, const char *user, const word *words, int count)
 {
     fg_error error;
-    if (try_names(context, words, count, &error) == FG_OK) return;
+    if (try_names(context, user, words, count, &error) == FG_OK) return;
     for (int k = 0; k < count; k++)
-        ck_assert_msg(try_names(context, words + k, 1, &error) == FG_OK, "a tensor called '%s': %s",
-                      words[k].text, error.text);
+        ck_assert_msg(try_names(context, user, words + k, 1, &error) == FG_OK,
+                      "a tensor called '%s': %s\n%s", words[k].text, error.text, user);
     ck_abort_msg("tensors called '%s' to '%s': %s", words[0].text, words[count - 1].text,
                  error.text);
 }
@@ -118,18 +135,22 @@ static void try_group(fg_context *context, const word *words, int count)
 START_TEST(tensors_may_have_any_name)
 {
     static word words[names_max];
-    int count = 0, kept = 0;
+    const int group = problem_max_tensors;
+    int count = 0, kept = 0, shard, shards;
     fg_context *context = NULL;
     for (int isa = isa_count - 1; isa >= 0 && !context; isa--) context = test_context(isa, 2);
-    collect(words, &count, context);
-    ck_assert_int_gt(count, 100);
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+        collect(words, &count, context, texts[k]);
+    ck_assert_int_gt(count, 300);
     for (size_t k = 0; k < sizeof further / sizeof *further; k++)
         add_word(words, &count, further[k], strlen(further[k]));
     for (int k = 0; k < count; k++)
         if (allowed(context, words[k].text)) words[kept++] = words[k];
-    for (int k = 0; k < kept; k += problem_max_tensors)
-        try_group(context, words + k,
-                  kept - k < problem_max_tensors ? kept - k : problem_max_tensors);
+    ck_assert_int_lt(count, names_max);
+    support_shard(&shard, &shards);
+    for (int k = shard * group; k < kept; k += shards * group)
+        for (int u = 0; u < user_count; u++)
+            try_group(context, users[u], words + k, kept - k < group ? kept - k : group);
     fg_context_free(context);
 }
 END_TEST

@@ -201,12 +201,32 @@ START_TEST(bytes_of_sizes_that_a_run_says)
     ck_assert_uint_eq(bytes, (UINT64_C(1) << 20) * 65 + own + (UINT64_C(1) << 54));
     dims.b = INT64_C(1) << 40;
     ck_assert_int_eq(fg_plan_workspace(plan, &dims, &bytes, &error), FG_REQUEST);
-    ck_assert_str_eq(error.text, "fg_dims.b is 1099511627776: it must be at most 1048576");
+    ck_assert_str_eq(error.text,
+                     "fg_dims.b is 1099511627776: it must be 0 to 1048576, or -1 for any");
     dims.b = 2;
     dims.total_k = INT64_MAX;
     ck_assert_int_eq(fg_plan_prepared(plan, &dims, &bytes, &error), FG_REQUEST);
     ck_assert_str_eq(error.text,
-                     "fg_dims.total_k is 9223372036854775807: it must be at most 1099511627776");
+                     "fg_dims.total_k is 9223372036854775807: it must be 0 to 1099511627776, or "
+                     "-1 for any");
+    dims.total_k = -2;
+    ck_assert_int_eq(fg_plan_workspace(plan, &dims, &bytes, &error), FG_REQUEST);
+    end();
+}
+END_TEST
+
+/* What is said already is not looked at. */
+START_TEST(bytes_of_sizes_that_the_problem_says)
+{
+    size_t said = 0, bytes = 0;
+    fg_dims dims = FG_DIMS_INIT;
+    begin("dtype=f64 b=2 hq=1 sq=3 sk=2 d=4");
+    ck_assert_int_eq(fg_plan_workspace(plan, NULL, &said, &error), FG_OK);
+    dims.b = INT64_C(1) << 40;
+    dims.sq = -2;
+    dims.sk = dims.total_q = INT64_MAX;
+    ck_assert_int_eq(fg_plan_workspace(plan, &dims, &bytes, &error), FG_OK);
+    ck_assert_uint_eq(bytes, said);
     end();
 }
 END_TEST
@@ -221,6 +241,7 @@ int main(void)
         what_another_prepared_is_refused,
         nothing_to_prepare,
         bytes_of_sizes_that_a_run_says,
+        bytes_of_sizes_that_the_problem_says,
         NULL,
     };
     return support_run("prepared", tests);

@@ -86,7 +86,8 @@ static inline recipe_facts binds(void)
 
 static inline run_sequence sequence(const recipe_facts *facts, int64_t b)
 {
-    return sequence_at(&plan->kernel->operands, bounds, facts, b);
+    const run_lengths lengths = lengths_of(&plan->kernel->operands, bounds, facts);
+    return sequence_at(&lengths, b);
 }
 
 #endif

@@ -227,6 +227,53 @@ START_TEST(emit)
 }
 END_TEST
 
+static fg_status make_sizes(made **out, const maker_request *r, fg_error *e)
+{
+    const maker_sizes *s = &r->sizes;
+    stub_number = (int)(s->b * 100000000 + s->sq * 10000 + s->sk);
+    return stub_make(out, r, e);
+}
+
+static const maker sizes_maker = { .make = make_sizes, .hash = stub_hash };
+
+/* The maker is asked for the greatest sizes of a bucket, or for what is usual. */
+START_TEST(emit_chooses_for_sizes)
+{
+    static const struct {
+        int64_t b, sq, sk;
+        const char *asked;
+    } cases[] = {
+        { 3, 17, 1, "a->o[0] = 400320001;" },
+        { -1, 1, -1, "a->o[0] = 10000;" },
+        { -1, -1, -1, "a->o[0] = 0;" },
+    };
+    fg_emit_options o = FG_EMIT_OPTIONS_INIT;
+    fg_dims sizes = FG_DIMS_INIT;
+    char *source = NULL;
+    stub_is_number();
+    fg_context *context = stub_context(NULL);
+    context->maker = &sizes_maker;
+    fg_problem *p = stub_problem(context, "dtype=f64 b=* hq=4 sq=* sk=* d=4");
+    o.sizes = &sizes;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        sizes.b = cases[k].b, sizes.sq = cases[k].sq, sizes.sk = cases[k].sk;
+        ck_assert_int_eq(fg_emit(&source, context, p, &o, &error), FG_OK);
+        ck_assert_msg(strstr(source, cases[k].asked) != NULL, "no '%s' in %s", cases[k].asked,
+                      source);
+        fg_text_free(context, source);
+    }
+    sizes.sq = 0;
+    ck_assert_int_eq(fg_emit(&source, context, p, &o, &error), FG_REQUEST);
+    ck_assert_str_eq(error.text, "fg_dims.sq is 0: it must be 1 to 268435456");
+    ck_assert_ptr_null(source);
+    o.size = offsetof(fg_emit_options, sizes); /* a caller from before they were there */
+    ck_assert_int_eq(fg_emit(&source, context, p, &o, &error), FG_OK);
+    fg_text_free(context, source);
+    fg_problem_free(p);
+    fg_context_free(context);
+}
+END_TEST
+
 START_TEST(workspace)
 {
     fg_context_options o = stub_options();
@@ -313,6 +360,7 @@ int main(void)
         plans_are_found_in_memory,
         plan_requests_are_checked,
         emit,
+        emit_chooses_for_sizes,
         workspace,
         workspace_of_dynamic_dims,
         log_says_what_was_compiled,

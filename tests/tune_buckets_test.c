@@ -107,6 +107,31 @@ START_TEST(a_bucket_is_tuned)
 }
 END_TEST
 
+/* A table that was chosen before another process searched does not outlive that its winner is found. */
+START_TEST(a_winner_of_another_process)
+{
+    open_sizes o, other;
+    open_new(&o);
+    fg_plan *before = plan_of(&o, NULL, FG_COMPILED);
+    open_new(&other);
+    tried_must(&other.t, false);
+    tried_free(&other.t);
+    fg_plan_free(plan_of(&o, NULL, FG_FROM_MEMORY));
+    tried_must(&o.t, true);
+    fg_plan *after = plan_of(&o, NULL, FG_FROM_STORE);
+    ck_assert_str_eq(config_at(after, 1, 20), tune_config[1]);
+    ck_assert_str_eq(config_at(after, 2, 20), tune_config[0]);
+    ck_assert_str_eq(config_at(before, 1, 20), tune_config[0]);
+    tried_must(&o.t, true); /* it is there: the table stands */
+    fg_plan *again = plan_of(&o, NULL, FG_FROM_MEMORY);
+    ck_assert_ptr_eq(after->table, again->table);
+    fg_plan_free(before);
+    fg_plan_free(after);
+    fg_plan_free(again);
+    tried_free(&o.t);
+}
+END_TEST
+
 START_TEST(a_plan_searches_for_its_bucket)
 {
     open_sizes o;
@@ -133,6 +158,7 @@ int main(void)
     const TTest *const tests[] = {
         sizes_are_needed,
         a_bucket_is_tuned,
+        a_winner_of_another_process,
         a_plan_searches_for_its_bucket,
         NULL,
     };

@@ -100,6 +100,35 @@ START_TEST(found_again)
 }
 END_TEST
 
+static void plan_has(tried *t, const char *config)
+{
+    fg_plan *plan;
+    fg_plan_info info;
+    fg_status status = fg_plan_new(&plan, t->context, t->problem, NULL, &error);
+    ck_assert_msg(status == FG_OK, "%s", error.text);
+    fg_plan_config(plan, &info);
+    ck_assert_str_eq(info.config, config);
+    fg_plan_free(plan);
+}
+
+/* An estimate that was planned before another process searched does not outlive that its winner is found. */
+START_TEST(found_by_another_process)
+{
+    tried t, other;
+    tune_space(three, 3);
+    tried_new(&t, NULL);
+    plan_has(&t, tune_config[0]);
+    tried_new(&other, NULL);
+    tried_must(&other, false);
+    ck_assert_str_ne(other.report.config, tune_config[0]);
+    plan_has(&t, tune_config[0]);
+    tried_must(&t, true);
+    plan_has(&t, other.report.config);
+    tried_free(&other);
+    tried_free(&t);
+}
+END_TEST
+
 START_TEST(exhaustive_serves_more)
 {
     tried t;
@@ -291,6 +320,7 @@ int main(void)
         in_a_worker,
         in_this_process,
         found_again,
+        found_by_another_process,
         exhaustive_serves_more,
         another_compiler,
         without_a_store,

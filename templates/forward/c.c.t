@@ -26,6 +26,10 @@
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code()
 % local bounds = variant:tiles()
+% -- Sums are of parts of a tile, unless all rows see enough keys, and where there may be many tiles, of so many at a time.
+% local sums = require "templates.common.sums"
+% local enough = bounds.always and p.sk and not p.lens
+% local part, far = not enough and sums.part(p, cfg.keys) or nil, sums.far(p, cfg.keys)
 % local classes = body.classes(p, variant)
 % -- Whether one of these bounds names `word`.
 % local function names(word, ...)
@@ -72,6 +76,12 @@ enum {
     LINE = 64, /* bytes of a cache line */
     SHARE = ${ceildiv(BLOCK * MK, cfg.keys)}, /* rows of Q asked for beside a register block of S */
     SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys at a tile's start are left out in such groups */
+% if part then
+    PART = ${part}, /* keys whose products are */
+% end
+% if far then
+    FAR = ${far}, /* tiles whose sums are summed on their own */
+% end
 % if p.sq then
     TILES = ${math.max(ceildiv(p.sq, ROWS), 1)},
 % end
@@ -91,6 +101,9 @@ struct block {
     vr o[COLUMNS][VECTORS];
     vr top[VECTORS], sum[VECTORS];
     int begun;
+% if far then
+    vr far_o[COLUMNS][VECTORS], far_top[VECTORS], far_sum[VECTORS]; /* of tiles further back */
+% end
 };
 
 struct scratch {
@@ -237,12 +250,23 @@ __attribute__((noinline)) static void softmax(vr (*restrict s)[VECTORS], struct 
             sum[v] += a + b;
         }
 % else
-    for (int r = 0; r < n; r++)
-        for (int v = 0; v < VECTORS; v++) {
-            const vr p = ${weight("r")};
-            s[r][v] = ${p.dropout and "(vr)((vi)p & keep[r][v])" or "p"};
-            sum[v] += p;
-        }
+%   local indent = part and "    " or ""
+%   if part then
+    for (int from = 0; from < n; from += PART) {
+        const int to = min_i(n, from + PART);
+        vr own[VECTORS];
+        for (int v = 0; v < VECTORS; v++) own[v] = splat_r(0);
+%   end
+    ${indent}for (int r = ${part and "from" or 0}; r < ${part and "to" or "n"}; r++)
+    ${indent}    for (int v = 0; v < VECTORS; v++) {
+    ${indent}        const vr p = ${weight("r")};
+    ${indent}        s[r][v] = ${p.dropout and "(vr)((vi)p & keep[r][v])" or "p"};
+    ${indent}        ${part and "own" or "sum"}[v] += p;
+    ${indent}    }
+%   if part then
+        for (int v = 0; v < VECTORS; v++) sum[v] += own[v];
+    }
+%   end
 % end
     for (int v = 0; v < VECTORS; v++) {
         x->sum[v] = x->sum[v] * shrink[v] + sum[v];
@@ -268,6 +292,31 @@ __attribute__((noinline)) static void accumulate(vr (*restrict o)[VECTORS], cons
         for (int v = 0; v < VECTORS; v++) o[c][v] = o[c][v] * shrink[v] + sum[c][v];
 }
 
+% if far then
+/* The sums so far join those further back, and begin anew. */
+static void settle(struct block *x, int first)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        const vr peak = select_r(x->top[v] == -INF, splat_r(0), x->top[v]);
+        const vr shrink = first ? splat_r(0) : ${power("x->far_top[v] - peak")};
+        x->far_top[v] = x->top[v];
+        x->far_sum[v] = first ? x->sum[v] : x->far_sum[v] * shrink + x->sum[v];
+        x->sum[v] = splat_r(0);
+        for (int c = 0; c < COLUMNS; c++) {
+            x->far_o[c][v] = first ? x->o[c][v] : x->far_o[c][v] * shrink + x->o[c][v];
+            x->o[c][v] = splat_r(0);
+        }
+    }
+}
+
+static void gather(struct block *x)
+{
+    settle(x, 0);
+    __builtin_memcpy(x->sum, x->far_sum, sizeof x->sum);
+    __builtin_memcpy(x->o, x->far_o, sizeof x->o);
+}
+
+% end
 % if p.sinks then
 /* The sink's logit joins the row, with no value. */
 static void drain(struct block *x, real sink)
@@ -471,6 +520,10 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
     const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a->seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a->offset;
     const real kept = a->drop < 65536 ? (real)65536 / (real)(65536 - a->drop) : 0;
 % end
+% if part then
+    vr one[VECTORS];
+    for (int v = 0; v < VECTORS; v++) one[v] = splat_r(1);
+% end
     for (i64 task = first; task < last; task++) {
         const int tile = (int)(${place}), head = (int)(${head});
         const int h = head % HQ, b = head / HQ;
@@ -515,6 +568,9 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % if classes then
         const u8 *class = a->classes + ((i64)${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")} * ${ROW_BLOCKS} + tile * BLOCKS) * ${KEY_TILES};
         from = from / KEYS * KEYS;
+% end
+% if far then
+        int near = 0, settled = 0; /* tiles since, and whether, sums were put with those further back */
 % end
         for (int tile_first = from; tile_first < to; tile_first += KEYS) {
             const int tile_last = min_i(tile_first + KEYS, to), keys = tile_last - tile_first;
@@ -580,16 +636,35 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 dropout_rows(t->keep, &drop, i0, j0, n);
 % end
                 softmax(t->s, block, top, shrink, n${p.dropout and ", (const vi (*)[VECTORS])t->keep" or ""});
+% if part then
+                for (int c = 0; c < COLUMNS; c += MV)
+                    for (int r = 0; r < n; r += PART)
+                        accumulate(block->o + c, &t->v[skip + r][c], (const ${operand} (*)[VECTORS])t->s + r, r ? one : shrink, min_i(PART, n - r));
+% else
                 for (int c = 0; c < COLUMNS; c += MV)
                     accumulate(block->o + c, &t->v[skip${dot and " / 2" or ""}][c], (const ${operand} (*)[VECTORS])t->s, shrink, n);
+% end
             }
+% if far then
+            if (++near == FAR) {
+                for (int x = 0; x < blocks; x++) {
+                    if (!t->block[x].begun) ${begin("x")};
+                    settle(&t->block[x], !settled);
+                }
+                near = 0, settled = 1;
+            }
+% end
         }
+        for (int x = 0; x < blocks; x++)
+            if (!t->block[x].begun) ${begin("x")}; /* it sees no key */
+% if far then
+        if (settled)
+            for (int x = 0; x < blocks; x++) gather(&t->block[x]);
+% end
         ${p.odtype} *o = ${base("o", "h", "row", "a->cu_q[b]")};
 % if p.lse then
         ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
 % end
-        for (int x = 0; x < blocks; x++)
-            if (!t->block[x].begun) ${begin("x")}; /* it sees no key */
 % if p.sinks then
         const real sink = (real)a->sinks[h * a->sinks_h]${has_score and "" or " * LOG2E"};
         for (int x = 0; x < blocks; x++) drain(&t->block[x], sink);

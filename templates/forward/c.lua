@@ -5,6 +5,7 @@
 local known_types = { f32 = true, f16 = true, bf16 = true, f64 = true }
 
 local targets = require "templates.target.c"
+local sums = require "templates.common.sums"
 local function widest(p, dev) return targets.new(dev.isa, p.dtype).lanes end
 local function registers(p, dev) return targets.new(dev.isa, p.dtype).registers end
 
@@ -62,7 +63,8 @@ local function scratch(cfg, p, dev)
   local row = cfg.vectors * size * cfg.lanes -- of all lanes of a register block
   local staged = cfg.keys + cfg.mk
   local columns = p.dv + cfg.mv
-  return cfg.blocks * ((p.d + columns + 2) * row + 64) + staged * (row + size * (p.d + 32))
+  local sets = sums.far(p, cfg.keys) and 2 or 1 -- of sums
+  return cfg.blocks * ((p.d + (columns + 2) * sets) * row + 64) + staged * (row + size * (p.d + 32))
     + size * cfg.keys * (columns + 32) + size * cfg.lanes * width(cfg, p) + (p.dropout and staged * row or 0) + 256
 end
 
@@ -150,7 +152,7 @@ local constraints = {
       return cfg.keys * cfg.vectors * cfg.lanes * 4 <= 0.75 * math.max(dev.l1_bytes, 48 << 10)
     end },
   {
-    -- A sum of n like terms errs by up to n / 2 round-offs, in practice by a third of that; 2 sqrt(n) is allowed.
+    -- Fewer roundings than those that templates/common/sums.lua lets be.
     name = "sums over a tile and over the tiles keep their error near the root of the keys",
     holds = function(cfg, p)
       return math.min(cfg.keys, p.likely.sk) + p.likely.sk / cfg.keys <= 7 * math.sqrt(p.likely.sk) or cfg.keys == 256 and p.likely.sk >= 1 << 16
@@ -219,7 +221,7 @@ local hooks = {
   taken = { "stage_q", "stage_k", "stage_v", "scores", "softmax", "accumulate", "drain", "finish", "blank", "classify",
     "attention", "transpose", "dropout_rows", "fetch", "B", "HQ", "SQ", "SK", "D", "DV", "PAGE", "VECTORS", "MK", "MV", "BLOCK",
     "BLOCKS", "ROWS", "KEYS", "STAGED", "DEPTH", "COLUMNS", "K_PITCH", "V_PITCH", "WIDTH", "SKIP", "TILES", "ROW_BLOCKS",
-    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "INF", "LOG2E", "LN2" },
+    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "PART", "FAR", "settle", "gather", "INF", "LOG2E", "LN2" },
   tensor = function(name) return own[name] and name or "tensor_" .. name end,
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }

@@ -2,6 +2,7 @@
 % -- config), dev, target, variant, slots.
 % local shape = require("templates.forward.c_decode").shape_of(cfg, p, dev)
 % local MR, MK, ROWS, HEADS, SPLITS, PADDED = cfg.mr, cfg.mk, cfg.rows, cfg.heads, cfg.splits, shape.padded
+% local far = require("templates.common.sums").far(p, cfg.keys * SPLITS)
 % local W, CHUNK = shape.width, shape.chunk
 % local group = p.hq // p.hkv
 % assert(cfg.keys % target.lanes == 0 and target.lanes % MK == 0, "register blocks fill vectors of keys")
@@ -41,6 +42,9 @@ enum {
     HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, D = ${p.d}, DV = ${p.dv},
     HEADS = ${HEADS}, ROWS = ${ROWS}, SPLITS = ${SPLITS}, /* of a task: key heads, query rows of each; tasks that share keys */
     MR = ${MR}, MK = ${MK}, PADDED = ${PADDED}, /* query rows and keys of a register block; rows in whole blocks */
+% if far then
+    FAR = ${far}, /* blocks whose sums are summed on their own */
+% end
     KEYS = ${cfg.keys}, VECTORS = KEYS / LANES, /* of a block */
     WIDTH = ${W}, CHUNK = ${CHUNK}, /* vectors and elements of one load of K or V */
     DEPTH = ${shape.depth}, COLUMNS = ${shape.columns}, /* chunks in a row of K and V; the last one ends with the row */
@@ -53,6 +57,9 @@ struct head {
     vr q[PADDED][DEPTH * WIDTH]; /* scaled */
     vr o[PADDED][COLUMNS * WIDTH];
     vr top[PADDED], sum[PADDED]; /* the maximum in all lanes; a sum a lane */
+% if far then
+    vr far_o[PADDED][COLUMNS * WIDTH], far_top[PADDED], far_sum[PADDED]; /* of blocks further back */
+% end
 };
 
 struct scratch {
@@ -258,6 +265,31 @@ static inline vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int
     return shrink;
 }
 
+% if far then
+/* The sums so far join those further back, and begin anew. */
+static void settle(struct head *x, int first)
+{
+    for (int r = 0; r < PADDED; r++) {
+        const vr peak = select_r(x->top[r] == -INF, splat_r(0), x->top[r]);
+        const vr shrink = first ? splat_r(0) : exp_fall_vr(x->far_top[r] - peak);
+        x->far_top[r] = x->top[r];
+        x->far_sum[r] = first ? x->sum[r] : x->far_sum[r] * shrink + x->sum[r];
+        x->sum[r] = splat_r(0);
+        for (int c = 0; c < COLUMNS * WIDTH; c++) {
+            x->far_o[r][c] = first ? x->o[r][c] : x->far_o[r][c] * shrink + x->o[r][c];
+            x->o[r][c] = splat_r(0);
+        }
+    }
+}
+
+static void gather(struct head *x)
+{
+    settle(x, 0);
+    __builtin_memcpy(x->sum, x->far_sum, sizeof x->sum);
+    __builtin_memcpy(x->o, x->far_o, sizeof x->o);
+}
+
+% end
 % local passes = ceildiv(shape.columns, cfg.mv)
 % for _, mv in ipairs { cfg.mv, shape.columns % cfg.mv } do if mv > 0 then
 /* O = O shrink + P V for ${mv} chunks of V, from the c-th, and the rows of a register block. A block's sum is on its own
@@ -479,6 +511,9 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         }
         struct keys both[2]; /* of this block and of the next one */
         if (rows > 0 && from < to) find_keys(&both[0], a, &x, from, to);
+% if far then
+        int near = 0, settled = 0; /* blocks since, and whether, sums were put with those further back */
+% end
         for (int j0 = from, turn = 0; rows > 0 && j0 < to; j0 += KEYS, turn ^= 1) {
             const int n = min_i(KEYS, to - j0), more = j0 + KEYS < to;
             const struct keys *keys = &both[turn];
@@ -536,7 +571,17 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                         ${mv == cfg.mv and rest > 0 and "if (c + " .. mv .. " <= COLUMNS) " or mv == rest and "else " or ""}accumulate_${mv}(own->o + r, (const vr (*)[VECTORS])t->s + r, shrink + r, keys, g * a->v_h, n, c${cfg.ahead == 1 and ", &both[turn ^ 1], a->v_h, more && r == 0 ? pass * KEYS : -1" or ""});
 % end end
             }
+% if far then
+            if (++near == FAR) {
+                for (int g = 0; g < HEADS; g++) settle(&t->head[g], !settled);
+                near = 0, settled = 1;
+            }
+% end
         }
+% if far then
+        if (settled)
+            for (int g = 0; g < HEADS; g++) gather(&t->head[g]);
+% end
         for (int g = 0; g < HEADS; g++)
 % if SPLITS > 1 then
             for (int y = 0; y < rows; y++) {

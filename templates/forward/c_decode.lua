@@ -3,6 +3,7 @@
 -- order of its addresses, and the keys are split among tasks, so that all threads read.
 
 local targets = require "templates.target.c"
+local sums = require "templates.common.sums"
 local function target_of(dev) return targets.new(dev.isa) end
 
 local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
@@ -55,7 +56,8 @@ local function shape_of(cfg, p, dev)
   local target, chunk = target_of(dev), chunk_of(p, dev)
   local s = { padded = ceildiv(cfg.rows, cfg.mr) * cfg.mr, chunk = chunk, width = chunk // target.lanes,
     depth = ceildiv(p.d, chunk), columns = ceildiv(p.dv, chunk) }
-  s.scratch = s.padded * (cfg.heads * ((s.depth + s.columns) * 4 * chunk + 2 * target.bytes) + 4 * cfg.keys)
+  local sets = sums.far(p, cfg.keys * cfg.splits) and 2 or 1 -- of sums
+  s.scratch = s.padded * (cfg.heads * (s.depth * 4 * chunk + sets * (s.columns * 4 * chunk + 2 * target.bytes)) + 4 * cfg.keys)
   s.partial = s.columns * 4 * chunk + target.bytes
   return s
 end
@@ -138,7 +140,7 @@ local constraints = {
       return cfg.heads == 1 or tasks_of(cfg, p) >= math.min(dev.threads, ceildiv(p.likely.sk, 4 * cfg.keys))
     end },
   {
-    -- As in schedule c: a sum of n like terms errs by a third of n / 2 round-offs; 2 sqrt(n) is allowed.
+    -- As in schedule c.
     name = "sums over a block, the blocks and the splits keep their error near the root of the keys",
     holds = function(cfg, p)
       local sk = math.max(p.likely.sk, 1)
@@ -183,11 +185,11 @@ local hooks = {
   spell = function(level, name) return level == "row" and name .. "[r]" or name end,
   tensor = function(name) return own[name] and name or "tensor_" .. name end,
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
-  taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "find_keys",
-    "finish", "finish_empty", "full_first", "full_last", "g", "heads", "hint", "keep", "kept", "lane_at", "left",
-    "load_k", "load_v", "more", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place",
-    "query", "rng", "scores", "seed", "sequence", "shrink", "softmax", "split", "splits", "stage_q", "sums",
-    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "LANE", "LANES", "INF", "LOG2E" },
+  taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "far_o", "far_sum",
+    "far_top", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "lane_at", "left",
+    "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place",
+    "query", "rng", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
+    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "LANE", "LANES", "FAR", "INF", "LOG2E" },
 }
 
 -- Dimensions of q, k, v, o by letter, from 0; nil: there is none.
