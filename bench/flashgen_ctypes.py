@@ -17,6 +17,8 @@ NAN = float("nan")
 # FG_TENSORS
 TENSORS = "q k v o lse bias mask slopes sinks q_lens k_lens cu_q cu_k block_table rng".split()
 
+SHARD = "origin_b origin_h origin_i origin_j whole_b whole_hq whole_hkv whole_sq whole_sk".split()
+
 
 class DLDevice(ctypes.Structure):
     _fields_ = [("device_type", c_int32), ("device_id", c_int32)]
@@ -146,6 +148,7 @@ class fg_args(ctypes.Structure):
             ("prepared_bytes", c_size_t),
             ("parallel_user", c_void_p),
         ]
+        + [(name, c_int64) for name in SHARD]
     )
 
 
