@@ -378,7 +378,8 @@ static bool run_index(int64_t index)
     fg_problem *handle = NULL;
     case_draw(&c, seed, index, isa_lanes);
     if (!case_has(&c, CASE_lse)) text_addf(&c.line, " lse");
-    bool taken = !case_has(&c, CASE_padded) && !case_has(&c, CASE_packed);
+    bool taken =
+        !case_has(&c, CASE_padded) && !case_has(&c, CASE_packed) && !case_has(&c, CASE_shard);
     taken = taken && fg_problem_parse(&handle, contexts[0], c.line.data, &error) == FG_OK;
     if (taken) run_cut(context_for(&c), &c, c.line.data, handle, false);
     fg_problem_free(handle);
