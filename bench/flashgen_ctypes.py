@@ -323,6 +323,7 @@ class Plan:
             window_right=DEFAULT_INT,
             workspace_bytes=self.bytes("fg_plan_workspace", dims),
             tensor_count=len(tensors),
+            **dict.fromkeys(SHARD, DEFAULT_INT),
         )
         keep = [dl_tensor(t) for t in (*named.values(), *tensors)]
         for name, tensor in zip(named, keep):
