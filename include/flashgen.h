@@ -184,10 +184,9 @@ typedef struct fg_tensor_info {
     const char *name; /* a field of fg_args, or the NAME of a tensor= */
     DLDataType dtype;
     int32_t ndim;
-    int64_t shape
-        [4];    /* in the problem's layout; -1 where a run says it; of a shard that is the whole */
-    int output; /* written by a run */
-    int optional; /* may stay NULL */
+    int64_t shape[4]; /* in the problem's layout; -1 where a run says it; of a shard, not cut */
+    int output;       /* written by a run */
+    int optional;     /* may stay NULL */
 } fg_tensor_info;
 
 /* The tensors a run takes: first q k v o, then those of fg_args that the problem asks for, then each
@@ -482,8 +481,9 @@ typedef struct fg_args {
     }
 
 /* Finds, for masks that read tensors, which tiles are empty and which are full, and writes it to
- * args->prepared: for every run of the plan with the same masks, window, lengths and place of a shard, as a model's layers are. Reads
- * the tensors that the mask reads, and the lengths; all are given, and others may be of any content. */
+ * args->prepared: for every run of the plan with the same masks, window, lengths and place (of a shard), as a model's
+ * layers are. Reads the tensors that the mask reads, and the lengths; all are given, and others may be of any
+ * content. */
 FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_error *error);
 
 /* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread. */

@@ -1,7 +1,7 @@
 /* A whole run cut along b, heads, queries and keys: its parts together are right by the reference of the whole. */
 /* ctest: shards=2 labels=slow */
-#include "cli/line.h"
 #include "tests/support_contents.h"
+#include "tests/support_shard.h"
 #include "tests/support_trial.h"
 #include "tests/support.h"
 
@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { seed = 20250307, most_pieces = 3, axis_count = 4 };
-enum { AXIS_b, AXIS_h, AXIS_i, AXIS_j };
+enum { seed = 20250307 };
 
 static fg_context *contexts[isa_count]; /* NULL: not on this processor */
 
@@ -32,185 +31,7 @@ static fg_context *context_for(const drawn_case *c)
     return contexts[k];
 }
 
-/* ---- Where to cut ---- */
-
-/* Pieces of an axis: piece n is [at[n], at[n + 1]). */
-typedef struct pieces {
-    int count;
-    int64_t at[2 * most_pieces + 2];
-} pieces;
-
-typedef struct cut {
-    pieces of[axis_count];
-} cut;
-
-static void add_end(pieces *p, int64_t at)
-{
-    int place = p->count;
-    for (int k = 0; k <= p->count; k++)
-        if (p->at[k] == at) return;
-    while (p->at[place] > at) place--;
-    memmove(&p->at[place + 2], &p->at[place + 1], (size_t)(p->count - place) * sizeof *p->at);
-    p->at[place + 1] = at;
-    p->count++;
-}
-
-/* Ends anywhere, or at multiples of `unit`. */
-static void draw_pieces(pieces *p, rng *r, int64_t size, int64_t unit)
-{
-    *p = (pieces){ .count = 1, .at = { 0, size } };
-    if (rng_chance(r, 0.4)) return;
-    for (int k = rng_chance(r, 0.3) ? 2 : 1; k > 0; k--) {
-        int64_t at = size > 1 ? rng_between(r, 1, size - 1) / unit * unit : 0;
-        if (at > 0) add_end(p, at);
-    }
-}
-
-/* A shard has whole groups of query heads, or some of one. */
-static void part_groups(pieces *p, int64_t group)
-{
-    const pieces drawn = *p;
-    for (int k = 1; k < drawn.count; k++) {
-        if (drawn.at[k] % group == 0) continue;
-        add_end(p, drawn.at[k] / group * group);
-        add_end(p, drawn.at[k] / group * group + group);
-    }
-}
-
-static cut draw_cut(const drawn_case *c, const test_sizes *z, rng *r)
-{
-    cut x;
-    draw_pieces(&x.of[AXIS_b], r, z->b, 1);
-    draw_pieces(&x.of[AXIS_h], r, c->hq, 1);
-    draw_pieces(&x.of[AXIS_i], r, z->sq, 1);
-    draw_pieces(&x.of[AXIS_j], r, z->sk, c->page ? c->page : 1);
-    part_groups(&x.of[AXIS_h], c->hq / c->hkv);
-    return x;
-}
-
 /* ---- One shard ---- */
-
-typedef struct shard {
-    int64_t origin[axis_count], size[axis_count];
-    int64_t head, heads; /* of keys */
-    fg_problem *problem;
-    fg_plan *plan;
-    DLTensor view[8];
-    int64_t shape[8][4];
-    int views;
-    fg_args args;
-    void *memory[2];
-} shard;
-
-static shard shard_at(const cut *x, int64_t group, const int piece[axis_count])
-{
-    shard s = { .views = 0 };
-    for (int k = 0; k < axis_count; k++) {
-        s.origin[k] = x->of[k].at[piece[k]];
-        s.size[k] = x->of[k].at[piece[k] + 1] - s.origin[k];
-    }
-    s.head = s.origin[AXIS_h] / group;
-    s.heads = (s.origin[AXIS_h] + s.size[AXIS_h] - 1) / group - s.head + 1;
-    return s;
-}
-
-/* The whole problem's line with the shard's sizes; what is open stays so, unless a block table would tell it. */
-static void shard_line(text *out, const char *whole, const shard *s)
-{
-    const struct {
-        const char *key;
-        int64_t size;
-    } sizes[] = { { "b", s->size[AXIS_b] },
-                  { "hq", s->size[AXIS_h] },
-                  { "hkv", s->heads },
-                  { "sq", s->size[AXIS_i] },
-                  { "sk", s->size[AXIS_j] } };
-    enum { count = sizeof sizes / sizeof *sizes };
-    slice key, value;
-    bool open[count] = { false };
-    text_addf(out, "shard");
-    for (const char *rest = whole; line_next(&rest, &key, &value);) {
-        int size = 0;
-        while (size < count && !slice_is(key, sizes[size].key)) size++;
-        if (size < count)
-            open[size] = slice_is(value, "*") && !(size == 4 && line_find(whole, "page").at);
-        else
-            text_addf(out, " %.*s", (int)(rest - key.at), key.at);
-    }
-    for (int k = 0; k < count; k++)
-        if (open[k])
-            text_addf(out, " %s=*", sizes[k].key);
-        else
-            text_addf(out, " %s=%lld", sizes[k].key, (long long)sizes[k].size);
-}
-
-/* A part of the whole run's tensor, where its axes are of `by` (-1: uncut). */
-static const DLTensor *view(shard *s, const DLTensor *whole, int64_t head, int64_t heads,
-                            const int by[4])
-{
-    if (!whole) return NULL;
-    DLTensor *v = &s->view[s->views];
-    int64_t *shape = s->shape[s->views++];
-    *v = *whole;
-    v->shape = shape;
-    for (int k = 0; k < v->ndim; k++) {
-        bool uncut = by[k] < 0 || whole->shape[k] == 1;
-        int64_t first = uncut ? 0 : by[k] == AXIS_h ? head : s->origin[by[k]];
-        shape[k] = uncut ? whole->shape[k] : by[k] == AXIS_h ? heads : s->size[by[k]];
-        if (first == 0) continue;
-        ck_assert_ptr_nonnull(whole->strides);
-        v->data = (char *)v->data + first * whole->strides[k] * (v->dtype.bits / 8);
-    }
-    return v;
-}
-
-static const DLTensor *rows_view(shard *s, const problem *p, const DLTensor *whole, int along,
-                                 int64_t head, int64_t heads)
-{
-    const int bshd[] = { AXIS_b, along, AXIS_h, -1 }, bhsd[] = { AXIS_b, AXIS_h, along, -1 },
-              pages[] = { -1, -1, AXIS_h, -1 };
-    bool paged = p->page && along == AXIS_j;
-    return view(s, whole, head, heads, paged ? pages : p->layout == LAYOUT_bhsd ? bhsd : bshd);
-}
-
-/* Blocks from the shard's first key on: those behind its last are not read. */
-static const DLTensor *table_view(shard *s, const problem *p, const DLTensor *whole)
-{
-    const int by[4] = { AXIS_b, -1 };
-    const DLTensor *v = view(s, whole, 0, 0, by);
-    if (!v) return NULL;
-    DLTensor *own = &s->view[s->views - 1];
-    int64_t first = s->origin[AXIS_j] / p->page;
-    own->data = (char *)own->data + first * 4;
-    own->shape[1] -= first;
-    return own;
-}
-
-static void take_views(shard *s, const test_tensors *t)
-{
-    const problem *p = t->problem->problem;
-    const int lse[] = { AXIS_b, AXIS_h, AXIS_i, -1 }, scores[] = { AXIS_b, AXIS_h, AXIS_i, AXIS_j };
-    int64_t h = s->origin[AXIS_h], hq = s->size[AXIS_h];
-    fg_args *a = &s->args;
-    *a = t->args;
-    a->q = rows_view(s, p, a->q, AXIS_i, h, hq);
-    a->k = rows_view(s, p, a->k, AXIS_j, s->head, s->heads);
-    a->v = rows_view(s, p, a->v, AXIS_j, s->head, s->heads);
-    a->o = rows_view(s, p, a->o, AXIS_i, h, hq);
-    a->lse = view(s, a->lse, h, hq, lse);
-    a->bias = view(s, a->bias, h, hq, scores);
-    a->mask = view(s, a->mask, h, hq, scores);
-    a->block_table = table_view(s, p, a->block_table);
-    a->origin_b = s->origin[AXIS_b];
-    a->origin_h = h;
-    a->origin_i = s->origin[AXIS_i];
-    a->origin_j = s->origin[AXIS_j];
-    a->whole_b = t->sizes.b;
-    a->whole_hq = p->hq;
-    a->whole_hkv = p->hkv;
-    a->whole_sq = t->sizes.sq;
-    a->whole_sk = t->sizes.sk;
-}
 
 static void *some_memory(size_t bytes)
 {
@@ -229,7 +50,7 @@ static fg_dims dims_of(const shard *s)
     return dims;
 }
 
-static void run_shard_once(shard *s, bool prepared)
+static void run_once(shard *s, bool prepared)
 {
     fg_error error = { .text = "" };
     fg_check_options how = FG_CHECK_OPTIONS_INIT;
@@ -250,18 +71,18 @@ static void run_shard_once(shard *s, bool prepared)
                   (long long)a->origin_i, (long long)a->origin_j);
 }
 
-static void run_shard(shard *s, fg_context *context, const char *line, const test_tensors *whole,
-                      bool prepared)
+static void run_part(shard *s, fg_context *context, const char *line, const test_tensors *whole,
+                     bool prepared)
 {
     fg_error error = { .text = "" };
     text own;
     text_init(&own, &memory_default);
-    shard_line(&own, line, s);
+    test_shard_line(&own, line, s);
     fg_status status = fg_problem_parse(&s->problem, context, own.data, &error);
     if (status == FG_OK) status = fg_plan_new(&s->plan, context, s->problem, NULL, &error);
     ck_assert_msg(status == FG_OK, "%s\n%s", error.text, own.data);
-    take_views(s, whole);
-    run_shard_once(s, prepared);
+    test_shard_views(s, whole);
+    run_once(s, prepared);
     for (int k = 0; k < 2; k++) free(s->memory[k]);
     fg_plan_free(s->plan);
     fg_problem_free(s->problem);
@@ -317,8 +138,8 @@ static void run_pieces(fg_context *context, const drawn_case *c, const char *lin
     for (at[0] = 0; at[0] < x->of[0].count; at[0]++)
         for (at[1] = 0; at[1] < x->of[1].count; at[1]++)
             for (at[2] = 0; at[2] < x->of[2].count; at[2]++) {
-                shard s = shard_at(x, c->hq / c->hkv, at);
-                run_shard(&s, context, line, whole, case_has(c, CASE_prepared));
+                shard s = test_shard_at(x, c->hq / c->hkv, at);
+                run_part(&s, context, line, whole, case_has(c, CASE_prepared));
             }
 }
 
@@ -354,8 +175,8 @@ static void run_cut(fg_context *context, const drawn_case *c, const char *line, 
     test_tensors t;
     case_tensors(&t, handle, c);
     rng r = rng_new(seed, c->layouts);
-    cut x = draw_cut(c, &t.sizes, &r);
-    while (all_axes && !cuts_all(&x)) x = draw_cut(c, &t.sizes, &r);
+    cut x = test_cut_draw(c, &t.sizes, &r);
+    while (all_axes && !cuts_all(&x)) x = test_cut_draw(c, &t.sizes, &r);
     const pieces *keys = &x.of[AXIS_j];
     int64_t rows = t.sizes.b * c->hq * t.sizes.sq;
     merged all = { numbers(rows * c->dv), numbers(rows) };
