@@ -17,6 +17,8 @@ NAN = float("nan")
 # FG_TENSORS
 TENSORS = "q k v o lse bias mask slopes sinks q_lens k_lens cu_q cu_k block_table rng".split()
 
+SHARD = "origin_b origin_h origin_i origin_j whole_b whole_hq whole_hkv whole_sq whole_sk".split()
+
 
 class DLDevice(ctypes.Structure):
     _fields_ = [("device_type", c_int32), ("device_id", c_int32)]
@@ -165,8 +167,9 @@ class fg_args(ctypes.Structure):
             ("prepared", c_void_p),
             ("prepared_bytes", c_size_t),
             ("parallel_user", c_void_p),
-            ("stream", c_void_p),
         ]
+        + [(name, c_int64) for name in SHARD]
+        + [("stream", c_void_p)]
     )
 
 
@@ -351,6 +354,7 @@ class Plan:
             window_right=DEFAULT_INT,
             workspace_bytes=self.bytes("fg_plan_workspace", dims),
             tensor_count=len(tensors),
+            **dict.fromkeys(SHARD, DEFAULT_INT),
         )
         keep = [dl_tensor(t) for t in (*named.values(), *tensors)]
         for name, tensor in zip(named, keep):

@@ -7,6 +7,7 @@
 typedef struct input_choices {
     natural b, sq, sk;
     natural seed, offset;
+    const char *origin, *whole; /* of a shard, or NULL */
 } input_choices;
 
 /* clang-format off */
@@ -20,7 +21,11 @@ typedef struct input_choices {
 #define INPUT_OPTIONS(type, field)                                                                 \
     SIZE_OPTIONS(type, field),                                                                     \
     { "seed", OPTION_natural, "N", offsetof(type, field.seed), "of dropout, 64 bits (0)" },          \
-    { "offset", OPTION_natural, "N", offsetof(type, field.offset), "of dropout, 64 bits (0)" }
+    { "offset", OPTION_natural, "N", offsetof(type, field.offset), "of dropout, 64 bits (0)" },      \
+    { "origin", OPTION_text, "B,H,I,J", offsetof(type, field.origin),                                \
+      "where a shard starts in the whole run (0,0,0,0)" },                                         \
+    { "whole", OPTION_text, "B,HQ,HKV,SQ,SK", offsetof(type, field.whole),                           \
+      "sizes of the whole run that a shard is a part of (the shard's)" }
 /* clang-format on */
 
 /* Of SIZE_OPTIONS. */

@@ -21,6 +21,7 @@ const key_help key_helps[] = {
     { "dropout=P", "of the probabilities, by Philox4x32-10 from a seed and an offset" },
     { "score={...} maskfn={...}", "functions of yours of s b h i j; or =@FILE" },
     { "tensor=NAME:f32[hq]", "a tensor that they read (repeatable)" },
+    { "shard", "a part of a whole run, at a place in it that the run says" },
     { "lse", "the log-sum-exp too" },
     { NULL, NULL },
 };

@@ -60,7 +60,7 @@ static fg_status take_file(gathering *g, const tensor_file *file)
     if (h->rank != axes.rank)
         return fault(g->error, FG_REQUEST, "%s has shape %s: %s has %d dimensions", file->path,
                      npy_format_shape(shape, h->rank, h->shape), file->name, axes.rank);
-    for (int k = 0; k < axes.rank && s == FG_OK; k++)
+    for (int k = 0; k < axes.rank && s == FG_OK && !axes.whole; k++)
         if (axes.dim[k] >= 0) s = take_length(g, file, k, axes.dim[k]);
     return s;
 }

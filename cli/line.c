@@ -134,27 +134,27 @@ static const struct {
     const char *name, *key, *value; /* key, and its value: what asks for it, or NULL */
     line_axes axes;
 } known_axes[] = {
-    { "k", "page", NULL, { 4, { LINE_pages, -1, LINE_hkv, LINE_d } } },
-    { "v", "page", NULL, { 4, { LINE_pages, -1, LINE_hkv, LINE_dv } } },
-    { "q", "lens", "packed", { 3, { LINE_total_q, LINE_hq, LINE_d } } },
-    { "k", "lens", "packed", { 3, { LINE_total_k, LINE_hkv, LINE_d } } },
-    { "v", "lens", "packed", { 3, { LINE_total_k, LINE_hkv, LINE_dv } } },
-    { "o", "lens", "packed", { 3, { LINE_total_q, LINE_hq, LINE_dv } } },
-    { "lse", "lens", "packed", { 2, { LINE_hq, LINE_total_q } } },
-    { "q", NULL, NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_d } } },
-    { "k", NULL, NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_d } } },
-    { "v", NULL, NULL, { 4, { LINE_b, LINE_sk, LINE_hkv, LINE_dv } } },
-    { "o", NULL, NULL, { 4, { LINE_b, LINE_sq, LINE_hq, LINE_dv } } },
-    { "lse", "lse", NULL, { 3, { LINE_b, LINE_hq, LINE_sq } } },
-    { "bias", "bias", NULL, { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
-    { "mask", "mask", NULL, { 4, { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
-    { "slopes", "alibi", NULL, { 1, { LINE_hq } } },
-    { "sinks", "sinks", NULL, { 1, { LINE_hq } } },
-    { "q_lens", "lens", "padded", { 1, { LINE_b } } },
-    { "k_lens", "lens", "padded", { 1, { LINE_b } } },
-    { "cu_q", "lens", "packed", { 1, { LINE_starts } } },
-    { "cu_k", "lens", "packed", { 1, { LINE_starts } } },
-    { "block_table", "page", NULL, { 2, { LINE_b, LINE_blocks } } },
+    { "k", "page", NULL, { .rank = 4, .dim = { LINE_pages, -1, LINE_hkv, LINE_d } } },
+    { "v", "page", NULL, { .rank = 4, .dim = { LINE_pages, -1, LINE_hkv, LINE_dv } } },
+    { "q", "lens", "packed", { .rank = 3, .dim = { LINE_total_q, LINE_hq, LINE_d } } },
+    { "k", "lens", "packed", { .rank = 3, .dim = { LINE_total_k, LINE_hkv, LINE_d } } },
+    { "v", "lens", "packed", { .rank = 3, .dim = { LINE_total_k, LINE_hkv, LINE_dv } } },
+    { "o", "lens", "packed", { .rank = 3, .dim = { LINE_total_q, LINE_hq, LINE_dv } } },
+    { "lse", "lens", "packed", { .rank = 2, .dim = { LINE_hq, LINE_total_q } } },
+    { "q", NULL, NULL, { .rank = 4, .dim = { LINE_b, LINE_sq, LINE_hq, LINE_d } } },
+    { "k", NULL, NULL, { .rank = 4, .dim = { LINE_b, LINE_sk, LINE_hkv, LINE_d } } },
+    { "v", NULL, NULL, { .rank = 4, .dim = { LINE_b, LINE_sk, LINE_hkv, LINE_dv } } },
+    { "o", NULL, NULL, { .rank = 4, .dim = { LINE_b, LINE_sq, LINE_hq, LINE_dv } } },
+    { "lse", "lse", NULL, { .rank = 3, .dim = { LINE_b, LINE_hq, LINE_sq } } },
+    { "bias", "bias", NULL, { .rank = 4, .dim = { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
+    { "mask", "mask", NULL, { .rank = 4, .dim = { LINE_b, LINE_hq, LINE_sq, LINE_sk } } },
+    { "slopes", "alibi", NULL, { .rank = 1, .dim = { LINE_hq } } },
+    { "sinks", "sinks", NULL, { .rank = 1, .dim = { LINE_hq } } },
+    { "q_lens", "lens", "padded", { .rank = 1, .dim = { LINE_b } } },
+    { "k_lens", "lens", "padded", { .rank = 1, .dim = { LINE_b } } },
+    { "cu_q", "lens", "packed", { .rank = 1, .dim = { LINE_starts } } },
+    { "cu_k", "lens", "packed", { .rank = 1, .dim = { LINE_starts } } },
+    { "block_table", "page", NULL, { .rank = 2, .dim = { LINE_b, LINE_blocks } } },
 };
 
 static void drop_broadcast(slice declared, line_axes *out)
@@ -193,6 +193,7 @@ static bool declared(const char *line, const char *name, line_axes *out)
 {
     slice key, value;
     size_t length = strlen(name);
+    const bool shard = line_find(line, "shard").at != NULL;
     while (line_next(&line, &key, &value)) {
         if (!slice_is(key, "tensor") || !value.at || value.length <= length) continue;
         if (memcmp(value.at, name, length) != 0 || value.at[length] != ':') continue;
@@ -200,6 +201,7 @@ static bool declared(const char *line, const char *name, line_axes *out)
         size_t before = open ? (size_t)(open + 1 - value.at) : value.length;
         size_t inside = value.length - before;
         declared_axes((slice){ value.at + before, inside > 0 ? inside - 1 : 0 }, out);
+        out->whole = shard;
         return true;
     }
     return false;
@@ -218,6 +220,7 @@ bool line_axes_of(const char *line, const char *name, line_axes *out)
         if (strcmp(known_axes[k].name, name) != 0) continue;
         if (key && !asks_for(line, key, known_axes[k].value)) continue;
         *out = known_axes[k].axes;
+        out->whole = line_find(line, "shard").at && out->rank == 1 && *out->dim == LINE_hq;
         if (!key && slice_is(line_find(line, "layout"), "bhsd")) swap_middle(out);
         if (key && strcmp(key, name) == 0 && out->rank == 4)
             drop_broadcast(line_find(line, name), out);

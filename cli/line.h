@@ -44,6 +44,7 @@ extern const char *const line_dim_names[line_dim_count];
 
 typedef struct line_axes {
     int rank;
+    bool whole; /* with shard: they are the whole run's */
     int dim[4]; /* a line_dim, or -1: a number of its own, or 1 where it broadcasts */
 } line_axes;
 

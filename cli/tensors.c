@@ -2,6 +2,7 @@
 
 #include "draw.h"
 #include "file.h"
+#include "places.h"
 #include "sequences.h"
 
 #include <stdio.h>
@@ -49,7 +50,8 @@ static int64_t size_of(const lengths *sizes, int dim)
     return sizes->of[LINE_b] < 0 ? -1 : sizes->of[LINE_b] + 1;
 }
 
-static fg_status resolve_shape(tensor *t, const char *line, const lengths *sizes, fg_error *error)
+static fg_status resolve_shape(tensor *t, const char *line, const lengths *sizes,
+                               const lengths *whole, fg_error *error)
 {
     line_axes axes;
     bool named = line_axes_of(line, t->name, &axes) && axes.rank == t->dl.ndim;
@@ -57,6 +59,7 @@ static fg_status resolve_shape(tensor *t, const char *line, const lengths *sizes
     for (int k = 0; k < t->dl.ndim; k++) {
         int dim = named ? axes.dim[k] : -1;
         if (t->shape[k] < 0) t->shape[k] = size_of(sizes, dim);
+        if (named && axes.whole && dim >= 0 && whole->of[dim] >= 0) t->shape[k] = whole->of[dim];
         if (t->shape[k] < 0) return lengths_missing(dim == LINE_starts ? LINE_b : dim, error);
         if (__builtin_mul_overflow(t->count, t->shape[k], &t->count) || t->count > INT64_MAX / 1024)
             return fault(error, FG_MACHINE, "%s is too large for this machine", t->name);
@@ -123,7 +126,7 @@ static fg_status fill_from_file(tensor *t, tensor_file *f, fg_error *error)
 }
 
 static fg_status shape_one(tensor *t, const fg_tensor_info *info, const char *line,
-                           const lengths *sizes, fg_error *error)
+                           const tensors *all, fg_error *error)
 {
     snprintf(t->name, sizeof t->name, "%s", info->name);
     memcpy(t->shape, info->shape, sizeof t->shape);
@@ -135,7 +138,7 @@ static fg_status shape_one(tensor *t, const fg_tensor_info *info, const char *li
     if (!t->type)
         return fault(error, FG_UNSUPPORTED, "the command does not handle the element type of %s",
                      t->name);
-    fg_status s = resolve_shape(t, line, sizes, error);
+    fg_status s = resolve_shape(t, line, &all->sizes, &all->whole, error);
     if (s == FG_OK) resolve_strides(t, line);
     return s;
 }
@@ -177,7 +180,7 @@ static fg_status make_one(tensors *out, const tensors_from *from, const fg_tenso
     fg_status s;
     t->drawn = file < 0 && !info->output;
     s = sequences_before(&out->sizes, &bound, from->line, info->name, t->drawn, error);
-    if (s == FG_OK) s = shape_one(t, info, from->line, &out->sizes, error);
+    if (s == FG_OK) s = shape_one(t, info, from->line, out, error);
     if (s == FG_OK) s = allocate(t, &out->bytes, error);
     if (s != FG_OK) return s;
     if (t->drawn) draw(t, first ? from->draw_lengths : from->draw, bound);
@@ -230,6 +233,7 @@ fg_status tensors_make(tensors *out, const tensors_from *from, fg_error *error)
     *out = (tensors){ .args = FG_ARGS_INIT, .sizes = *from->known };
     out->args.tensors = out->extra;
     fg_status s = take_seed(out, from, error);
+    if (s == FG_OK) s = places_take(&out->args, &out->whole, from->line, from->inputs, error);
     if (s == FG_OK) s = make_some(out, from, true, error);
     if (s == FG_OK) s = make_some(out, from, false, error);
     return s == FG_OK ? check_all_used(from->files, error) : s;

@@ -56,6 +56,7 @@ typedef struct tensors {
     const DLTensor *extra[tensors_max]; /* of fg_args.tensors */
     fg_args args;
     lengths sizes; /* of this run */
+    lengths whole; /* of that which it is a shard of, where options say them */
     int64_t bytes; /* of all */
 } tensors;
 

@@ -18,6 +18,7 @@ end
 function plan.new(roots, options, inline)
   local self = setmetatable({ ranges = options.ranges, pool = options.ranges.pool, inline = inline,
     homes = setmetatable(options.levels or {}, { __index = usual_levels }), sequences = options.sequences or false,
+    indices = options.indices or {},
     levels = {}, sums = {}, reads = {}, uses = {}, loosened = {} }, plan)
   self.lanes = not inline and options.lanes or false
   if inline then return self end
@@ -146,12 +147,14 @@ end
 ---- Reads ----
 
 -- What each index is below.
-local domains = { b = { "b_size" }, h = { "hq" }, i = { "sq", "most_sq" }, j = { "sk", "most_sk" } }
+local domains = { b = { "b_size", "own_b" }, h = { "hq" }, i = { "sq", "most_sq", "own_sq" },
+  j = { "sk", "most_sk", "own_sk" } }
 
 -- An index that is certainly inside, as it is; else clamped.
 function plan:inside(index, extent)
   local pool, ranges = self.pool, self.ranges
-  for _, domain in ipairs(index.op == "variable" and domains[index.name] or {}) do
+  local name = self.indices[index.id] or index.op == "variable" and index.name
+  for _, domain in ipairs(domains[name] or {}) do
     if extent.op == "variable" and extent.name == domain then return index end
   end
   local last = pool:make("sub", extent, pool:int(1))

@@ -18,10 +18,11 @@ local function new_printer(roots, options, inline)
   local self = setmetatable({ dialect = dialect, ranges = options.ranges, helpers = {}, named = {}, pointers = {},
     spell = options.spell or dialect.spell, tensor = options.tensor or function(name) return name end,
     stride = options.stride or function(name, dim) return name .. "_" .. dim end,
-    float = dialect.floats[options.real or "f32"], taken = {}, order = {} }, printer)
+    float = dialect.floats[options.real or "f32"], names = options.names or {}, taken = {}, order = {} }, printer)
   self.plan = plan.new(roots, options, inline)
   for word in dialect.words:gmatch("%S+") do self.taken[word] = true end
   for _, word in ipairs(options.taken or {}) do self.taken[word] = true end
+  for _, name in pairs(self.names) do self.taken[name] = true end
   self.types = {}
   for _, read in ipairs(options.reads) do
     self.types[read.name] = read.type
@@ -117,7 +118,7 @@ local function call(self, n) return self:call(n.op, n) end
 for _, op in ipairs { "abs", "floor", "exp", "log", "tanh", "sqrt", "min", "max" } do write[op] = call end
 
 function write.variable(self, n)
-  local name = n.name:match("^([ij][01])_*$") or n.name -- gen.tile may have had to lengthen it
+  local name = self.names[n.name] or n.name:match("^([ij][01])_*$") or n.name -- gen.tile may have had to lengthen it
   return self.spell(self.plan:level(n), name, self.plan:is_vector(n)), self.dialect.primary
 end
 
@@ -402,6 +403,8 @@ end
 --   lanes            "i" or "j": rows or keys are the lanes of vectors; nil: scalars only
 --   levels           name -> level, of variables that have another than usual: h = "row" where rows are of many heads
 --   dialect          data as templates/target/c_ops.lua; real: "f32" or "f64"
+--   names            variable -> how it is called, where that is not its name
+--   indices          node.id -> the index b, h, i or j of a whole run that it is, of a shard
 --   spell(level, name, vector) -> how a variable or temporary is read
 --   tensor(name)     -> how a tensor's pointer is called; stride(name, dim): a stride, dims from 0
 --   taken            words that temporaries must not be called

@@ -9,10 +9,13 @@ local least, most = -0x80000000, 0x7fffffff
 
 local longest_length, most_batches, widest_window = 1 << 28, 1 << 20, 1 << 29
 
+-- The most that sizes of whole runs may be.
+range.longest = { b = most_batches, hq = most_batches, hkv = most_batches, sq = longest_length, sk = longest_length }
+
 local element_ranges = { u8 = { 0, 255 } }
 
 -- name -> { least, most } of a variable or of a tensor's elements.
-local function limits(p, tensors)
+local function limits(p, tensors, shard)
   local function below(extent) return { 0, math.max(extent - 1, 0) } end
   local box = {
     b = below(p.b or most_batches), h = below(p.hq),
@@ -22,11 +25,14 @@ local function limits(p, tensors)
     window_left = { 0, widest_window }, window_right = { 0, widest_window },
   }
   for _, t in ipairs(tensors) do box[t.name] = element_ranges[t.type] end
+  for name, limit in pairs(shard and shard.limits or {}) do box[name] = limit end
   return box
 end
 
-function range.new(pool, p, tensors)
-  return setmetatable({ pool = pool, box = limits(p, tensors), known = {} }, range)
+-- `shard`: as gen.shard makes it, or nil. keys: how many a sequence has here.
+function range.new(pool, p, tensors, shard)
+  local keys = shard and shard.own.sk or pool:symbol("sk")
+  return setmetatable({ pool = pool, box = limits(p, tensors, shard), keys = keys, known = {} }, range)
 end
 
 ---- Sums ----

@@ -23,7 +23,7 @@ function tile.new(ranges)
   local pool = ranges.pool
   local self = { pool = pool, ranges = ranges, known_bounds = {}, known_decisions = {}, known_spans = {} }
   for _, name in ipairs { "i0", "i1", "j0", "j1" } do self[name] = end_of_tile(ranges, name) end
-  self.yes, self.no, self.zero, self.keys = pool:bool(true), pool:bool(false), pool:int(0), pool:symbol("sk")
+  self.yes, self.no, self.zero, self.keys = pool:bool(true), pool:bool(false), pool:int(0), ranges.keys
   self.least, self.most = pool:int(least_int), pool:int(0x7fffffff)
   self.reserve = math.max(pool:room() - 2000, pool:room() * 3 // 4)
   return setmetatable(self, tile)

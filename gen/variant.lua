@@ -7,6 +7,7 @@
 --   tensors   { { name=, type=, extent={dims or numbers}, dims={of the run's tensor, from 0; nil: all} } }
 --   score     the new score in terms of s, b, h, i, j, the dims, params and tensors
 --   mask      what keeps a key
+--   own       true: in a shard's own indices and sizes, else in those of the whole run
 --
 -- tensors, score and mask may be functions of (p, v), score and mask giving text, a node or nil.
 -- v: pool, diagonal (the key that row i stands at), broadcast(name, p's field) -> a tensor and its `read`.
@@ -14,6 +15,7 @@
 local print = require "gen.print"
 local interval = require "gen.interval"
 local ranges = require "gen.range"
+local shard = require "gen.shard"
 
 local variant = {}
 variant.__index = variant
@@ -46,9 +48,10 @@ local function broadcast(name, field)
   return t
 end
 
--- `b` names the index, its extent is p.b or b_size.
-local function extent_node(pool, p, extent)
-  if extent == "b" then extent = p.b or "b_size" end
+-- `b` names the index, its extent is p.b or b_size. `own`: of a shard's sizes, or nil.
+local function extent_node(pool, p, extent, own)
+  if own and own[extent] then return own[extent] end
+  if extent == "b" then extent = not p.shard and p.b or "b_size" end
   return type(extent) == "string" and pool:symbol(extent) or pool:int(extent)
 end
 
@@ -67,9 +70,10 @@ function variant:declare(p, feature, v)
     self.pool:variable(param.name, param.type)
     self.known_params[#self.known_params + 1] = param
   end
+  local own = feature.own and self.shard and self.shard.own
   for _, t in ipairs(tensors) do
     local extent = {}
-    for k, dim in ipairs(t.extent) do extent[k] = extent_node(self.pool, p, dim) end
+    for k, dim in ipairs(t.extent) do extent[k] = extent_node(self.pool, p, dim, own) end
     t = { name = t.name, type = t.type, extent = t.extent, dims = t.dims or all_dims(#t.extent) }
     self.pool:declare_tensor(t.name, element_types[t.type] or "float", extent)
     self.known_tensors[#self.known_tensors + 1] = t
@@ -80,8 +84,9 @@ end
 function variant:node(p, feature, kind, v)
   local source = feature.body[kind]
   if type(source) == "function" then source = source(p, v) end
-  if type(source) ~= "string" then return source end
-  return self.pool:parse(kind, source, folder .. feature.name .. ".lua")
+  if type(source) == "string" then source = self.pool:parse(kind, source, folder .. feature.name .. ".lua") end
+  if source and self.shard and not feature.body.own then source = self.shard:place(source) end
+  return source
 end
 
 function variant:apply(p, feature, v)
@@ -104,7 +109,7 @@ end
 local function used(list, seen)
   local result = {}
   for _, entry in ipairs(list) do
-    if seen[entry.name] then result[#result + 1] = entry end
+    if seen[entry.variable or entry.name] then result[#result + 1] = entry end
   end
   return result
 end
@@ -117,6 +122,20 @@ local function user_tensors(p)
   return list
 end
 
+-- What a schedule reads itself.
+local function mark_read(self, p, seen)
+  local names = {}
+  for variable, name in pairs(self.shard.names) do names[name] = variable end
+  local function mark(...)
+    for _, name in ipairs { ... } do seen[names[name]] = true end
+  end
+  if p.dropout then mark("origin_b", "origin_h", "origin_i", "origin_j", "whole_hq") end
+  if p.sinks then mark("origin_h", "origin_j") end
+  for _, t in ipairs(self.reads) do
+    for _, extent in ipairs(self.pool:tensor(t.name).extent) do walk(extent, seen) end
+  end
+end
+
 -- `hooks`: defaults for the options of code and tiles, or nil.
 --   pool; score, keep: nodes (score is the variable s where nothing changes it, keep nil without a mask)
 --   reads = { { name=, type=, rank=, dims= } }, params = { { name=, type= } }: what the nodes use
@@ -124,15 +143,21 @@ function variant.new(p, dev, hooks)
   local pool = expr.pool()
   local self = setmetatable({ pool = pool, p = p, hooks = hooks or {}, keep = false, score = pool:symbol("s"),
     known_params = {}, known_tensors = user_tensors(p) }, variant)
+  self.shard = p.shard and shard.new(pool, p, ranges.longest) or false
+  for _, param in ipairs(self.shard and self.shard.params or {}) do
+    self.known_params[#self.known_params + 1] = param
+  end
   local v = { pool = pool, broadcast = broadcast, diagonal = p.causal == "top-left" and "i" or "i + sk - sq" }
   for _, feature in ipairs(features(p)) do self:apply(p, feature, v) end
   for _, t in ipairs(self.known_tensors) do t.rank = #t.dims end
-  self.ranges = ranges.new(pool, p, self.known_tensors)
+  self.ranges = ranges.new(pool, p, self.known_tensors, self.shard)
   self.keep = self.keep and interval.reduce(self.keep, self.ranges) or nil
   local seen = {}
   walk(self.score, seen)
   if self.keep then walk(self.keep, seen) end
-  self.reads, self.params = used(self.known_tensors, seen), used(self.known_params, seen)
+  self.reads = used(self.known_tensors, seen)
+  if self.shard then mark_read(self, p, seen) end
+  self.params = used(self.known_params, seen)
   return self
 end
 
@@ -150,6 +175,7 @@ end
 
 function variant:options(options)
   local all = { ranges = self.ranges, reads = self.reads, sequences = self.p.lens ~= false, real = self.p.dtype == "f64" and "f64" or "f32" }
+  if self.shard then all.names, all.indices = self.shard.names, self.shard:indices() end
   for key, value in pairs(self.hooks) do all[key] = value end
   for key, value in pairs(options or {}) do all[key] = value end
   return all

@@ -200,7 +200,7 @@ typedef struct fg_tensor_info {
     const char *name; /* a field of fg_args, or the NAME of a tensor= */
     DLDataType dtype;
     int32_t ndim;
-    int64_t shape[4]; /* in the problem's layout; -1 where a run says it */
+    int64_t shape[4]; /* in the problem's layout; -1 where a run says it; of a shard, not cut */
     int output;       /* written by a run */
     int optional;     /* may stay NULL */
 } fg_tensor_info;
@@ -459,7 +459,15 @@ FG_API fg_status fg_store_clear(fg_context *context, fg_store_report *report, fg
  * [hq, total_q]; cu_q and cu_k int32 [b + 1], from 0 to the total, ascending, sequences of at most sq and sk.
  * page=N: k [pages, N, hkv, d], v likewise, block_table int32 [b, blocks], whose entry n names the page of keys
  * n N and on; entries behind a sequence's last key are not read (with lens=packed, cu_k gives the lengths alone).
- * These, and rng, are compact in their last dimension. */
+ * These, and rng, are compact in their last dimension.
+ *
+ * shard: the tensors are a part of a whole run's, which is cut along b, heads, queries, keys or several of those, and
+ * what is computed is the whole run's part. The problem says the shard's sizes. Masks, slopes, the problem's own
+ * functions and dropout go by the whole run's b, h, i, j, hq, hkv, sq, sk. q, k, v, o, lse, bias, mask and block_table
+ * are the shard's own; query head h reads key head h // (hq / hkv) of the shard. slopes, sinks and those of tensor= are
+ * the whole run's: f32 [whole_hq], and where their declaration names b, hq, hkv, sq or sk, that is the whole size (at
+ * most 2^20, of sq and sk 2^28). A sink counts in the shards whose keys start at 0. Where keys are cut, o and lse are of
+ * the shard's keys alone: with m = log sum exp(lse_n), the whole o is sum exp(lse_n - m) o_n, and its lse is m. */
 typedef struct fg_args {
     size_t size;
 #define FG_TENSOR_FIELD(name) const DLTensor *name;
@@ -479,6 +487,10 @@ typedef struct fg_args {
         prepared; /* by fg_plan_prepare of this plan for these sizes, aligned to 64; NULL: each run does it */
     size_t prepared_bytes;
     void *parallel_user; /* what this run's parallel_for is given; NULL: the context's */
+    /* Of a problem with `shard`: where the run's first sequence, query head, query and key are in a whole run, and the
+     * whole run's sizes; FG_DEFAULT_INT: 0, and this run's own. A shard ends where the whole does, or before. */
+    int64_t origin_b, origin_h, origin_i, origin_j;
+    int64_t whole_b, whole_hq, whole_hkv, whole_sq, whole_sk;
     void *stream; /* CUstream of a GPU context's primary context; NULL: the legacy default stream */
 } fg_args;
 
@@ -486,12 +498,15 @@ typedef struct fg_args {
 #define FG_ARGS_INIT                                                                               \
     {                                                                                              \
         sizeof(fg_args), FG_TENSORS(FG_NO_TENSOR) 0, 0, NAN, NAN, NAN, FG_DEFAULT_INT,             \
-            FG_DEFAULT_INT, 0, 0, 0, 0, 0, 0, 0, 0, 0                                              \
+            FG_DEFAULT_INT, 0, 0, 0, 0, 0, 0, 0, 0, FG_DEFAULT_INT, FG_DEFAULT_INT,                \
+            FG_DEFAULT_INT, FG_DEFAULT_INT, FG_DEFAULT_INT, FG_DEFAULT_INT, FG_DEFAULT_INT,        \
+            FG_DEFAULT_INT, FG_DEFAULT_INT, 0                                                      \
     }
 
 /* Finds, for masks that read tensors, which tiles are empty and which are full, and writes it to
- * args->prepared: for every run of the plan with the same masks, window and lengths, as a model's layers are. Reads
- * the tensors that the mask reads, and the lengths; all are given, and others may be of any content. */
+ * args->prepared: for every run of the plan with the same masks, window, lengths and place (of a shard), as a model's
+ * layers are. Reads the tensors that the mask reads, and the lengths; all are given, and others may be of any
+ * content. */
 FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_error *error);
 
 /* Computes o (and lse). Allocates nothing and takes no lock. In a forked child it runs on one thread.

@@ -21,6 +21,9 @@ static const number_name number_names[] = {
 #define INT_NAME(name) { #name, SLOT_int, offsetof(run_numbers, name) },
         RUN_INTS(INT_NAME)
 #undef INT_NAME
+#define SHARD_NAME(name) { #name, SLOT_int, offsetof(run_numbers, shard.name) },
+            SHARD_INTS(SHARD_NAME)
+#undef SHARD_NAME
 };
 
 static int number_find(const made_slot *s)

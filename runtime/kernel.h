@@ -16,6 +16,7 @@ typedef struct run_numbers {
 #define RUN_INT(name) int64_t name;
     RUN_INTS(RUN_INT)
 #undef RUN_INT
+    run_shard shard; /* its ints are a run's, too */
 } run_numbers;
 
 /* What the problem says of them. */

@@ -45,6 +45,8 @@ static const axes named_axes[] = {
     { "lse", { DIM_b, DIM_fixed, DIM_sq } },
     { "bias", { DIM_b, DIM_fixed, DIM_sq, DIM_sk } },
     { "mask", { DIM_b, DIM_fixed, DIM_sq, DIM_sk } },
+    { "slopes", { DIM_hq } },
+    { "sinks", { DIM_hq } },
     { "q_lens", { DIM_b } },
     { "k_lens", { DIM_b } },
     { "cu_q", { DIM_any } }, /* b + 1: checked with its values */
@@ -64,6 +66,8 @@ static const axes packed_axes[] = {
 /* Where there are pages. */
 static const axes paged_axes[] = { { "k", { DIM_any } }, { "v", { DIM_any } } };
 
+#define COUNT_OF(table) (sizeof(table) / sizeof *(table))
+
 enum { laid_out = 4 /* q k v o follow the layout and the promise of alignment */ };
 
 static void dims_from(operand *o, const axes *table, size_t count)
@@ -71,8 +75,6 @@ static void dims_from(operand *o, const axes *table, size_t count)
     for (size_t k = 0; k < count; k++)
         if (strcmp(table[k].name, o->name) == 0) memcpy(o->dim, table[k].dim, sizeof o->dim);
 }
-
-#define COUNT_OF(table) (sizeof(table) / sizeof *(table))
 
 static void dims_named(operand *o, const problem *p, int field)
 {
@@ -88,11 +90,15 @@ static void dims_named(operand *o, const problem *p, int field)
 
 static void dims_extra(operand *o, const problem_tensor *t)
 {
-    for (int k = 0; k < t->rank; k++) {
-        if (strcmp(t->dim[k], "b") == 0) o->dim[k] = DIM_b;
-        if (strcmp(t->dim[k], "sq") == 0) o->dim[k] = DIM_sq;
-        if (strcmp(t->dim[k], "sk") == 0) o->dim[k] = DIM_sk;
-    }
+    static const struct {
+        const char *name;
+        operand_dim dim;
+    } dims[] = {
+        { "b", DIM_b }, { "hq", DIM_hq }, { "hkv", DIM_hkv }, { "sq", DIM_sq }, { "sk", DIM_sk }
+    };
+    for (int k = 0; k < t->rank; k++)
+        for (size_t n = 0; n < COUNT_OF(dims); n++)
+            if (strcmp(t->dim[k], dims[n].name) == 0) o->dim[k] = dims[n].dim;
 }
 
 static int field_find(const char *name)
@@ -115,6 +121,8 @@ static void operand_make(operand *o, const problem *p, const problem_tensor_info
                     .field = -1 };
     snprintf(o->name, sizeof o->name, "%s", info->name);
     memcpy(o->shape, info->shape, sizeof o->shape);
+    o->whole =
+        p->shard && (extra || strcmp(o->name, "slopes") == 0 || strcmp(o->name, "sinks") == 0);
     if (extra) {
         dims_extra(o, extra);
         return;
@@ -145,7 +153,9 @@ void operands_make(operand_list *out, const problem *p)
     problem_tensor_info info;
     int count = 0;
     while (count < operand_max && problem_tensor_at(p, (size_t)count, &info)) count++;
-    *out = (operand_list){ .count = count, .extras = p->tensors, .lens = p->lens, .page = p->page };
+    *out = (operand_list){
+        .count = count, .extras = p->tensors, .lens = p->lens, .page = p->page, .shard = p->shard
+    };
     for (int k = 0; k < count && problem_tensor_at(p, (size_t)k, &info); k++) {
         int extra = k - (count - p->tensors);
         operand_make(&out->operand[k], p, &info, extra >= 0 ? &p->tensor[extra] : NULL);
@@ -204,6 +214,8 @@ static fg_status check_type(const operand *o, const DLTensor *t, fg_error *error
 
 const int64_t operand_longest[operand_dims] = {
     [DIM_b] = 1 << 20,
+    [DIM_hq] = 1 << 20,
+    [DIM_hkv] = 1 << 20,
     [DIM_sq] = PROBLEM_MAX_LENGTH,
     [DIM_sk] = PROBLEM_MAX_LENGTH,
     [DIM_total_q] = INT64_C(1) << 40,
@@ -242,19 +254,30 @@ static fg_status take_dims(recipe_facts *facts, const operand *o, const DLTensor
     return FG_OK;
 }
 
-static fg_status check_shape(const operand *o, recipe_facts *facts, const DLTensor *t,
-                             fg_error *error)
+static int64_t whole_of(const run_shard *shard, operand_dim dim)
+{
+    const int64_t whole[operand_dims] = {
+        [DIM_b] = shard->whole_b,   [DIM_hq] = shard->whole_hq, [DIM_hkv] = shard->whole_hkv,
+        [DIM_sq] = shard->whole_sq, [DIM_sk] = shard->whole_sk,
+    };
+    return whole[dim];
+}
+
+/* `shard`: whose whole run's sizes the tensor has, or NULL. */
+static fg_status check_shape(const operand *o, recipe_facts *facts, const run_shard *shard,
+                             const DLTensor *t, fg_error *error)
 {
     if (t->ndim != o->rank || (o->rank > 0 && !t->shape))
         return fail(error, FG_REQUEST, "%s has %d dimensions: it must have %d", o->name,
                     (int)t->ndim, o->rank);
-    fg_status status = take_dims(facts, o, t, error);
+    fg_status status = shard ? FG_OK : take_dims(facts, o, t, error);
     if (status != FG_OK) return status;
     int64_t want[4] = { 0 };
     bool equal = true;
     for (int k = 0; k < o->rank; k++) {
         const int64_t *run = fact_of(facts, o->dim[k]);
         want[k] = o->shape[k] != problem_dynamic ? o->shape[k] : run ? *run : t->shape[k];
+        if (shard && o->dim[k] != DIM_fixed) want[k] = whole_of(shard, o->dim[k]);
         equal = equal && want[k] == t->shape[k];
     }
     if (equal) return FG_OK;
@@ -356,21 +379,35 @@ static fg_status check_present(const operand_list *list, const fg_args *args, fg
                 list->extras);
 }
 
-fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const operand_list *list,
-                        const fg_args *args, fg_error *error)
+/* `shard`: NULL binds all tensors but those that are of the whole run, else those. */
+static fg_status bind_some(bound out[operand_max], recipe_facts *facts, const run_shard *shard,
+                           const operand_list *list, const fg_args *args, fg_error *error)
 {
-    fg_status status = check_present(list, args, error);
+    fg_status status = FG_OK;
     for (int k = 0; k < list->count && status == FG_OK; k++) {
         const operand *o = &list->operand[k];
         int extra = k - (list->count - list->extras);
         const DLTensor *t = extra < 0 ? field_at(args, o->field) : args->tensors[extra];
+        if (o->whole != (shard != NULL)) continue;
         out[k] = (bound){ .data = NULL };
         if (!t && o->optional) continue;
         if (!t) return fail(error, FG_REQUEST, "%s is missing: the problem asks for it", o->name);
         status = check_place(list->device, o, t->device, error);
         if (status == FG_OK) status = check_type(o, t, error);
-        if (status == FG_OK) status = check_shape(o, facts, t, error);
+        if (status == FG_OK) status = check_shape(o, facts, shard, t, error);
         if (status == FG_OK) status = bind_memory(&out[k], o, t, list->device, error);
     }
-    return status == FG_OK ? operands_check_lengths(facts, list, out, error) : status;
+    return status;
+}
+
+fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const operand_list *list,
+                        const fg_args *args, fg_error *error)
+{
+    run_shard shard;
+    fg_status status = check_present(list, args, error);
+    if (status == FG_OK) status = bind_some(out, facts, NULL, list, args, error);
+    if (status == FG_OK) status = operands_check_lengths(facts, list, out, error);
+    if (status != FG_OK || !list->shard) return status;
+    status = shard_take(&shard, list, facts, args, error);
+    return status == FG_OK ? bind_some(out, facts, &shard, list, args, error) : status;
 }

@@ -9,6 +9,8 @@
 typedef enum operand_dim {
     DIM_fixed,
     DIM_b,
+    DIM_hq,
+    DIM_hkv,
     DIM_sq,
     DIM_sk,
     DIM_total_q,
@@ -25,11 +27,13 @@ typedef struct operand {
     dtype type;
     int rank;
     bool output, optional;
+    bool whole;   /* a shard's run has the whole run's tensor: its dims count, not its shape */
     int field;    /* in FG_TENSORS; -1: in fg_args.tensors */
     int align;    /* bytes that the pointer and all strides are multiples of */
     bool compact; /* the last dimension has stride 1 */
     int64_t shape[4];
-    operand_dim dim[4]; /* where the shape is problem_dynamic */
+    operand_dim dim[4];
+    /* the size that an axis is of, where it may differ from the shape */
 } operand;
 
 /* Where a run's tensors must be, where that is not the host's memory. */
@@ -48,6 +52,7 @@ typedef struct operand_list {
     problem_lens lens;
     int64_t page;
     const operand_device *device; /* NULL: the host */
+    bool shard;
     operand operand[operand_max];
 } operand_list;
 
@@ -72,6 +77,22 @@ fg_status operands_bind(bound out[operand_max], recipe_facts *facts, const opera
  * (lengths.c). */
 fg_status operands_check_lengths(recipe_facts *facts, const operand_list *list, const bound *bounds,
                                  fg_error *error);
+
+/* X(name): a run's place in a whole one */
+#define SHARD_INTS(X)                                                                              \
+    X(origin_b)                                                                                    \
+    X(origin_h) X(origin_i) X(origin_j) X(whole_b) X(whole_hq) X(whole_hkv) X(whole_sq)            \
+        X(whole_sk)
+
+typedef struct run_shard {
+#define SHARD_INT(name) int64_t name;
+    SHARD_INTS(SHARD_INT)
+#undef SHARD_INT
+} run_shard;
+
+/* What `args` say of it, checked against the run's own sizes; zeros where the problem has no shard (shard.c). */
+fg_status shard_take(run_shard *out, const operand_list *list, const recipe_facts *facts,
+                     const fg_args *args, fg_error *error);
 
 /* One sequence of a run. */
 typedef struct run_sequence {

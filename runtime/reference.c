@@ -17,6 +17,13 @@ static fg_status bind(reference *r, const fg_args *args, fg_error *error)
     r->dv = r->facts.dv;
     r->lengths = lengths_of(&r->operands, r->bound, &r->facts);
     reference_views_make(r);
+    s = shard_take(&r->shard, &r->operands, &r->facts, args, error);
+    if (p->shard || s != FG_OK) return s;
+    r->shard.whole_b = r->b;
+    r->shard.whole_hq = r->hq;
+    r->shard.whole_hkv = r->hkv;
+    r->shard.whole_sq = r->sq;
+    r->shard.whole_sk = r->sk;
     return FG_OK;
 }
 

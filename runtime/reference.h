@@ -33,6 +33,7 @@ typedef struct reference {
     bool wide; /* long double */
     double scale, softcap;
     int64_t window_left, window_right;
+    run_shard shard;           /* without one: origins 0, whole sizes the run's own */
     reference_dropout dropout; /* threshold 0 where there is none */
     bool default_scale;        /* 1/sqrt(d), whoever said so */
     double u, w,

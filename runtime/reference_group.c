@@ -228,7 +228,10 @@ static void mark_hidden(reference_group *g, int n, int64_t key)
 static bool is_kept(const reference_group *g, int64_t i, int64_t j)
 {
     const reference *r = g->r;
-    return r->dropout.threshold == 0 || reference_keeps(&r->dropout, g->b * r->hq + g->h, i, j);
+    const run_shard *at = &r->shard;
+    if (r->dropout.threshold == 0) return true;
+    return reference_keeps(&r->dropout, (at->origin_b + g->b) * at->whole_hq + at->origin_h + g->h,
+                           at->origin_i + i, at->origin_j + j);
 }
 
 static void row_values(reference_group *g, int n, int64_t j0, int64_t j1)
@@ -325,7 +328,9 @@ static void start_row(reference_group *g, int n)
 static void start_rows(reference_group *g)
 {
     const reference *r = g->r;
-    g->sink = r->problem->sinks ? reference_at(&r->sinks, g->h, 0, 0, 0) : -HUGE_VAL;
+    const run_shard *at = &r->shard;
+    bool sink = r->problem->sinks && at->origin_j == 0; /* else another shard has it */
+    g->sink = sink ? reference_at(&r->sinks, at->origin_h + g->h, 0, 0, 0) : -HUGE_VAL;
     reference_cell_move(&g->cell, g->b, g->h, 0);
     g->first = g->careful ? 0 : r->sk;
     g->end = g->careful ? g->cell.sequence.sk : 0;

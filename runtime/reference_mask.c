@@ -67,7 +67,9 @@ void reference_cell_init(reference_cell *c, const reference *r, double *scratch)
     c->env.user = (void *)(uintptr_t)r; /* only read */
     c->maskfn = function_of(&r->maskfn, scratch, -1, c->j);
     c->score = function_of(&r->score, scratch + expr_scratch * r->maskfn.count, c->s, c->j);
-    cell_set(c, symbol_of(r, "b_size"), (double)r->b);
+    cell_set(c, symbol_of(r, "b_size"), (double)r->shard.whole_b);
+    cell_set(c, symbol_of(r, "hq"), (double)r->shard.whole_hq);
+    cell_set(c, symbol_of(r, "hkv"), (double)r->shard.whole_hkv);
     cell_set(c, symbol_of(r, "most_sq"), (double)r->sq);
     cell_set(c, symbol_of(r, "most_sk"), (double)r->sk);
 }
@@ -75,15 +77,19 @@ void reference_cell_init(reference_cell *c, const reference *r, double *scratch)
 static void move_to_sequence(reference_cell *c, int64_t b)
 {
     c->sequence = reference_sequence(c->r, b);
-    cell_set(c, c->b, (double)b);
-    cell_set(c, c->sq, (double)c->sequence.sq);
-    cell_set(c, c->sk, (double)c->sequence.sk);
+    const bool lens = c->r->problem->lens != LENS_none; /* then there are no shards */
+    cell_set(c, c->b, (double)(c->r->shard.origin_b + b));
+    cell_set(c, c->sq, (double)(lens ? c->sequence.sq : c->r->shard.whole_sq));
+    cell_set(c, c->sk, (double)(lens ? c->sequence.sk : c->r->shard.whole_sk));
 }
 
-/* The key that stands at row 0's own place. */
+/* The key that stands at row 0's own place, both counted within the shard. */
 static int64_t shift_of(const reference *r, const run_sequence *s)
 {
-    return r->problem->causal == CAUSAL_top_left ? 0 : s->sk - s->sq;
+    const run_shard *at = &r->shard;
+    int64_t origins = at->origin_i - at->origin_j;
+    if (r->problem->causal == CAUSAL_top_left) return origins;
+    return r->problem->lens == LENS_none ? origins + at->whole_sk - at->whole_sq : s->sk - s->sq;
 }
 
 void reference_cell_move(reference_cell *c, int64_t b, int64_t h, int64_t i)
@@ -95,8 +101,8 @@ void reference_cell_move(reference_cell *c, int64_t b, int64_t h, int64_t i)
     c->diagonal = i + shift_of(c->r, &c->sequence);
     reference_range(c->r, &c->sequence, i, &c->first, &c->end);
     c->maskfn.begun = c->score.begun = false;
-    cell_set(c, c->h, (double)h);
-    cell_set(c, c->i, (double)i);
+    cell_set(c, c->h, (double)(c->r->shard.origin_h + h));
+    cell_set(c, c->i, (double)(c->r->shard.origin_i + i));
 }
 
 /* ---- The masks ---- */
@@ -116,7 +122,7 @@ void reference_range(const reference *r, const run_sequence *s, int64_t i, int64
     if (p->causal != CAUSAL_none) *end = clamp(diagonal + 1, 0, *end);
     if (!p->window.present) return;
     /* a window reaches no further than all keys: no sum overflows */
-    int64_t all = s->sq + s->sk;
+    int64_t all = r->shard.whole_sq + r->shard.whole_sk;
     if (r->window_left >= 0) *first = clamp(diagonal - clamp(r->window_left, 0, all), 0, s->sk);
     if (r->window_right >= 0) *end = clamp(diagonal + clamp(r->window_right, 0, all) + 1, 0, *end);
     if (*end < *first) *end = *first;
@@ -130,7 +136,7 @@ bool reference_visible(reference_cell *c, int64_t j)
         return false;
     if (!r->maskfn.count) return true;
     expr_result keep;
-    cell_set(c, c->j, (double)j);
+    cell_set(c, c->j, (double)(r->shard.origin_j + j));
     evaluate(c, &c->maskfn, &keep);
     return keep.value != 0;
 }
@@ -184,11 +190,12 @@ expr_result reference_score(reference_cell *c, int64_t j, double product, double
     const int64_t *at = c->at;
     expr_result x = { .value = product, .slope = 1, .rest = rest };
     met(&x, product);
-    cell_set(c, c->j, (double)j);
+    cell_set(c, c->j, (double)(r->shard.origin_j + j));
     if (r->problem->softcap.present) apply_softcap(r, &x);
     if (r->problem->alibi) /* f32 times an int of 29 bits: exact */
         apply_term(r, &x,
-                   -reference_at(&r->slopes, at[1], 0, 0, 0) * (double)llabs(c->diagonal - j));
+                   -reference_at(&r->slopes, r->shard.origin_h + at[1], 0, 0, 0) *
+                       (double)llabs(c->diagonal - j));
     if (r->problem->bias.present) apply_term(r, &x, reference_at(&r->bias, at[0], at[1], at[2], j));
     if (r->score.count) apply_function(c, &x);
     return x;

@@ -92,7 +92,7 @@ static uint64_t hash_numbers(uint64_t hash, const int64_t *numbers, size_t count
     return hash;
 }
 
-/* What was prepared is of one config, and of one run's sizes and window. */
+/* What was prepared is of one config, and of one run's sizes, place and window. */
 static uint64_t stamp_of(const kernel *k, const recipe_facts *facts, const run_numbers *numbers)
 {
     const int64_t window[] = { numbers->window_left, numbers->window_right };
@@ -100,6 +100,8 @@ static uint64_t stamp_of(const kernel *k, const recipe_facts *facts, const run_n
     for (const char *c = k->config; *c; c++)
         hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
     hash = hash_numbers(hash, (const int64_t *)facts, sizeof *facts / sizeof(int64_t));
+    hash = hash_numbers(hash, (const int64_t *)&numbers->shard,
+                        sizeof numbers->shard / sizeof(int64_t));
     return hash_numbers(hash, window, 2);
 }
 
@@ -185,6 +187,7 @@ static fg_status run(const kernel *k, const kernel_table *table, const fg_args *
     if (status == FG_OK && table) k = table_find(table, &facts);
     if (status == FG_OK)
         status = (prepare ? take_numbers : run_take_numbers)(&numbers, &k->defaults, args, error);
+    if (status == FG_OK) status = shard_take(&numbers.shard, &k->operands, &facts, args, error);
     if (status == FG_OK) status = take_memory(&own, k, &facts, &numbers, args, prepare, error);
     if (status == FG_OK) status = kernel_run(k, operands, &numbers, &facts, &own, error);
     return status;

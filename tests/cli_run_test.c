@@ -293,6 +293,8 @@ START_TEST(drawn_runs_of_every_feature_are_right)
         { "b=2 hq=4 sq=20 d=16 dropout=0.3 lse",
           { "--seed", "12345678901234567890", "--offset", "77" } },
         { "b=2 hq=4 sq=20 d=16 dtype=f64 lse", { NULL } },
+        { "b=2 hq=4 hkv=2 sq=20 sk=30 d=16 shard causal alibi sinks dropout=0.3",
+          { "--origin", "1,2,40,16", "--whole", "4,6,3,60,64" } },
         { "b=* hq=4 sq=* sk=* d=16 lse", { "--b", "2", "--sq", "20", "--sk", "33" } },
         { "b=* hq=4 sq=* sk=* d=16 page=8 lens=packed",
           { "--b", "2", "--sq", "20", "--sk", "33" } },

@@ -170,6 +170,53 @@ START_TEST(seeds_are_given_to_dropout)
 }
 END_TEST
 
+#define SHARD "b=2 hq=4 hkv=2 sq=* d=3 sk=5 shard alibi tensor=t:f32[b,sk] score={s + t[b][j]}"
+
+START_TEST(shards_have_tensors_of_the_whole)
+{
+    enter_folder();
+    inputs = (input_choices){ .sq = { true, 7 }, .origin = "1,4,0,6", .whole = "3,8,4,7,21" };
+    ADD_ZEROS("slopes", "(8,)", 8);
+    recipe_facts facts = makes(SHARD);
+    ck_assert_int_eq(facts.sk, 5);
+    ck_assert_int_eq(extent("t", 0), 3);
+    ck_assert_int_eq(extent("t", 1), 21);
+    ck_assert_int_eq(extent("k", 1), 5);
+    ck_assert_int_eq(t.args.origin_b, 1);
+    ck_assert_int_eq(t.args.origin_h, 4);
+    ck_assert_int_eq(t.args.origin_i, 0);
+    ck_assert_int_eq(t.args.origin_j, 6);
+    forget();
+    inputs = (input_choices){ .sq = { true, 7 } };
+    makes(SHARD);
+    ck_assert_int_eq(extent("slopes", 0), 4);
+    ck_assert_int_eq(t.args.origin_j, FG_DEFAULT_INT);
+    ck_assert_int_eq(t.args.whole_sk, FG_DEFAULT_INT);
+    forget();
+    leave_folder();
+}
+END_TEST
+
+START_TEST(places_are_numbers)
+{
+    static const char *const origins[] = {
+        "", "1,2,3", "1,2,3,4,5", "1,2,3,-4", "1,2,3,4 ", "1,,3,4", "1,2,3,99999999999999999999"
+    };
+    char sentence[200];
+    for (size_t k = 0; k < sizeof origins / sizeof *origins; k++) {
+        inputs.origin = origins[k];
+        snprintf(sentence, sizeof sentence,
+                 "--origin takes whole numbers from 0 on, B,H,I,J, not '%s'", origins[k]);
+        refuses("b=1 hq=1 sq=1 d=1 shard", sentence);
+    }
+    inputs.whole = "1,1,1,1";
+    refuses("b=1 hq=1 sq=1 d=1 shard",
+            "--whole takes whole numbers from 0 on, B,HQ,HKV,SQ,SK, not '1,1,1,1'");
+    inputs.whole = "1,1,1,1,1";
+    refuses("b=1 hq=1 sq=1 d=1", "--whole 1,1,1,1,1, but the problem has no shard");
+}
+END_TEST
+
 START_TEST(doubles_stay_doubles)
 {
     enter_folder();
@@ -343,6 +390,8 @@ int main(void)
         lengths_given_at_launch_come_from_files,
         lengths_given_at_launch_come_from_options,
         seeds_are_given_to_dropout,
+        shards_have_tensors_of_the_whole,
+        places_are_numbers,
         doubles_stay_doubles,
         what_is_drawn_fits,
         nothing_is_drawn_for_no_sequence,

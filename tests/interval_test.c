@@ -200,6 +200,9 @@ typedef struct trial {
     expr_program mask, text[texts]; /* without steps where there is none */
     const expr_pool *pool;          /* of the texts */
     expr_env env, tile_env;
+    struct place {
+        int64_t b, h, i, j, sq, sk; /* origins, and whole sizes */
+    } place;                        /* of a shard; else 0, and the problem's own */
     tally *tally;
 } trial;
 
@@ -230,8 +233,8 @@ static double value_of(const expr_program *program, const expr_env *env)
 static bool sees(trial *t, int64_t i, int64_t j)
 {
     if (!t->mask.steps) return true;
-    set(t->problem->pool, &t->env, "i", i);
-    set(t->problem->pool, &t->env, "j", j);
+    set(t->problem->pool, &t->env, "i", i + t->place.i);
+    set(t->problem->pool, &t->env, "j", j + t->place.j);
     return value_of(&t->mask, &t->env) != 0;
 }
 
@@ -288,20 +291,54 @@ static void draw_ends(int64_t size, int longest, int64_t near, int64_t *first, i
     if (*last >= size) *last = size - 1;
 }
 
+/* The whole is somewhat larger than a shard of `size`, or as large as may be. */
+static void draw_place(int64_t *origin, int64_t *whole, int64_t size)
+{
+    const int64_t longest = 1 << 28;
+    int64_t room = longest - size < 100 || draw(4) == 0 ? longest - size : draw(100);
+    *whole = size + room;
+    *origin = room > 0 && draw(4) ? draw((int)room + 1) : draw(2) ? room : 0;
+}
+
+/* What functions call sq, sk and so on, and for tiles the origins. */
+static void set_place(trial *t)
+{
+    const problem *p = t->problem;
+    struct place *at = &t->place;
+    *at = (struct place){ .sq = p->sq, .sk = p->sk };
+    if (!p->shard) return;
+    draw_place(&at->i, &at->sq, p->sq);
+    draw_place(&at->j, &at->sk, p->sk);
+    at->b = draw(50);
+    at->h = draw(50);
+    const struct {
+        const char *name;
+        int64_t value;
+    } values[] = { { "sq", at->sq },      { "sk", at->sk },      { "hq", p->hq + 50 },
+                   { "b_size", 60 },      { "origin_b", at->b }, { "origin_h", at->h },
+                   { "origin_i", at->i }, { "origin_j", at->j } };
+    for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+        set(p->pool, &t->env, values[k].name, values[k].value);
+        set(t->pool, &t->tile_env, values[k].name, values[k].value);
+    }
+}
+
 static void check_tiles(trial *t)
 {
     const problem *p = t->problem;
+    const struct place *at = &t->place;
     t->env = (expr_env){ .by = -1, .read = read_element, .user = p->pool };
     t->tile_env = (expr_env){ .by = -1, .read = read_element, .user = (void *)t->pool };
+    set_place(t);
     for (int k = 0; k < 6; k++) {
         rectangle r;
         int64_t b = draw((int)p->b), h = draw((int)p->hq);
         draw_ends(p->sq, 12, draw(2) ? 0 : p->sq / 2, &r.i0, &r.i1);
-        draw_ends(p->sk, 16, r.i0 + p->sk - p->sq, &r.j0, &r.j1);
-        for (int pool = 0; pool < 2; pool++) {
-            set(pool ? t->pool : p->pool, pool ? &t->tile_env : &t->env, "b", b);
-            set(pool ? t->pool : p->pool, pool ? &t->tile_env : &t->env, "h", h);
-        }
+        draw_ends(p->sk, 16, r.i0 + at->i + at->sk - at->sq - at->j, &r.j0, &r.j1);
+        set(p->pool, &t->env, "b", b + at->b);
+        set(p->pool, &t->env, "h", h + at->h);
+        set(t->pool, &t->tile_env, "b", b);
+        set(t->pool, &t->tile_env, "h", h);
         set(t->pool, &t->tile_env, "i0", r.i0);
         set(t->pool, &t->tile_env, "i1", r.i1);
         set(t->pool, &t->tile_env, "j0", r.j0);
@@ -343,7 +380,7 @@ static int try_mask(lua_State *L)
 
 /* ---- Many masks ---- */
 
-static problem *draw_problem(const source *mask)
+static problem *draw_problem(const source *mask, bool shard)
 {
     char line[8192];
     bool large = draw(5) == 0;
@@ -352,8 +389,8 @@ static problem *draw_problem(const source *mask)
     snprintf(
         line, sizeof line,
         "b=%d hq=%d sq=%d sk=%d d=8 tensor=len:i32[b] tensor=doc:i32[3,sk] tensor=kind:u8[40] "
-        "score={s + len[b] + doc[0][j] + kind[i]} maskfn={%s}", /* a problem reads all that it declares */
-        between(1, 3), between(1, 3), sq, sk, mask->text);
+        "score={s + len[b] + doc[0][j] + kind[i]} maskfn={%s}%s", /* a problem reads all that it declares */
+        between(1, 3), between(1, 3), sq, sk, mask->text, shard ? " shard" : "");
     problem *p = NULL;
     fg_error error = { .text = "" };
     ck_assert_msg(problem_parse(&p, &memory_default, line, strlen(line), &error) == FG_OK, "%s: %s",
@@ -362,7 +399,7 @@ static problem *draw_problem(const source *mask)
 }
 
 /* States are renewed now and then: the steps that one may take are bounded. */
-static tally try_masks(family f, int count, uint64_t seed)
+static tally try_masks(family f, int count, uint64_t seed, bool shard)
 {
     tally sums = { 0 };
     lua_host *host = NULL;
@@ -371,7 +408,7 @@ static tally try_masks(family f, int count, uint64_t seed)
     for (int k = 0; k < count; k++) {
         source mask = { .length = 0 };
         draw_mask[f](&mask);
-        problem *p = draw_problem(&mask);
+        problem *p = draw_problem(&mask, shard);
         trial t = { .problem = p, .source = mask.text, .tally = &sums };
         if (k % 100 == 0) {
             lua_host_free(host);
@@ -390,7 +427,7 @@ static tally try_masks(family f, int count, uint64_t seed)
 
 START_TEST(test_half_planes_are_exact)
 {
-    tally t = try_masks(HALF_PLANE, 2000, 1);
+    tally t = try_masks(HALF_PLANE, 2000, 1, false);
     ck_assert_int_eq(t.skipped, t.none);
     ck_assert_int_eq(t.unmasked, t.all);
     ck_assert_int_gt(t.none, 2000);
@@ -400,7 +437,7 @@ END_TEST
 
 START_TEST(test_bands_are_exact)
 {
-    tally t = try_masks(BAND, 2000, 2);
+    tally t = try_masks(BAND, 2000, 2, false);
     ck_assert_int_eq(t.skipped, t.none);
     ck_assert_int_eq(t.unmasked, t.all);
     ck_assert_int_gt(t.none, 2000);
@@ -410,16 +447,29 @@ END_TEST
 
 START_TEST(test_drawn_masks_are_not_misjudged)
 {
-    tally t = try_masks(GENERAL, 6000, 3);
+    tally t = try_masks(GENERAL, 6000, 3, false);
     ck_assert_int_gt(t.skipped, t.none / 2);
     ck_assert_int_gt(t.unmasked, t.all / 2);
     ck_assert_int_gt(t.bounded, 1000);
 }
 END_TEST
 
+START_TEST(test_masks_of_shards_are_not_misjudged)
+{
+    tally lines = try_masks(HALF_PLANE, 2000, 4, true), bands = try_masks(BAND, 2000, 5, true);
+    ck_assert_int_gt(lines.skipped + bands.skipped, (lines.none + bands.none) * 9 / 10);
+    ck_assert_int_gt(lines.unmasked + bands.unmasked, (lines.all + bands.all) * 9 / 10);
+    tally t = try_masks(GENERAL, 3000, 6, true);
+    ck_assert_int_gt(t.skipped, t.none / 2);
+    ck_assert_int_gt(t.unmasked, t.all / 2);
+    ck_assert_int_gt(t.bounded, 500);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = { test_half_planes_are_exact, test_bands_are_exact,
-                                   test_drawn_masks_are_not_misjudged, NULL };
+                                   test_drawn_masks_are_not_misjudged,
+                                   test_masks_of_shards_are_not_misjudged, NULL };
     return support_run("interval", tests);
 }

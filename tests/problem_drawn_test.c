@@ -112,7 +112,7 @@ static void draw(draft *d)
         draw_backward(d);
     else
         DRAW(d, "dir=fwd");
-    DRAW(d, "layout=bshd", "layout=bhsd", "lens=packed", "lens=padded");
+    DRAW(d, "layout=bshd", "layout=bhsd", "lens=packed", "lens=padded", "shard");
     DRAW(d, "align=16", "align=8", "align=4", "align=2", "align=1");
     DRAW(d, "causal", "causal=top-left", "causal=bottom-right", "causal=none");
     DRAW(d, "window=-1,-1", "window=128,0", "window=7,2147483647");
@@ -200,7 +200,7 @@ START_TEST(each_word_counts)
         "alibi",          "bias=BHQK",   "mask=BHQK",
         "dropout=0.5",    "lens=padded", "page=16",
         "sinks",          "lse",         "score={s + 1.5}",
-        "maskfn={j < 7}", "dir=bwd",
+        "maskfn={j < 7}", "dir=bwd",     "shard",
     };
     const char *base = "b=1 hq=4 sq=128 d=64";
     problem *plain = parse(&memory_default, base);

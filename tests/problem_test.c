@@ -51,6 +51,8 @@ static const struct {
       "b=2 d=64 dropout=1e-07 hq=8 softcap=123456 sq=128" },
     { "b=2 hq=8 sq=128 d=64 softcap=1000000", "b=2 d=64 hq=8 softcap=1e+06 sq=128" },
     { "b=2 hq=8 sq=128 d=64 alibi sinks lse", "alibi b=2 d=64 hq=8 lse sinks sq=128" },
+    { "b=2 hq=8 sq=128 d=64 shard score={s * hq / hkv - i // (sq + d)}",
+      "b=2 d=64 hq=8 score={s * hq / hkv - i // (sq + 64)} shard sq=128" },
     { "b=2 hq=8 sq=128 d=64 bias=BHQK:f32 mask=1111:u8",
       "b=2 bias=BHQK d=64 hq=8 mask=1111 sq=128" },
     { "dtype=f16 b=2 hq=8 sq=128 d=64 bias=1HQK:f32 mask=B11K",

@@ -32,6 +32,8 @@ bool case_has(const drawn_case *c, case_feature feature)
 bool case_excludes(case_feature a, case_feature b)
 {
     if (strcmp(case_groups[a], case_groups[b]) == 0) return true;
+    if (a == CASE_shard && (b == CASE_padded || b == CASE_packed)) return true;
+    if (b == CASE_shard && (a == CASE_padded || a == CASE_packed)) return true;
     return (a == CASE_bhsd && b == CASE_packed) || (a == CASE_packed && b == CASE_bhsd);
 }
 
@@ -346,6 +348,8 @@ void case_draw(drawn_case *c, uint64_t seed, int64_t index, const int lanes_of_i
     c->sizes = rng_next(&c->r);
     c->layouts = rng_next(&c->r);
     c->data = rng_next(&c->r);
+    bool lens = case_has(c, CASE_padded) || case_has(c, CASE_packed);
+    if (!lens && wants(c, 0.25, CASE_shard)) text_addf(&c->line, " shard");
 }
 
 void case_free(drawn_case *c)

@@ -18,7 +18,7 @@
     X(causal, causal) X(top_left, causal) X(window, window) X(softcap, softcap) X(alibi, alibi)    \
     X(bias, bias) X(mask, mask) X(score, score) X(tensor, tensor) X(scale, scale) X(sinks, sinks)  \
     X(maskfn, maskfn) X(documents, maskfn) X(tiles, maskfn) X(prepared, prepared)                  \
-    X(dropout, dropout) X(rng, rng) X(given, given) X(lse, lse)                                    \
+    X(shard, shard) X(dropout, dropout) X(rng, rng) X(given, given) X(lse, lse)                                    \
     X(onehot, data) X(portable, isa) X(avx2, isa) X(avx512, isa) X(avx512bf16, isa)
 /* clang-format on */
 

@@ -94,6 +94,7 @@ void case_tensors(test_tensors *t, fg_problem *handle, const drawn_case *c)
     rng layouts = rng_new(c->layouts, 0), lengths = rng_new(c->sizes, 0);
     test_sizes sizes;
     test_sizes_draw(&sizes, handle->problem, c->b, c->sq, c->sk, &lengths);
+    if (handle->problem->shard) test_sizes_place(&sizes, handle->problem, &lengths);
     test_tensors_make(t, handle, &sizes, &layouts);
     give(t, c);
     fill(t, c);

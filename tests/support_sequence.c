@@ -17,7 +17,7 @@ static int64_t blocks_of(const problem *p, int64_t keys)
 static bool says_keys(const problem *p)
 {
     bool says = (p->bias.present && p->bias.full[3]) || (p->mask.present && p->mask.full[3]);
-    for (int t = 0; t < p->tensors; t++)
+    for (int t = 0; t < p->tensors && !p->shard; t++) /* a shard's are the whole run's */
         for (int k = 0; k < p->tensor[t].rank; k++)
             says = says || strcmp(p->tensor[t].dim[k], "sk") == 0;
     return says;
@@ -95,6 +95,24 @@ void test_sizes_draw(test_sizes *out, const problem *p, int64_t b, int64_t sq, i
     bool told = p->lens == LENS_packed || p->sk >= 0 || says_keys(p);
     out->pages += rng_below(r, 4);
     if (told) out->blocks += rng_below(r, 3); /* columns that no sequence needs */
+}
+
+static void place(int64_t *origin, int64_t *whole, int64_t size, rng *r)
+{
+    const int64_t far[] = { 0, 1, 16, 40, 77, 1000 };
+    *origin = rng_pick(r, far);
+    *whole = *origin + size + rng_pick(r, far);
+}
+
+void test_sizes_place(test_sizes *z, const problem *p, rng *r)
+{
+    run_shard *at = &z->shard;
+    place(&at->origin_b, &at->whole_b, z->b, r);
+    place(&at->origin_h, &at->whole_hq, p->hq, r);
+    place(&at->origin_i, &at->whole_sq, z->sq, r);
+    place(&at->origin_j, &at->whole_sk, z->sk, r);
+    at->whole_hkv = p->hkv + rng_below(r, 3);
+    at->whole_hq += (at->whole_hkv - at->whole_hq % at->whole_hkv) % at->whole_hkv;
 }
 
 /* ---- Lengths ---- */

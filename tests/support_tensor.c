@@ -124,6 +124,24 @@ static int64_t extent_of(const operand *o, int k, const test_sizes *z)
     }
 }
 
+static int64_t whole_of(const operand *o, int k, const run_shard *shard, int64_t own)
+{
+    switch (o->dim[k]) {
+    case DIM_b:
+        return shard->whole_b;
+    case DIM_hq:
+        return shard->whole_hq;
+    case DIM_hkv:
+        return shard->whole_hkv;
+    case DIM_sq:
+        return shard->whole_sq;
+    case DIM_sk:
+        return shard->whole_sk;
+    default:
+        return own;
+    }
+}
+
 static void make_one(test_tensor *t, const problem *p, const problem_tensor_info *info,
                      const operand *o, const test_sizes *z, rng *r)
 {
@@ -140,6 +158,8 @@ static void make_one(test_tensor *t, const problem *p, const problem_tensor_info
     };
     for (int k = 0; k < t->rank; k++)
         t->shape[k] = o->shape[k] == problem_dynamic ? extent_of(o, k, z) : o->shape[k];
+    for (int k = 0; k < t->rank && o->whole && z->shard.whole_b; k++)
+        t->shape[k] = whole_of(o, k, &z->shard, t->shape[k]);
     lay_out(t, laid_out ? p->align : 0, r);
     t->dl.device.device_type = 1;
     t->dl.ndim = t->rank;
@@ -183,6 +203,11 @@ static void set_args(test_tensors *t, int extras)
     t->args.tensors = extras ? t->extra : NULL;
     t->args.tensor_count = (size_t)extras;
     if (t->args.rng) set_seed(t);
+#define SHARD_ARG(name) t->args.name = t->sizes.shard.name;
+    if (t->sizes.shard.whole_b) {
+        SHARD_INTS(SHARD_ARG)
+    }
+#undef SHARD_ARG
 }
 
 void test_tensors_make(test_tensors *out, fg_problem *handle, const test_sizes *sizes, rng *layouts)

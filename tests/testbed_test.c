@@ -49,6 +49,8 @@ static const char *const lines[] = {
     "dtype=f32 b=2 hq=4 hkv=2 sq=17 sk=33 d=8 lse",
     "dtype=f64 b=1 hq=2 sq=5 d=3 bias=1HQK dropout=0.5 sinks",
     "dtype=bf16 b=* hq=2 sq=* sk=* d=16 bias=B1QK mask=11QK tensor=t:f32[b,sk] score={s + t[b][j]}",
+    "dtype=f32 b=* hq=4 hkv=2 sq=9 sk=* d=8 shard alibi sinks tensor=t:f32[b,hkv,sk] score={s + "
+    "t[b][h][j]}",
     "dtype=f32 b=7 hq=2 sq=9 sk=30 d=8 lens=padded layout=bhsd lse",
     "dtype=f32 b=7 hq=2 sq=9 sk=30 d=8 lens=packed lse",
     "dtype=f32 b=* hq=2 sq=* sk=* d=8 lens=packed page=16 lse",

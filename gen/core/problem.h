@@ -72,7 +72,7 @@ typedef struct problem {
     int tensors;
     problem_lens lens;
     int64_t page; /* 0: not paged */
-    bool sinks, lse, dlse, deterministic;
+    bool shard, sinks, lse, dlse, deterministic;
     problem_grad grad;
     problem_function score, maskfn;
     expr_pool *pool; /* of score and maskfn */
@@ -97,8 +97,9 @@ fg_status problem_parse(problem **out, const memory *m, const char *text, size_t
 void problem_free(problem *p);
 
 /* What a user's function may name, declared in `pool`: s (float), b h i j (int), then hq hkv sq sk d dv:
- * static ones as constants, `*` and, with lens, sq and sk as int variables. What tensors' extents need besides:
- * b_size where b is `*`, most_sq and most_sk where those are `*` with lens. Then the problem's tensors.
+ * static ones as constants, `*` and, with lens, sq and sk as int variables; with shard all but d and dv, as they are
+ * the whole run's, and so are b h i j. What tensors' extents need besides: b_size where b is `*` or there is shard,
+ * most_sq and most_sk where those are `*` with lens. Then the problem's tensors.
  * FG_MEMORY is the only failure. */
 fg_status problem_declare(const problem *p, expr_pool *pool, fg_error *error);
 

@@ -30,6 +30,12 @@ static bool layout_unused(const problem *p)
     return p->layout != LAYOUT_bshd && p->lens == LENS_packed;
 }
 
+/* A sequence's own length says nothing of the whole one's. */
+static bool lens_cut(const problem *p)
+{
+    return p->shard && p->lens != LENS_none;
+}
+
 static const struct {
     const char *key;
     bool (*broken)(const problem *p);
@@ -40,6 +46,8 @@ static const struct {
     { "softcap", softcap_small, "a number above 0 is needed" },
     { "dropout", dropout_outside, "a probability from 0 to 1 is needed" },
     { "layout", layout_unused, "lens=packed has the one layout [total, h, d]; leave layout out" },
+    { "lens", lens_cut,
+      "shard takes sequences that all have the same length; leave one of them out" },
 };
 
 static fg_status check_rules(const problem_reader *r)

@@ -43,6 +43,7 @@ const problem_field problem_fields[] = {
     F(alibi, flag, "alibi"),
     F(bias, broadcast, "bias=1HQK or bias=1HQK:f32", .types = floats, .like = "dtype"),
     F(mask, broadcast, "mask=B11K", .types = BIT(u8)),
+    F(shard, flag, "shard"),
     F(tensor, tensors, "tensor=slope:f32[hq]", .types = tensors),
     F(dropout, number, "dropout=0.1"),
     F(lens, enum, "lens=padded", .names = lens_names),

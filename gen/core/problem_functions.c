@@ -16,17 +16,23 @@ static bool is_length(const problem *p, const char *key)
     return p->lens != LENS_none && (strcmp(key, "sq") == 0 || strcmp(key, "sk") == 0);
 }
 
+/* Only a run knows it: the size of what its shard is a part of. */
+static bool is_whole(const problem *p, const char *key)
+{
+    return p->shard && strcmp(key, "d") != 0 && strcmp(key, "dv") != 0;
+}
+
 /* A static one is its value. False where memory has run out. */
 static bool declare_dim(const problem *p, expr_pool *pool, const char *key)
 {
     int64_t value = value_of(p, key);
-    if (value == problem_dynamic || is_length(p, key))
+    if (value == problem_dynamic || is_length(p, key) || is_whole(p, key))
         return expr_declare(pool, key, EXPR_INT) >= 0;
     expr number = expr_int(pool, (int32_t)value);
     return number && expr_define(pool, key, number) >= 0;
 }
 
-/* What extents call a dimension that is `*`: `b` is the index, sq and sk a sequence's own. */
+/* What extents call a dimension that only a run knows: `b` is the index, sq and sk a sequence's own. */
 static const char *extent_name(const problem *p, const char *dim)
 {
     if (strcmp(dim, "b") == 0) return "b_size";
@@ -37,8 +43,8 @@ static const char *extent_name(const problem *p, const char *dim)
 static bool declare_extent(const problem *p, expr_pool *pool, const char *dim)
 {
     const char *name = extent_name(p, dim);
-    return value_of(p, dim) != problem_dynamic || strcmp(name, dim) == 0 ||
-           expr_declare(pool, name, EXPR_INT) >= 0;
+    bool known = value_of(p, dim) != problem_dynamic && !is_whole(p, dim);
+    return known || strcmp(name, dim) == 0 || expr_declare(pool, name, EXPR_INT) >= 0;
 }
 
 static bool declare_names(const problem *p, expr_pool *pool)
@@ -57,7 +63,8 @@ static bool declare_names(const problem *p, expr_pool *pool)
 
 static expr extent_node(const problem *p, const problem_tensor *t, int dim, expr_pool *pool)
 {
-    if (t->extent[dim] != problem_dynamic) return expr_int(pool, (int32_t)t->extent[dim]);
+    bool known = t->extent[dim] != problem_dynamic && !(*t->dim[dim] && is_whole(p, t->dim[dim]));
+    if (known) return expr_int(pool, (int32_t)t->extent[dim]);
     return expr_variable(pool, expr_find(pool, extent_name(p, t->dim[dim])));
 }
 

@@ -544,7 +544,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % end
 % if p.dropout then
         const struct dropout drop = { (unsigned)seed, (unsigned)(seed >> 32) ^ (unsigned)(offset >> 32), (unsigned)offset,
-                                      (unsigned)head, (int)a->drop };
+                                      ${p.shard and "(unsigned)(b + origin_b) * (unsigned)whole_hq + (unsigned)(h + origin_h)" or "(unsigned)head"}, (int)a->drop };
 % end
         for (int x = 0; x < blocks; x++) t->block[x].begun = 0;
 
@@ -633,7 +633,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 }
 % end
 % if p.dropout then
-                dropout_rows(t->keep, &drop, i0, j0, n);
+                dropout_rows(t->keep, &drop, i0${p.shard and " + origin_i" or ""}, j0${p.shard and " + origin_j" or ""}, n);
 % end
                 softmax(t->s, block, top, shrink, n${p.dropout and ", (const vi (*)[VECTORS])t->keep" or ""});
 % if part then
@@ -666,7 +666,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
 % end
 % if p.sinks then
-        const real sink = (real)a->sinks[h * a->sinks_h]${has_score and "" or " * LOG2E"};
+        const real sink = ${p.shard and "origin_j > 0 ? -INF : " or ""}(real)a->sinks[${p.shard and "(h + origin_h)" or "h"} * a->sinks_h]${has_score and "" or " * LOG2E"};
         for (int x = 0; x < blocks; x++) drain(&t->block[x], sink);
 % end
         for (int x = 0; x < blocks; x++)

@@ -320,7 +320,7 @@ static void finish(const struct args *a, int b, int h, i64 place, const vr *from
 {
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
-    const real sink = a->sinks[h * a->sinks_h], peak = top > sink ? top : sink;
+    const real sink = ${p.shard and "a->origin_j > 0 ? -INF : " or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
     const real weight = peak == -INF ? 1 : exp_fall_vr(splat_r(top - peak))[0];
     sum = peak == -INF ? sum : sum * weight + exp_fall_vr(splat_r(sink - peak))[0];
     top = peak;
@@ -421,11 +421,16 @@ static void find_keys(struct keys *keys, const struct args *a, const struct task
 % if p.dropout then
 /* Row y of P, of the task's key head g, loses what dropout does not keep. */
 static inline void drop(vr *restrict p, struct dropout *dropout, const struct task *x, int g,
-                        int y, int j0, int n)
+                        int y, int j0, int n${p.shard and ", const struct args *a" or ""})
 {
     vi keep[VECTORS + 1];
+%   if p.shard then
+    dropout->head = (unsigned)((x->b + a->origin_b) * a->whole_hq + a->origin_h + (x->head + g) * GROUP + (x->first + y) % GROUP);
+    dropout_keys(keep, dropout, (int)a->origin_i + (x->first + y) / GROUP, (int)a->origin_j + j0, n);
+%   else
     dropout->head = (unsigned)(x->b * HQ + (x->head + g) * GROUP + (x->first + y) % GROUP);
     dropout_keys(keep, dropout, (x->first + y) / GROUP, j0, n);
+%   end
     for (int v = 0; v * LANES < n; v++) p[v] = (vr)((vi)p[v] & keep[v]);
 }
 
@@ -562,7 +567,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % end
                 for (int y = 0; y < PADDED; y++) shrink[y] = softmax(t->s[y], &own->top[y], &own->sum[y], n);
 % if p.dropout then
-                for (int y = 0; y < rows; y++) drop(t->s[y], &dropout, &x, g, y, j0, n);
+                for (int y = 0; y < rows; y++) drop(t->s[y], &dropout, &x, g, y, j0, n${p.shard and ", a" or ""});
 % end
                 for (int c = 0, pass = g * ${passes}; c < COLUMNS; c += ${cfg.mv}, pass++)
                     for (int r = 0; r < PADDED; r += MR)
