@@ -64,7 +64,7 @@ static const function functions[] = {
     { "exp_vr", "exp_r", expl, -760, 720, 1.1, 1.5, 0 },
     { "exp_fall_vr", NULL, expl, -708, 0, 2.5, 1.5, 1.25 },
     { "log_vr", "log_r", logl, 0, 8, 1.1, 1.5, 0 },
-    { "tanh_vr", "tanh_r", tanhl, -20, 20, 6.5, 1.5, 0 },
+    { "tanh_vr", "tanh_r", tanhl, -20, 20, 3.5, 1.5, 0 },
     { "sqrt_vr", "sqrt_r", sqrtl, 0, 100, 0.5, 0.5, 0 },
 };
 

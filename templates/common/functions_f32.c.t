@@ -73,14 +73,16 @@ static inline vr log_vr(vr x)
     return select_r(x == 0, splat_r(-INF), select_r(x == INF, x, finite));
 }
 % end
-% -- x P(x^2) / Q(x^2), minimax in relative error; 1 - 2^-25 and above rounds to 1.
+% -- tanh(x / 2) = u / Q, u = x P(x^2), and tanh(x) = 2 u Q / (Q^2 + u^2), which changes little with u / Q near 1:
+% -- minimax in the relative error of that, up to 9, where 1 is less than a unit away. Q(0) is below a power of two, so
+% -- that roundings near it are small.
 % if need.tanh_vr then
 static inline vr tanh_vr(vr x)
 {
+    x = max_vr(splat_r(-9), min_vr(splat_r(9), x));
     const vr y = x * x;
-    const vr p = ${horner("y", { 1.0, 0x1.1207aep-3, 0x1.ca1260p-9, 0x1.598c46p-16, 0x1.ca4008p-27 })};
-    const vr q = ${horner("y", { 1.0, 0x1.de5920p-2, 0x1.a7eb86p-6, 0x1.5863ecp-12, 0x1.a11c20p-21 })};
-    const vr one = (vr)(((vi)x & (int)0x80000000) | (vi)splat_r(1.0f));
-    return select_r(abs_vr(x) > 9.0f, one, x * p / q);
+    const vr u = x * (${horner("y", { 0x1.d9999a0000000p-1, 0x1.c3417d4174eafp-6, 0x1.bb6dd00210b3ep-14 })});
+    const vr q = ${horner("y", { 0x1.d9999a0000000p+0, 0x1.ac8c1271c19c5p-3, 0x1.249d588f86c34p-9, 0x1.315fa1bc309dep-19 })};
+    return (u + u) * q / (q * q + u * u);
 }
 % end

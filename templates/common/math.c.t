@@ -8,7 +8,7 @@
 % -- A helper's text is emitted when something needs it. Rows: name, what it needs.
 % local order = {
 %   { "tanh_r", "tanh_vr" }, { "exp_r", "exp_vr" }, { "log_r", "log_vr" }, { "sqrt_r", "sqrt_vr" }, { "floor_r", "floor_vr" },
-%   { "tanh_vr", "select_r", "abs_vr" }, { "exp_vr", "max_vr", "min_vr" }, { "log_vr", "select_r" }, { "floor_vr", "select_i" },
+%   { "tanh_vr", "select_r", "abs_vr", "max_vr", "min_vr" }, { "exp_vr", "max_vr", "min_vr" }, { "log_vr", "select_r" }, { "floor_vr", "select_i" },
 %   { "floordiv_vi", "select_i" }, { "mod_vi", "select_i" }, { "max_vi", "select_i" }, { "min_vi", "select_i" },
 %   { "exp_fall_vr", "max_vr" }, { "exp2_fall_vr", "max_vr" }, { "max_vr", "select_r" }, { "min_vr", "select_r" }, { "abs_vr", "select_r" },
 % }

@@ -159,7 +159,7 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 % -- apart, so that a pointer from its first one on serves all of them.
 % local function shares_of(row)
 %   local turn, lines = shape.threads // 8, row.chunks // 8
-%   local walks = row.chunks % 8 == 0 and not paged and (turn % 8 == 0 or not row.swizzled)
+%   local walks = row.chunks % 8 == 0 and not paged
 %   if not walks then return { walks = false, count = ceildiv(cfg.keys * row.chunks, shape.threads) } end
 %   return { walks = true, turn = turn, lines = lines, count = ceildiv(cfg.keys, turn) * lines }
 % end
@@ -179,7 +179,7 @@ DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *from, i64 step, int rows, 
     for (int x = first; x < last; x++) {
         const int turn = x / ${share.lines}, line = x % ${share.lines};
 %     local all = cfg.keys % share.turn == 0
-        stage_${name}_chunk(to + turn * ${share.turn * 16 * row.pitch} + line * 128, from + turn * step, c + line * 8, ${tails and ("turn * %d < rows"):format(share.turn) or "true"}, wanted${all and "" or (" && turn * %d + (int)threadIdx.x / 8 < KEYS"):format(share.turn)}${pass});
+        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from + turn * step, c + line * 8, ${tails and ("turn * %d < rows"):format(share.turn) or "true"}, wanted${all and "" or (" && turn * %d + (int)threadIdx.x / 8 < KEYS"):format(share.turn)}${pass});
     }
 }
 
@@ -461,7 +461,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         for (int x = 0; x < HELD; x++) load_matrices(query[m][x], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
 % end
 
+% if cfg.stages > 1 then
     int turn_of_tile = 0;
+% end
 #pragma unroll 1
     for (int j0 = from; j0 < to; j0 += KEYS) {
 % if cfg.stages > 1 then
@@ -483,7 +485,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<0>();
         barrier();
         const u32 k_here = k_at + k_lane, v_here = v_at + v_lane;
-        (void)turn_of_tile;
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end

@@ -52,7 +52,8 @@ local function registers_of(cfg, p)
   local fragments = cfg.rows // 16
   local o, s = fragments * columns_of(cfg, p) // 2, fragments * cfg.keys // 2
   local q = fragments * 4 * cfg.held
-  return o + s + q + 44 + 8 * fragments + (kind_of(p) == "f32" and 24 or 0)
+  if kind_of(p) == "f32" then return o + 5 * s // 2 + q + 60 + 16 * fragments end -- P in two parts each
+  return o + s + q + 44 + 8 * fragments
 end
 
 -- Blocks that a multiprocessor has room for.
@@ -159,31 +160,29 @@ local function visible(cfg, p)
   return math.max(math.min(keys, p.likely.sk), 1)
 end
 
--- Cycles of a multiprocessor, roughly: tensor cores and the loads that feed them, softmax beside them, and what padding
--- and idle multiprocessors waste.
+-- Cycles of a multiprocessor, roughly. The numbers are fitted to timed kernels on an H100, where an instruction of the
+-- tensor cores takes 6.2 cycles of a quarter, shared memory gives 128 bytes a cycle, and an exponential takes a warp 8.
 local function prior(cfg, p, dev)
   local s = shape_of(cfg, p)
-  local resident = resident_of(cfg, p, dev)
-  local fragments = cfg.rows // 16
-  local tiles = visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)
-  local rate = s.kind == "f32" and 6 or 1
-  local products = rate * cfg.keys * (padded(p.d, 16) + s.columns) * cfg.rows / 2048 * 1.15
-  local reads = cfg.keys * (padded(p.d, 16) + s.columns) * s.size / 128 * 0.35
-    + (cfg.rows * (s.q.chunks - 2 * cfg.held) / 8 * 0.35)
-  local softmax = cfg.keys * cfg.rows / 32 * 1.6 + 60
-  local spills = math.max(0, registers_of(cfg, p) - 246) * 16
-  local warps = resident * cfg.warps
-  local hidden = warps >= 8 and 0.35 or 0.55 -- of the softmax, that other warps' products do not cover
-  local latency = ({ 900, 130, 120, 50 })[cfg.stages] / resident
-  local tile = cfg.warps * (products + reads + hidden * softmax + spills) / 4 * (cfg.warps < 4 and 4 / cfg.warps / math.min(resident, 4 // cfg.warps) or 1)
-  tile = math.max(tile, cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)) + 60 + latency
-  local block = tiles * tile + 1500 / resident
-  local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700
-  if cfg.splits > 1 then block = block + 4000 + joined / math.max(tasks_of(cfg, p) / dev.cores, 1) end
   local tasks = tasks_of(cfg, p)
-  local waves = ceildiv(tasks, dev.cores)
-  local even = p.causal and tasks / dev.cores or waves
-  return block * math.max(even, waves / resident, 1)
+  local each = ceildiv(tasks, dev.cores) -- tasks of a multiprocessor
+  local resident = math.min(resident_of(cfg, p, dev), each)
+  local filled = resident * cfg.warps / 4 -- warps a quarter
+  local width = padded(p.d, 16) + s.columns
+  local products = cfg.keys * width * cfg.rows / 2048 * 6.2 * (s.kind == "f32" and 7.5 or 1)
+  local reads = (cfg.keys * width + cfg.rows * (padded(p.d, 16) - 8 * s.size * cfg.held)) * s.size / 32
+  local softmax = cfg.keys * cfg.rows / 4
+  local copies = cfg.keys * (s.k.chunks + s.v.chunks) / (32 * cfg.warps) * 3
+  local waits = ({ 600, 150, 130, 90 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
+  local spilled = math.max(0, registers_of(cfg, p) - 250) * 12
+  local tile = math.max(products, 0.9 * reads) + 0.25 * math.min(products, 0.9 * reads)
+    + ((filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
+  tile = tile * cfg.warps / 4 / math.min(1, filled)
+  local moved = cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)
+  local block = (visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)) * (math.max(tile, moved) + 0.1 * math.min(tile, moved)) + 2000 / resident
+  local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700 -- cycles of all memory
+  local uneven = p.causal and tasks / dev.cores + 0.5 or ceildiv(each, resident) * resident
+  return block * math.max(uneven, resident) + (cfg.splits > 1 and 6000 + joined or 0)
 end
 
 ---- Arguments and steps ----

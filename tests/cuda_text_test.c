@@ -1,0 +1,196 @@
+/* What can be known of CUDA text without a GPU: NVRTC compiles it for each architecture, tensor-core instructions are as
+ * many as the tiles say, registers and shared memory as computed. */
+/* ctest: labels=slow */
+#include "gen/core/maker.h"
+#include "tests/support_case.h"
+#include "tests/support_nvrtc.h"
+#include "tests/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { seed = 20261123 };
+
+static const maker_device devices[] = {
+    { "NVIDIA A100", "sm_80", "nvrtc", "", 108, 216, 167936, 40 << 20, true, 166912, 65536 },
+    { "NVIDIA RTX A6000", "sm_86", "nvrtc", "", 84, 168, 102400, 6 << 20, true, 101376, 65536 },
+    { "NVIDIA L40", "sm_89", "nvrtc", "", 142, 284, 102400, 96 << 20, true, 101376, 65536 },
+    { "NVIDIA H100", "sm_90", "nvrtc", "", 132, 264, 233472, 50 << 20, true, 232448, 65536 },
+    { "NVIDIA RTX 5090", "sm_120", "nvrtc", "", 170, 340, 102400, 96 << 20, true, 101376, 65536 },
+};
+enum { device_count = sizeof devices / sizeof *devices };
+
+static bool nvrtc_serves(void)
+{
+    const char *why = rtc_missing();
+    if (why) printf("skipped: %s\n", why);
+    return why == NULL;
+}
+
+/* NULL where the line is no problem, or no schedule takes it. */
+static made *make(const char *line, const maker_device *device, const char *config)
+{
+    fg_error error = { 0 };
+    problem *p = NULL;
+    made *m = NULL;
+    if (problem_parse(&p, &memory_default, line, strlen(line), &error) != FG_OK) return NULL;
+    maker_request request = {
+        .memory = &memory_default, .problem = p, .device = device, .config = config
+    };
+    fg_status s = maker_installed->make(&m, &request, &error);
+    ck_assert_msg(s == FG_OK || s == FG_UNSUPPORTED, "%s: %s", line, error.text);
+    problem_free(p);
+    return s == FG_OK ? m : NULL;
+}
+
+static int axis(const made *m, const char *name)
+{
+    char word[32];
+    snprintf(word, sizeof word, "%s=", name);
+    const char *at = strstr(m->config, word);
+    ck_assert_msg(at != NULL, "%s has no %s", m->config, name);
+    return atoi(at + strlen(word));
+}
+
+static int count(const char *in, const char *word)
+{
+    int n = 0;
+    for (; (in = strstr(in, word)); in++) n++;
+    return n;
+}
+
+/* Registers leave room for the threads that the launch has; what spills. */
+static int check_compiles(const made *m, const maker_device *device, const char *line)
+{
+    rtc_result r;
+    bool ok = rtc_compile(&r, m->text, device->isa, false);
+    ck_assert_msg(ok, "%s\n%s %s\n%s", line, device->isa, m->config, r.log);
+    ck_assert_msg(!strstr(r.log, "warning"), "%s\n%s %s\n%s", line, device->isa, m->config, r.log);
+    ck_assert_int_eq(r.kernels, m->steps);
+    int spilled = 0;
+    for (int k = 0; k < r.kernels; k++) {
+        int threads = 0;
+        for (int s = 0; s < m->steps; s++)
+            if (strcmp(m->step[s].entry, r.kernel[k].entry) == 0) threads = m->step[s].threads;
+        ck_assert_msg(threads > 0, "%s is no step", r.kernel[k].entry);
+        ck_assert_int_gt(r.kernel[k].registers, 0);
+        ck_assert_int_le((r.kernel[k].registers + 7) / 8 * 8 * threads, device->registers);
+        spilled += r.kernel[k].spill_bytes;
+    }
+    rtc_result_free(&r);
+    return spilled;
+}
+
+/* ---- The shapes that count ---- */
+
+START_TEST(usual_shapes_hardly_spill)
+{
+    static const char *const lines[] = {
+        "dtype=bf16 b=4 hq=32 sq=4096 d=64",
+        "dtype=bf16 b=4 hq=32 sq=4096 d=64 causal lse",
+        "dtype=f16 b=4 hq=16 sq=4096 d=128",
+        "dtype=bf16 b=4 hq=16 sq=4096 d=128 causal lse",
+        "dtype=bf16 b=1 hq=32 hkv=8 sq=8192 d=128 causal",
+        "dtype=bf16 b=4 hq=8 sq=4096 d=256 causal",
+        "dtype=bf16 b=8 hq=32 hkv=8 sq=1 sk=8192 d=128",
+        "dtype=f32 b=4 hq=16 sq=2048 d=64 causal",
+        "dtype=f32 b=2 hq=16 sq=4096 d=128",
+    };
+    if (!nvrtc_serves()) return;
+    for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
+        const maker_device *device = &devices[3];
+        made *m = make(lines[k], device, NULL);
+        ck_assert_ptr_nonnull(m);
+        int spilled = check_compiles(m, device, lines[k]);
+        printf("%-55s %-75s spills %d bytes\n", lines[k], m->config, spilled);
+        ck_assert_int_le(spilled, 128);
+        made_free(m);
+    }
+}
+END_TEST
+
+/* Loops are unrolled: each product of a tile is an instruction of its own. */
+START_TEST(products_are_on_tensor_cores)
+{
+    static const struct {
+        const char *type, *instruction;
+        int depth, times; /* of a product; instructions of one */
+    } kinds[] = { { "bf16", "mma.sync.aligned.m16n8k16.row.col.f32.bf16", 16, 1 },
+                  { "f16", "mma.sync.aligned.m16n8k16.row.col.f32.f16", 16, 1 },
+                  { "f32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32", 8, 3 } };
+    if (!nvrtc_serves()) return;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        char line[128];
+        rtc_result r;
+        snprintf(line, sizeof line, "dtype=%s b=2 hq=4 sq=512 d=64 dv=32", kinds[k].type);
+        made *m = make(line, &devices[0], NULL);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_msg(rtc_compile(&r, m->text, "sm_80", true), "%s", r.log);
+        int products = (64 + 32) / 8 * axis(m, "keys") / kinds[k].depth * (axis(m, "rows") / 16);
+        ck_assert_int_eq(count(r.ptx, kinds[k].instruction), products * kinds[k].times);
+        rtc_result_free(&r);
+        made_free(m);
+    }
+}
+END_TEST
+
+/* ---- Drawn problems and configs ---- */
+
+static char *config_of(const problem *p, const maker_device *device, uint64_t number)
+{
+    char *config = NULL;
+    int64_t legal = 0;
+    fg_error error;
+    maker_request request = {
+        .memory = &memory_default, .problem = p, .device = device, .config = ""
+    };
+    fg_status s = maker_installed->config_at(&config, &legal, &request, (int64_t)number, &error);
+    return s == FG_OK ? config : NULL;
+}
+
+static void check_draw(const drawn_case *c, const maker_device *device, int *ran)
+{
+    fg_error error;
+    problem *p = NULL;
+    if (problem_parse(&p, &memory_default, c->line.data, strlen(c->line.data), &error) != FG_OK)
+        return;
+    char *config = config_of(p, device, c->config);
+    made *m = config ? make(c->line.data, device, config) : NULL;
+    if (m) {
+        check_compiles(m, device, c->line.data);
+        ++*ran;
+    }
+    made_free(m);
+    memory_free(&memory_default, config, 0);
+    problem_free(p);
+}
+
+START_TEST(drawn_kernels_compile_everywhere)
+{
+    static const int lanes[] = { 4, 8, 16, 16 };
+    const int each = support_sweep() / 60;
+    if (!nvrtc_serves()) return;
+    for (int d = 0; d < device_count; d++) {
+        int ran = 0;
+        if (!rtc_knows(devices[d].isa)) {
+            printf("skipped %s: this NVRTC does not know it\n", devices[d].isa);
+            continue;
+        }
+        for (int64_t k = 0; ran < each; k++) {
+            drawn_case c;
+            case_draw(&c, seed + (uint64_t)d, k, lanes);
+            check_draw(&c, &devices[d], &ran);
+            case_free(&c);
+        }
+        printf("%s: %d drawn kernels compile\n", devices[d].isa, ran);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = { usual_shapes_hardly_spill, products_are_on_tensor_cores,
+                             drawn_kernels_compile_everywhere, NULL };
+    return support_run("cuda_text", tests);
+}
