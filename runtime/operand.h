@@ -79,10 +79,11 @@ fg_status operands_check_lengths(recipe_facts *facts, const operand_list *list, 
                                  fg_error *error);
 
 /* X(name): a run's place in a whole one */
+/* clang-format off */
 #define SHARD_INTS(X)                                                                              \
-    X(origin_b)                                                                                    \
-    X(origin_h) X(origin_i) X(origin_j) X(whole_b) X(whole_hq) X(whole_hkv) X(whole_sq)            \
-        X(whole_sk)
+    X(origin_b) X(origin_h) X(origin_i) X(origin_j)                                                \
+    X(whole_b) X(whole_hq) X(whole_hkv) X(whole_sq) X(whole_sk)
+/* clang-format on */
 
 typedef struct run_shard {
 #define SHARD_INT(name) int64_t name;
