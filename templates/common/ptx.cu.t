@@ -132,6 +132,8 @@ DEVICE u32 round_tf32(float x)
 }
 
 /* Across a warp. */
+DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
+DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 DEVICE u32 exchange_bits(u32 x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 DEVICE bool any_lane(bool x) { return __any_sync(0xffffffff, x); }

@@ -21,6 +21,7 @@
 % local levels = packs and { levels = { h = "row" } } or {}
 % local code = variant:code(levels)
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
+% local classes = body.classes(p, variant)
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
 % local masks = not bounds.always or tails
 % local function names(word, ...)
@@ -42,7 +43,6 @@
 % end
 % local q_way, kv_way = way(p.dtype), way(p.kvdtype)
 % local piece = math.min(p.align, 16)
-% local element = split and "float" or "unsigned short"
 % local per_chunk = 16 // shape.size
 %
 % -- Where a chunk of a row is in shared memory, and one that is `n` chunks (even) further on in the same row.
@@ -77,7 +77,7 @@ enum {
 % if splits then
     SPLITS = ${cfg.splits}, /* blocks that share the keys */
 % end
-    STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = STAGES - BARRIER, /* tiles: in shared memory, between barriers, that loads go ahead */
+    STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = ${cfg.stages > 1 and "STAGES - BARRIER" or "1"}, /* tiles: in shared memory, between barriers, that loads go ahead */
     SECTION = ${cfg.section}, /* heads that go together, tile by tile */
     Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, V_BYTES = ${shape.v_bytes}, WARP_BYTES = Q_BYTES / WARPS,
 };
@@ -236,30 +236,32 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   end
 %   return ipairs(list)
 % end
+% -- What a lane's rows give, for these roots.
+% local function row_values(indent, roots)
+${indent}int i[OWN]${packs and ", h[OWN]" or ""};
+%   for _, t in temporaries("row", table.unpack(roots)) do
+${indent}${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$") and "" or " "}${t.name}[OWN];
+%   end
+#pragma unroll
+${indent}for (int r = 0; r < OWN; r++) {
+${indent}    const int row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
+${indent}    i[r] = ${packs and "row / GROUP" or "row"};
+%   if packs then
+${indent}    h[r] = hk * GROUP + row % GROUP;
+${indent}    (void)h[r];
+%   end
+${indent}    (void)i[r];
+%   for _, t in temporaries("row", table.unpack(roots)) do
+${indent}    ${t.name}[r] = ${t.text};
+%   end
+${indent}}
+% end
 % -- The variant's score of this lane's part of S, and with `masked` its mask.
 % local function adjust(masked)
 %   local roots = masked and { "score", "keep" } or { "score" }
 %   if not has_score then roots = { "keep" } end
 %   local rows = code.value.keep and masked or has_score
-%   if rows then
-                int i[OWN]${packs and ", h[OWN]" or ""};
-%     for _, t in temporaries("row", table.unpack(roots)) do
-                ${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$") and "" or " "}${t.name}[OWN];
-%     end
-#pragma unroll
-                for (int r = 0; r < OWN; r++) {
-                    const int row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
-                    i[r] = ${packs and "row / GROUP" or "row"};
-%     if packs then
-                    h[r] = hk * GROUP + row % GROUP;
-                    (void)h[r];
-%     end
-                    (void)i[r];
-%     for _, t in temporaries("row", table.unpack(roots)) do
-                    ${t.name}[r] = ${t.text};
-%     end
-                }
-%   end
+%   if rows then row_values("                ", roots) end
 #pragma unroll
                 for (int x = 0; x < 2 * KEY_TILES; x++) {
                     const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
@@ -302,6 +304,93 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   if packs then return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(name, name, name) end
 %   return ("%s + (i64)row * a.%s_s"):format(name, name)
 % end
+% -- What a kernel reads once, and what it computes from it: of these roots.
+% local function launch_values(...)
+%   for _, slot in ipairs(slots) do if slot.read then
+    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a.${slot.field};
+%   end end
+%   for _, param in ipairs(variant.params) do
+    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
+%   end
+%   for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a.${slot.field};
+%   end end
+%   for _, t in temporaries("launch", ...) do
+    ${declare(t)} = ${t.text};
+%   end
+% end
+% -- What a sequence and a head bring, of these roots.
+% local function head_values(...)
+%   if padded then
+    const int sq = a.q_lens[b], sk = a.k_lens[b];
+%   elseif packed then
+    const int sq = a.cu_q[b + 1] - a.cu_q[b], sk = a.cu_k[b + 1] - a.cu_k[b];
+%   end
+%   for _, t in temporaries("head", ...) do
+    ${declare(t)} = ${t.text};
+%   end
+% end
+% local KEY_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK)
+% local ROW_BLOCKS = ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
+% if classes then
+/* What a warp's rows see of a tile of keys: nothing, something, all of it. */
+enum { EMPTY, MIXED, FULL };
+
+/* Finds it, a warp for each; the mask reads tensors. */
+extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) classify(const __grid_constant__ struct args a)
+{
+    const int lane = (int)threadIdx.x % 32;
+%   launch_values("keep")
+    const i64 task = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32, block = task / ${KEY_BLOCKS};
+    const int warp_row = (int)(block % ${ROW_BLOCKS}) * WARP_ROWS, j0 = (int)(task % ${KEY_BLOCKS}) * KEYS;
+    const int head = (int)(block / ${ROW_BLOCKS});
+    if (head >= ${classes.b and B or "1"}${classes.h and " * HQ" or ""}) return;
+    const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
+    (void)h, (void)b;
+%   head_values("keep")
+    bool some = false, all = true;
+    if (warp_row < ${sq} && j0 < ${sk}) {
+%   row_values("        ", { "keep" })
+#pragma unroll
+        for (int x = 0; x < 2 * KEY_TILES; x++) {
+            const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, j = min_i(place, ${sk} - 1);
+%   for _, t in temporaries("column", "keep") do
+            ${declare(t)} = ${t.text};
+%   end
+#pragma unroll
+            for (int r = 0; r < OWN; r++) {
+%   for _, t in temporaries("element", "keep") do
+                ${declare(t)} = ${t.text};
+%   end
+                const bool keep = ${code.value.keep};
+                some = some | keep;
+                all = all & keep;
+            }
+        }
+    }
+    some = any_lane(some);
+    all = !any_lane(!all);
+    if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
+}
+
+/* The next tile, from j0 on, that some of a block's rows see: of 32 tiles from `first` on those are set in `seen`. */
+DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, int blocks, int key_blocks, int lane)
+{
+    for (; j0 < to; j0 = first + 32 * KEYS) {
+        if (j0 >= first + 32 * KEYS) {
+            const int tile = j0 / KEYS + lane;
+            u32 all = 0;
+            for (int x = 0; x < blocks && tile < key_blocks; x++) all |= of_block[(i64)x * key_blocks + tile];
+            first = j0;
+            seen = set_lanes(all != 0);
+        }
+        const u32 rest = seen >> (j0 - first) / KEYS;
+        if (rest) return j0 + (lowest_bit(rest)) * KEYS;
+    }
+    return to;
+}
+
+% end
 % local function dropout_values()
 %   if p.dropout then
     const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
@@ -312,18 +401,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-% for _, slot in ipairs(slots) do if slot.read then
-    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a.${slot.field};
-% end end
-% for _, param in ipairs(variant.params) do
-    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
-% end
-% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
-    const int ${slot.field} = (int)a.${slot.field};
-% end end
-% for _, t in temporaries("launch", "score", "keep") do
-    ${declare(t)} = ${t.text};
-% end
+% launch_values("score", "keep")
 % if has_score then
     const float scale = (float)a.scale, factor = LOG2E;
 % else
@@ -359,14 +437,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     (void)h;
 % end
     (void)b;
-% if padded then
-    const int sq = a.q_lens[b], sk = a.k_lens[b];
-% elseif packed then
-    const int sq = a.cu_q[b + 1] - a.cu_q[b], sk = a.cu_k[b + 1] - a.cu_k[b];
-% end
-% for _, t in temporaries("head", "score", "keep") do
-    ${declare(t)} = ${t.text};
-% end
+% head_values("score", "keep")
     const int first_row = tile * ROWS, warp_row = first_row + warp * WARP_ROWS;
 % if packed then
     if (first_row >= ${rows_all}) return;
@@ -384,13 +455,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
     const bool works = warp_row < ${rows_all};
 % else
-    int from = 0, to = 0, warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
+    int from = 0, to = 0${classes and "" or ", warp_from = 0, warp_to = 0, full_first = 0, full_last = 0"};${classes and "" or " /* of the warp: that some row sees, and all */"}
     if (first_row < ${rows_all}) {
         const int i0 = ${packs and "first_row / GROUP" or "first_row"}, i1 = ${packs and ("(min_i(first_row + ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
         from = ${bounds.first and ("max_i(0, %s) / KEYS * KEYS"):format(bounds.first) or "0"};
         to = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk};
     }
+% if not classes then
     if (warp_row < ${rows_all}) {
         const int i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
@@ -399,6 +471,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         full_first = ${bounds.full_first or "0"};
         full_last = ${bounds.full_last or sk};
     }
+% end
 % end
 
 % if splits then
@@ -418,10 +491,24 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${row_of_tensor("q")}, c, row < ${rows_all}, true);
     }
     commit_copies();
+% if classes then
+    const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
+    const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
+    const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
+    int seen_first = from - 32 * KEYS;
+    u32 seen = 0;
+% end
+% local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
+% if classes then
+    int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
+    coming[0] = ${find("from")};
+#pragma unroll
+    for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
+% end
 % if cfg.stages > 1 then
 #pragma unroll
     for (int x = 0; x < AHEAD; x++) {
-        const int j0 = from + x * KEYS;
+        const int j0 = ${classes and "coming[x]" or "from + x * KEYS"};
         if (j0 < to) {
             ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "true")}
             ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "true")}
@@ -429,7 +516,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         commit_copies();
     }
 % else
-    if (from < to) { ${stage_k("k_at", "from", "0", K_SHARES, "true")} }
+    if (${classes and "coming[0]" or "from"} < to) { ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, "true")} }
     commit_copies();
 % end
 
@@ -465,7 +552,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     int turn_of_tile = 0;
 % end
 #pragma unroll 1
-    for (int j0 = from; j0 < to; j0 += KEYS) {
+    for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
+% if classes then
+        const int class_here = warp < blocks ? of_block[(i64)warp * ${KEY_BLOCKS} + j0 / KEYS] : EMPTY;
+        const bool works = class_here != EMPTY;
+        const int next = coming[${cfg.stages > 1 and "AHEAD" or "1"}];
+%   if cfg.stages > 1 then
+#pragma unroll
+        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1];
+        coming[AHEAD] = ${find("next + KEYS")};
+%   else
+        coming[0] = next;
+        coming[1] = ${find("next + KEYS")};
+%   end
+% end
 % if cfg.stages > 1 then
         /* ${between == 1 and "This tile is" or "This tile and the next are"} here, and nobody needs ${between == 1 and "the one whose place the next takes" or "those whose places the next two take"}. */
 %   if between == 1 then
@@ -477,7 +577,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             barrier();
         }
 %   end
-        const int other = turn_of_tile < BARRIER ? turn_of_tile + AHEAD : turn_of_tile - BARRIER, next = j0 + AHEAD * KEYS;
+        const int other = turn_of_tile < BARRIER ? turn_of_tile + AHEAD : turn_of_tile - BARRIER${classes and "" or ", next = j0 + AHEAD * KEYS"};
         const u32 k_here = k_at + turn_of_tile * K_BYTES + k_lane, v_here = v_at + turn_of_tile * V_BYTES + v_lane;
         const u32 k_next = k_at + other * K_BYTES, v_next = v_at + other * V_BYTES;
         turn_of_tile = turn_of_tile == STAGES - 1 ? 0 : turn_of_tile + 1;
@@ -488,7 +588,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end
-% if not bounds.always then
+% if not bounds.always and not classes then
         const bool works = j0 < warp_to && j0 + KEYS > warp_from;
 % end
 % local spread = cfg.stages > 1 and kv_way == "copy"
@@ -553,7 +653,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         commit_copies();
 % elseif cfg.stages == 1 then
         barrier(); /* K is done with */
-        ${stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
+        ${classes and stage_k("k_at", "next", "0", K_SHARES, "next < to") or stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
         commit_copies();
         wait_copies<1>();
         barrier(); /* V is here */
@@ -573,7 +673,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         {
 %   local tests = {}
 %   if tails then tests[#tests + 1] = ("j0 + KEYS <= %s"):format(sk) end
-%   if not bounds.always then
+%   if classes then
+%     tests[#tests + 1] = "class_here == FULL"
+%   elseif not bounds.always then
             const int j1 = min_i(j0 + KEYS, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
             (void)i0, (void)i1;
 %     tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
@@ -761,13 +863,13 @@ ${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.
 }
 
 /* Joins what the blocks that shared a row's keys have of it; a warp has a row. */
-extern "C" __global__ void __launch_bounds__(${32 * body.combining}) combine(const __grid_constant__ struct args a)
+extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(const __grid_constant__ struct args a)
 {
 % for _, slot in ipairs(slots) do if slot.kind == "recipe" then
     const int ${slot.field} = (int)a.${slot.field};
 % end end
 % dropout_values()
-    const i64 at = (i64)blockIdx.x * ${body.combining} + threadIdx.x / 32;
+    const i64 at = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32;
     if (at >= (i64)${B} * HQ * ${SQ}) return;
     const int lane = (int)threadIdx.x % 32, row = (int)(at % ${SQ}), head = (int)(at / ${SQ}), h = head % HQ, b = head / HQ;
 % if padded then

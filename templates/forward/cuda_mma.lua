@@ -107,7 +107,7 @@ local axes = {
 local function most_rows(cfg, p) return math.max(p.likely.sq * head_rows(cfg, p), 1) end
 
 -- Packed heads share tiles only where the mask is the same for all of them.
-local function packable(p) return not (p.maskfn or p.mask and p.mask.full[2]) end
+local function packable(p) return not (p.maskfn or p.mask) end
 
 local constraints = {
   { name = "value columns are shared among blocks only where one has no room for them",
@@ -197,12 +197,18 @@ local hooks = {
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
+-- Of masks that read tensors: what a warp's rows see of each tile of keys, for each head and sequence that it differs by.
+local function class_rows(p, cfg, by)
+  return (by.b and "b * " or "") .. (by.h and "hq * " or "") .. ("((sq + %d) // %d)"):format(cfg.rows - 1, cfg.rows)
+end
+
+local function class_count(p, cfg, by)
+  return ("%s * ((sk + %d) // %d)"):format(class_rows(p, cfg, by), cfg.keys - 1, cfg.keys)
+end
+
 -- Of a row and a split: O so far, and its peak and sum.
 local function slots(p, cfg, variant)
-  local list = {}
-  for _, slot in ipairs(c.slots(p, cfg, variant)) do
-    if slot.kind ~= "region" then list[#list + 1] = slot end
-  end
+  local list = c.slots(p, cfg, variant)
   if cfg.splits > 1 then
     for _, name in ipairs { "partial", "partial_sums" } do
       list[#list + 1] = { kind = "region", name = name, field = name, ctype = "f32 *" }
@@ -211,28 +217,35 @@ local function slots(p, cfg, variant)
   return list
 end
 
-local function regions(p, cfg)
-  if cfg.splits == 1 then return {} end
-  return {
-    { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) },
-    { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) },
-  }
+local function regions(p, cfg, dev, variant)
+  local list, by = {}, c.classes(p, variant)
+  if by then list[1] = { name = "classes", prepared = true, bytes = class_count(p, cfg, by) } end
+  if cfg.splits > 1 then
+    list[#list + 1] = { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) }
+    list[#list + 1] = { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) }
+  end
+  return list
 end
 
-local combining = 4 -- rows of a block that joins what splits leave, a warp each
+local side_warps = 4 -- of a block that finds classes, or joins what splits leave: each does one
 
-local function steps(p, cfg, dev)
+local function steps(p, cfg, dev, variant)
   local rows = cfg.warps * cfg.rows
   local sq = cfg.pack == 1 and ("sq * %d"):format(group_of(p)) or "sq"
   local heads = cfg.pack == 1 and p.hkv or p.hq
-  local list = { {
+  local list, by = {}, c.classes(p, variant)
+  if by then
+    list[1] = { entry = "classify", prepares = true, threads = 32 * side_warps, scratch = "0",
+      tasks = ("(%s + %d) // %d"):format(class_count(p, cfg, by), side_warps - 1, side_warps) }
+  end
+  list[#list + 1] = {
     entry = "attention", threads = 32 * cfg.warps,
     tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts * cfg.splits, sq, rows - 1, rows),
     scratch = tostring(shape_of(cfg, p).bytes),
-  } }
+  }
   if cfg.splits > 1 then
-    list[2] = { entry = "combine", threads = 32 * combining, scratch = "0",
-      tasks = ("(b * hq * sq + %d) // %d"):format(combining - 1, combining) }
+    list[#list + 1] = { entry = "combine", threads = 32 * side_warps, scratch = "0",
+      tasks = ("(b * hq * sq + %d) // %d"):format(side_warps - 1, side_warps) }
   end
   return list
 end
@@ -249,7 +262,8 @@ return {
   hooks = hooks,
   slots = slots,
   regions = regions,
-  combining = combining,
+  side_warps = side_warps,
+  classes = c.classes,
   steps = steps,
   shape_of = shape_of,
   resident_of = resident_of,

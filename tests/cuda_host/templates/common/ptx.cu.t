@@ -396,4 +396,20 @@ DEVICE bool any_lane(bool x)
     return v.x != 0;
 }
 
+static void emulated_ballot(emulated_value **l)
+{
+    u32 set = 0;
+    for (int lane = 0; lane < 32; lane++) set |= l[lane]->x << lane;
+    for (int lane = 0; lane < 32; lane++) l[lane]->x = set;
+}
+
+DEVICE u32 set_lanes(bool x)
+{
+    emulated_value v = { x, 0 };
+    emulated_together(&v, emulated_ballot);
+    return v.x;
+}
+
+DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
+
 DEVICE void warp_barrier(void) { any_lane(false); }
