@@ -91,3 +91,6 @@ DEVICE float load_f16(unsigned short x) { return widen_f16(x); }
 % if need.load_bf16 then
 DEVICE float load_bf16(unsigned short x) { return __int_as_float((int)((u32)x << 16)); }
 % end
+% if need.load_f64 then
+DEVICE float load_f64(double x) { return (float)x; }
+% end

@@ -73,6 +73,17 @@ DEVICE void commit_copies(void) { asm volatile("cp.async.commit_group;" ::: "mem
 /* Until at most N of this thread's groups are under way. */
 template <int N> DEVICE void wait_copies(void) { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
+/* Two warps that stand side by side; whether x is true somewhere in them. */
+DEVICE void pair_barrier(int pair) { asm volatile("barrier.cta.sync %0, 64;" ::"r"(pair + 1) : "memory"); }
+
+DEVICE bool pair_any(bool x, int pair)
+{
+    u32 any;
+    asm volatile("{ .reg .pred p, q; setp.ne.s32 p, %1, 0; barrier.cta.red.or.pred q, %2, 64, p; selp.u32 %0, 1, 0, q; }"
+                 : "=r"(any) : "r"((int)x), "r"(pair + 1) : "memory");
+    return any;
+}
+
 /* C += A B for 16 rows, 8 columns; A: 16 x 16 (tf32: 16 x 8), row by row; B: column by column. */
 % for _, kind in ipairs { "bf16", "f16" } do
 DEVICE void mma_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
@@ -132,6 +143,8 @@ DEVICE u32 round_tf32(float x)
 }
 
 /* Across a warp. */
+DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
+DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 DEVICE u32 exchange_bits(u32 x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 DEVICE bool any_lane(bool x) { return __any_sync(0xffffffff, x); }

@@ -9,6 +9,7 @@ typedef unsigned u32;
 typedef unsigned char u8;
 % element("i32", "int", 4)
 % element("f32", "float", 4)
+% element("f64", "double", 8)
 % element("f16", "unsigned short", 2)
 % element("bf16", "unsigned short", 2)
 

@@ -4,6 +4,7 @@
 %
 % local body = require "templates.forward.cuda_mma"
 % local shape, group = body.shape_of(cfg, p), body.group_of(p)
+% local paired = cfg.share == 2 -- of warps with the same rows
 % local packs, parts, splits = cfg.pack == 1, cfg.parts > 1, cfg.splits > 1
 % local between = cfg.stages == 4 and 2 or 1 -- tiles from one barrier to the next
 % local kind, split = shape.kind, shape.kind == "f32"
@@ -21,6 +22,7 @@
 % local levels = packs and { levels = { h = "row" } } or {}
 % local code = variant:code(levels)
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
+% local classes = body.classes(p, variant)
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
 % local masks = not bounds.always or tails
 % local function names(word, ...)
@@ -42,7 +44,6 @@
 % end
 % local q_way, kv_way = way(p.dtype), way(p.kvdtype)
 % local piece = math.min(p.align, 16)
-% local element = split and "float" or "unsigned short"
 % local per_chunk = 16 // shape.size
 %
 % -- Where a chunk of a row is in shared memory, and one that is `n` chunks (even) further on in the same row.
@@ -66,20 +67,21 @@ enum {
     PAGE = ${p.page}, /* keys */
 % end
     WARPS = ${cfg.warps}, THREADS = 32 * WARPS,
-    FRAGMENTS = ${cfg.rows // 16}, WARP_ROWS = 16 * FRAGMENTS, ROWS = WARPS * WARP_ROWS,
+    SHARE = ${cfg.share}, GROUPS = WARPS / SHARE, /* warps with the same rows */
+    FRAGMENTS = ${cfg.rows // 16}, WARP_ROWS = 16 * FRAGMENTS, ROWS = GROUPS * WARP_ROWS,
     OWN = 2 * FRAGMENTS,                     /* rows of a lane */
-    KEYS = ${cfg.keys}, KEY_TILES = KEYS / 8, /* of a tile, in eights */
+    KEYS = ${cfg.keys}, SPAN = KEYS / SHARE, KEY_TILES = SPAN / 8, /* of a tile; of a warp, in eights */
     STEPS = ${shape.q.chunks // 2}, HELD = ${cfg.held}, /* of a product over the head dimension; for which Q stays in registers */
-    COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of O, in eights */
+    COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / SHARE / 8, /* of O; of a warp, in eights */
 % if parts then
     PARTS = ${cfg.parts}, /* blocks that share the value columns */
 % end
 % if splits then
     SPLITS = ${cfg.splits}, /* blocks that share the keys */
 % end
-    STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = STAGES - BARRIER, /* tiles: in shared memory, between barriers, that loads go ahead */
+    STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = ${cfg.stages > 1 and "STAGES - BARRIER" or "1"}, /* tiles: in shared memory, between barriers, that loads go ahead */
     SECTION = ${cfg.section}, /* heads that go together, tile by tile */
-    Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, V_BYTES = ${shape.v_bytes}, WARP_BYTES = Q_BYTES / WARPS,
+    Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, V_BYTES = ${shape.v_bytes}, GROUP_BYTES = Q_BYTES / GROUPS,${paired and (" P_BYTES = %d,"):format(shape.p_bytes) or ""}
 };
 
 % include("templates/common/args.c.t", { slots = slots })
@@ -209,7 +211,23 @@ DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args
 % end
 % local function stage_k(...) return stage("k", ...) end
 % local function stage_v(...) return stage("v", ...) end
-% if not split then
+% if paired then
+/* Weights u of a warp's own, two scores' in a register, to P in shared memory; what they sum up to joins the row's. */
+DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4], const float (&peak)[OWN],
+                  float factor, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
+{
+    const int m = u / 4 % FRAGMENTS, q = u % 4, n = u / (4 * FRAGMENTS) * 2 + q / 2, r = 2 * m + q % 2;
+    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    sum[r] += x + y;
+%   if p.dropout then
+    x = kept[r] >> 2 * n & 1 ? x : 0;
+    y = kept[r] >> (2 * n + 1) & 1 ? y : 0;
+%   end
+    store_shared(${further(shape.p, "p_lane", "n")} + (m * 16 + q % 2 * 8) * ${16 * shape.p.pitch}, pack_${kind}(x, y));
+}
+
+% elseif not split then
 /* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
 DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
                   const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
@@ -236,30 +254,32 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   end
 %   return ipairs(list)
 % end
+% -- What a lane's rows give, for these roots.
+% local function row_values(indent, roots)
+${indent}int i[OWN]${packs and ", h[OWN]" or ""};
+%   for _, t in temporaries("row", table.unpack(roots)) do
+${indent}${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$") and "" or " "}${t.name}[OWN];
+%   end
+#pragma unroll
+${indent}for (int r = 0; r < OWN; r++) {
+${indent}    const int row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
+${indent}    i[r] = ${packs and "row / GROUP" or "row"};
+%   if packs then
+${indent}    h[r] = hk * GROUP + row % GROUP;
+${indent}    (void)h[r];
+%   end
+${indent}    (void)i[r];
+%   for _, t in temporaries("row", table.unpack(roots)) do
+${indent}    ${t.name}[r] = ${t.text};
+%   end
+${indent}}
+% end
 % -- The variant's score of this lane's part of S, and with `masked` its mask.
 % local function adjust(masked)
 %   local roots = masked and { "score", "keep" } or { "score" }
 %   if not has_score then roots = { "keep" } end
 %   local rows = code.value.keep and masked or has_score
-%   if rows then
-                int i[OWN]${packs and ", h[OWN]" or ""};
-%     for _, t in temporaries("row", table.unpack(roots)) do
-                ${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$") and "" or " "}${t.name}[OWN];
-%     end
-#pragma unroll
-                for (int r = 0; r < OWN; r++) {
-                    const int row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
-                    i[r] = ${packs and "row / GROUP" or "row"};
-%     if packs then
-                    h[r] = hk * GROUP + row % GROUP;
-                    (void)h[r];
-%     end
-                    (void)i[r];
-%     for _, t in temporaries("row", table.unpack(roots)) do
-                    ${t.name}[r] = ${t.text};
-%     end
-                }
-%   end
+%   if rows then row_values("                ", roots) end
 #pragma unroll
                 for (int x = 0; x < 2 * KEY_TILES; x++) {
                     const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
@@ -302,6 +322,234 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   if packs then return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(name, name, name) end
 %   return ("%s + (i64)row * a.%s_s"):format(name, name)
 % end
+% -- What a kernel reads once, and what it computes from it: of these roots.
+% local function launch_values(...)
+%   for _, slot in ipairs(slots) do if slot.read then
+    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a.${slot.field};
+%   end end
+%   for _, param in ipairs(variant.params) do
+    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
+%   end
+%   for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a.${slot.field};
+%   end end
+%   for _, t in temporaries("launch", ...) do
+    ${declare(t)} = ${t.text};
+%   end
+% end
+% -- What a sequence and a head bring, of these roots.
+% local function head_values(...)
+%   if padded then
+    const int sq = a.q_lens[b], sk = a.k_lens[b];
+%   elseif packed then
+    const int sq = a.cu_q[b + 1] - a.cu_q[b], sk = a.cu_k[b + 1] - a.cu_k[b];
+%   end
+%   for _, t in temporaries("head", ...) do
+    ${declare(t)} = ${t.text};
+%   end
+% end
+% local KEY_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK)
+% local ROW_BLOCKS = ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
+% if classes then
+/* What a warp's rows see of a tile of keys: nothing, something, all of it. */
+enum { EMPTY, MIXED, FULL };
+
+/* Finds it, a warp for each; the mask reads tensors. */
+extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) classify(const __grid_constant__ struct args a)
+{
+    const int lane = (int)threadIdx.x % 32;
+%   launch_values("keep")
+    const i64 task = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32, block = task / ${KEY_BLOCKS};
+    const int warp_row = (int)(block % ${ROW_BLOCKS}) * WARP_ROWS, j0 = (int)(task % ${KEY_BLOCKS}) * KEYS;
+    const int head = (int)(block / ${ROW_BLOCKS});
+    if (head >= ${classes.b and B or "1"}${classes.h and " * HQ" or ""}) return;
+    const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
+    (void)h, (void)b;
+%   head_values("keep")
+    bool some = false, all = true;
+    if (warp_row < ${sq} && j0 < ${sk}) {
+%   row_values("        ", { "keep" })
+#pragma unroll
+        for (int x = 0; x < 2 * KEY_TILES; x++) {
+            const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, j = min_i(place, ${sk} - 1);
+%   for _, t in temporaries("column", "keep") do
+            ${declare(t)} = ${t.text};
+%   end
+#pragma unroll
+            for (int r = 0; r < OWN; r++) {
+%   for _, t in temporaries("element", "keep") do
+                ${declare(t)} = ${t.text};
+%   end
+                const bool keep = ${code.value.keep};
+                some = some | keep;
+                all = all & keep;
+            }
+        }
+    }
+    some = any_lane(some);
+    all = !any_lane(!all);
+    if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
+}
+
+/* The next tile, from j0 on, that some of a block's rows see: of 32 tiles from `first` on those are set in `seen`. */
+DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, int blocks, int key_blocks, int lane)
+{
+    for (; j0 < to; j0 = first + 32 * KEYS) {
+        if (j0 >= first + 32 * KEYS) {
+            const int tile = j0 / KEYS + lane;
+            u32 all = 0;
+            for (int x = 0; x < blocks && tile < key_blocks; x++) all |= of_block[(i64)x * key_blocks + tile];
+            first = j0;
+            seen = set_lanes(all != 0);
+        }
+        const u32 rest = seen >> (j0 - first) / KEYS;
+        if (rest) return j0 + (lowest_bit(rest)) * KEYS;
+    }
+    return to;
+}
+
+% end
+% -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
+% local function multiply_k(loads)
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                    for (int x = 0; x < 4; x++) score[m][n][x] = 0;
+#pragma unroll
+            for (int x = 0; x < STEPS; x++) {
+                u32 left[FRAGMENTS][4];
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) {
+%   if cfg.held > 0 then
+                    if (x < HELD) {
+                        for (int y = 0; y < 4; y++) left[m][y] = query[m][x < HELD ? x : 0][y];
+                        continue;
+                    }
+%   end
+                    load_matrices(left[m], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
+                }
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n += 2) {
+                    u32 right[4];
+                    load_matrices(right, ${further(shape.k, "k_here", "2 * x")} + n * 8 * ${16 * shape.k.pitch});
+#pragma unroll
+                    for (int m = 0; m < FRAGMENTS; m++) {
+%   if split then
+                        mma_split(score[m][n], left[m], right[0], right[1]);
+                        mma_split(score[m][n + 1], left[m], right[2], right[3]);
+%   else
+                        if (x == 0) {
+                            mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
+                            mma_first_${kind}(score[m][n + 1], left[m], right[2], right[3]);
+                        } else {
+                            mma_${kind}(score[m][n], left[m], right[0], right[1]);
+                            mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
+                        }
+%   end
+                    }
+                }
+%   if loads then
+                /* The next tile comes in small steps, between the products. */
+                ${table.concat(loads, "\n")}
+%   end
+            }
+% end
+% -- S becomes the scores; which of them dropout keeps.
+% local function finish_scores()
+%   if not has_score then
+        if (scale < 0) {
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                    for (int x = 0; x < 4; x++) score[m][n][x] = -score[m][n][x];
+        }
+%   end
+%   if masks then
+        {
+%     local tests = {}
+%     if tails then tests[#tests + 1] = ("j0 + SPAN <= %s"):format(sk) end
+%     if classes then
+%       tests[#tests + 1] = "class_here == FULL"
+%     elseif not bounds.always then
+            const int j1 = min_i(j0 + SPAN, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
+            (void)i0, (void)i1;
+%       tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
+%       if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
+%     end
+            if (!(${table.concat(tests, " && ")})) {
+%     adjust(true)
+            }
+%     if has_score then
+            else {
+%       adjust(false)
+            }
+%     end
+        }
+%   elseif has_score then
+        {
+%   adjust(false)
+        }
+%   end
+%   if p.dropout then
+%     if not paired then
+        u32 kept[OWN];
+%     end
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, i = ${packs and "row / GROUP" or "row"};
+            const u32 of_head = (u32)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"});
+            kept[r] = 0;
+#pragma unroll
+            for (int x = 0; x < KEY_TILES / 2; x++) {
+                u32 word[4];
+                philox(word, drop, of_head, (u32)i >> 1, (u32)(j0 / 16 + x) * 4 + lane % 4);
+                kept[r] |= kept_of(i & 1 ? word[2] : word[0], i & 1 ? word[3] : word[1], drop.least) << 4 * x;
+            }
+        }
+%   end
+% end
+% -- Whether some score is more than O can take.
+% local function grow()
+
+        /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
+        bool grows = false;
+%   if cfg.test == "int" then
+        /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below; where the limit is
+         * less, O is rescaled every time. */
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            int most = __float_as_int(score[r / 2][0][r % 2 * 2]);
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++) most = max_i(max_i(most, __float_as_int(score[r / 2][n][r % 2 * 2])), __float_as_int(score[r / 2][n][r % 2 * 2 + 1]));
+            grows = grows | (most > __float_as_int(limit[r])) | (limit[r] < 0);
+        }
+%   else
+        float most[OWN];
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            most[r] = -INF;
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
+            grows = grows | (most[r] * factor > limit[r]);
+        }
+%   end
+% end
+% -- A row's largest score, of this lane and those beside it.
+% local function largest()
+%   if cfg.test == "int" then
+                float best = -INF;
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++) best = fmaxf(best, fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
+%   else
+                float best = most[r];
+%   end
+                best = fmaxf(best, exchange(best, 1));
+                best = fmaxf(best, exchange(best, 2));
+% end
 % local function dropout_values()
 %   if p.dropout then
     const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
@@ -312,18 +560,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-% for _, slot in ipairs(slots) do if slot.read then
-    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a.${slot.field};
-% end end
-% for _, param in ipairs(variant.params) do
-    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
-% end
-% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
-    const int ${slot.field} = (int)a.${slot.field};
-% end end
-% for _, t in temporaries("launch", "score", "keep") do
-    ${declare(t)} = ${t.text};
-% end
+% launch_values("score", "keep")
 % if has_score then
     const float scale = (float)a.scale, factor = LOG2E;
 % else
@@ -345,13 +582,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const int first_column = (int)blockIdx.x % PARTS * COLUMNS, columns = min_i(COLUMNS, DV - first_column);
 % end
 % if cfg.section == 1 then
-    const int head = task / ${tiles}, turn = task % ${tiles};
+    const int head = task / ${tiles}, nth = task % ${tiles};
 % else
     const int section = task / (SECTION * ${tiles}), place_in = task % (SECTION * ${tiles});
     const int together = min_i(SECTION, ${B} * ${HEADS} - section * SECTION);
-    const int head = section * SECTION + place_in % together, turn = place_in / together;
+    const int head = section * SECTION + place_in % together, nth = place_in / together;
 % end
-    const int tile = ${p.causal and tiles .. " - 1 - turn" or "turn"};
+    const int tile = ${p.causal and tiles .. " - 1 - nth" or "nth"};
 % if packs then
     const int hk = head % HKV, b = head / HKV;
 % else
@@ -359,15 +596,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     (void)h;
 % end
     (void)b;
-% if padded then
-    const int sq = a.q_lens[b], sk = a.k_lens[b];
-% elseif packed then
-    const int sq = a.cu_q[b + 1] - a.cu_q[b], sk = a.cu_k[b + 1] - a.cu_k[b];
-% end
-% for _, t in temporaries("head", "score", "keep") do
-    ${declare(t)} = ${t.text};
-% end
-    const int first_row = tile * ROWS, warp_row = first_row + warp * WARP_ROWS;
+% head_values("score", "keep")
+    const int first_row = tile * ROWS, warp_row = first_row + ${paired and "warp / 2" or "warp"} * WARP_ROWS;
 % if packed then
     if (first_row >= ${rows_all}) return;
 % end
@@ -384,13 +614,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
     const bool works = warp_row < ${rows_all};
 % else
-    int from = 0, to = 0, warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
+    int from = 0, to = 0${classes and "" or ", warp_from = 0, warp_to = 0, full_first = 0, full_last = 0"};${classes and "" or " /* of the warp: that some row sees, and all */"}
     if (first_row < ${rows_all}) {
         const int i0 = ${packs and "first_row / GROUP" or "first_row"}, i1 = ${packs and ("(min_i(first_row + ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
         from = ${bounds.first and ("max_i(0, %s) / KEYS * KEYS"):format(bounds.first) or "0"};
         to = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk};
     }
+% if not classes then
     if (warp_row < ${rows_all}) {
         const int i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
@@ -399,6 +630,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         full_first = ${bounds.full_first or "0"};
         full_last = ${bounds.full_last or sk};
     }
+% end
 % end
 
 % if splits then
@@ -414,14 +646,31 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
-        const u32 to_row = q_at + r / WARP_ROWS * WARP_BYTES;
+        const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
         stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${row_of_tensor("q")}, c, row < ${rows_all}, true);
     }
     commit_copies();
-% if cfg.stages > 1 then
+% if classes then
+    const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
+    const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
+    const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
+    int seen_first = from - 32 * KEYS;
+    u32 seen = 0;
+% end
+% local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
+% if classes then
+    int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
+    coming[0] = ${find("from")};
+#pragma unroll
+    for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
+% end
+% if paired then
+    if (from < to) { ${stage_k("k_at", "from", "0", K_SHARES, "true")} }
+    commit_copies();
+% elseif cfg.stages > 1 then
 #pragma unroll
     for (int x = 0; x < AHEAD; x++) {
-        const int j0 = from + x * KEYS;
+        const int j0 = ${classes and "coming[x]" or "from + x * KEYS"};
         if (j0 < to) {
             ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "true")}
             ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "true")}
@@ -429,17 +678,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         commit_copies();
     }
 % else
-    if (from < to) { ${stage_k("k_at", "from", "0", K_SHARES, "true")} }
+    if (${classes and "coming[0]" or "from"} < to) { ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, "true")} }
     commit_copies();
 % end
 
     /* Which bytes a lane names to load fragments: of Q, as of V transposed, 16 rows by two chunks; of K the same turned. */
-    const u32 q_lane = q_at + warp * WARP_BYTES + ${at(shape.q, "lane % 16", "lane / 16")};
+    const u32 q_lane = q_at + ${paired and "warp / 2" or "warp"} * GROUP_BYTES + ${at(shape.q, "lane % 16", "lane / 16")};
     const u32 k_lane = ${at(shape.k, "lane % 8 + lane / 16 * 8", "lane / 8 % 2")};
 % if split then
     const u32 v_lane = lane % 4 * 2 * ${16 * shape.v.pitch} + lane / 4 * 4;
 % else
-    const u32 v_lane = ${at(shape.v, "lane % 16", "lane / 16")};
+    const u32 v_lane = ${at(shape.v, "lane % 16", paired and "lane / 16 + warp % 2 * COLUMN_TILES" or "lane / 16")};
 % end
     float o[FRAGMENTS][COLUMN_TILES][4];
     float top[OWN], peak[OWN], limit[OWN], sum[OWN]; /* peak: top, but 0 before any key; limit: where S makes O too large */
@@ -453,7 +702,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     for (int r = 0; r < OWN; r++) top[r] = limit[r] = -INF, peak[r] = sum[r] = 0;
 % if cfg.held > 0 then
     u32 query[FRAGMENTS][HELD][4]; /* the first steps' fragments of Q */
-    wait_copies<${cfg.stages > 1 and "AHEAD" or "1"}>();
+    wait_copies<${paired and "0" or cfg.stages > 1 and "AHEAD" or "1"}>();
     barrier();
 #pragma unroll
     for (int m = 0; m < FRAGMENTS; m++)
@@ -461,11 +710,136 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         for (int x = 0; x < HELD; x++) load_matrices(query[m][x], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
 % end
 
+% if paired then
+    /* Of two warps with the same rows each has half of a tile's keys and half of O's columns. P goes through shared memory,
+     * and is multiplied while the next tile's is made. */
+    const int group = warp / 2, half = warp % 2;
+    const u32 p_at = v_at + 2 * V_BYTES + group * (P_BYTES / GROUPS), row_at = v_at + 2 * V_BYTES + 2 * P_BYTES;
+    const u32 p_store = p_at + ${at(shape.p, "lane / 4", "half * (SPAN / 8)")} + lane % 4 * 4, p_load = p_at + ${at(shape.p, "lane % 16", "lane / 16")};
+    bool ready = false; /* this tile's P */
+    int turn = 0; /* the next tile's place */
+#pragma unroll 1
+    for (int j0 = from - KEYS; j0 < to; j0 += KEYS, turn ^= 1) {
+        wait_copies<0>();
+        barrier();
+        const int next = j0 + KEYS, after = next + KEYS;
+        const u32 k_here = k_at + turn * K_BYTES + half * (SPAN * ${16 * shape.k.pitch}) + k_lane, v_here = v_at + (turn ^ 1) * V_BYTES + v_lane;
+        const u32 k_next = k_at + (turn ^ 1) * K_BYTES, v_next = v_at + turn * V_BYTES;
+        const bool visible = next < to && ${bounds.always and "works" or "next < warp_to && next + KEYS > warp_from"};
+%   local spread = kv_way == "copy"
+%   if not spread then
+        ${stage_k("k_next", "after", "0", K_SHARES, "after < to")}
+        ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+%   end
+        float score[FRAGMENTS][KEY_TILES][4], part[OWN], shrink[OWN];
+#pragma unroll
+        for (int r = 0; r < OWN; r++) part[r] = 0;
+%   if p.dropout then
+        u32 kept[OWN];
+%   end
+        bool grown = false;
+        if (visible) {
+%   multiply_k(spread and {
+%     stage_k("k_next", "after", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "after < to"),
+%     stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
+        }
+%   if spread then
+        else {
+            ${stage_k("k_next", "after", "0", K_SHARES, "after < to")}
+            ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+        }
+%   end
+        commit_copies();
+        if (visible) {
+            const int first_key = next + half * SPAN;
+            {
+                const int j0 = first_key;
+                (void)j0;
+%   finish_scores()
+            }
+%   grow()
+            grown = pair_any(grows, group);
+            if (grown) {
+                float best_of[OWN];
+#pragma unroll
+                for (int r = 0; r < OWN; r++) {
+%   largest()
+                    best_of[r] = best;
+                    if (lane % 4 == 0) store_shared(row_at + (warp * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4, (u32)__float_as_int(best));
+                }
+                pair_barrier(group);
+#pragma unroll
+                for (int r = 0; r < OWN; r++) {
+                    const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
+                    const float now = fmaxf(top[r], fmaxf(best_of[r], other) * factor), base = now == -INF ? 0 : now;
+                    shrink[r] = exp2_fast(top[r] - base);
+                    top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink[r];
+                }
+            }
+        }
+%   local kept_too = p.dropout and ", kept" or ""
+%   -- O += P V of this tile, and with `makes` the next one's P.
+%   local function multiply_v(makes)
+#pragma unroll
+            for (int x = 0; x < KEYS / 16; x++) {
+                u32 left[FRAGMENTS][4];
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) load_matrices(left[m], ${further(shape.p, "p_load", "2 * x")} + (turn ^ 1) * P_BYTES + m * 16 * ${16 * shape.p.pitch});
+#pragma unroll
+                for (int n = 0; n < COLUMN_TILES; n += 2) {
+                    u32 right[4];
+                    load_transposed(right, ${further(shape.v, "v_here", "n")} + x * 16 * ${16 * shape.v.pitch});
+%     if makes then
+                    constexpr int STEPS_V = KEYS / 16 * (COLUMN_TILES / 2), UNITS = 2 * FRAGMENTS * KEY_TILES;
+                    const int step = x * (COLUMN_TILES / 2) + n / 2;
+#pragma unroll
+                    for (int u = step * UNITS / STEPS_V; u < (step + 1) * UNITS / STEPS_V; u++) weigh(p_store + turn * P_BYTES, part, score, peak, factor, u${kept_too});
+%     end
+#pragma unroll
+                    for (int m = 0; m < FRAGMENTS; m++) {
+                        mma_${kind}(o[m][n], left[m], right[0], right[1]);
+                        mma_${kind}(o[m][n + 1], left[m], right[2], right[3]);
+                    }
+                }
+            }
+%   end
+        if (visible && ready) {
+%   multiply_v(true)
+        } else if (visible) {
+#pragma unroll
+            for (int u = 0; u < 2 * FRAGMENTS * KEY_TILES; u++) weigh(p_store + turn * P_BYTES, part, score, peak, factor, u${kept_too});
+        } else if (ready) {
+%   multiply_v(false)
+        }
+        if (grown) {
+#pragma unroll
+            for (int r = 0; r < OWN; r++)
+#pragma unroll
+                for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink[r], o[r / 2][n][r % 2 * 2 + 1] *= shrink[r];
+        }
+#pragma unroll
+        for (int r = 0; r < OWN; r++) sum[r] += part[r];
+        ready = visible;
+    }
+% else
 % if cfg.stages > 1 then
     int turn_of_tile = 0;
 % end
 #pragma unroll 1
-    for (int j0 = from; j0 < to; j0 += KEYS) {
+    for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
+% if classes then
+        const int class_here = warp < blocks ? of_block[(i64)warp * ${KEY_BLOCKS} + j0 / KEYS] : EMPTY;
+        const bool works = class_here != EMPTY;
+        const int next = coming[${cfg.stages > 1 and "AHEAD" or "1"}];
+%   if cfg.stages > 1 then
+#pragma unroll
+        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1];
+        coming[AHEAD] = ${find("next + KEYS")};
+%   else
+        coming[0] = next;
+        coming[1] = ${find("next + KEYS")};
+%   end
+% end
 % if cfg.stages > 1 then
         /* ${between == 1 and "This tile is" or "This tile and the next are"} here, and nobody needs ${between == 1 and "the one whose place the next takes" or "those whose places the next two take"}. */
 %   if between == 1 then
@@ -477,7 +851,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             barrier();
         }
 %   end
-        const int other = turn_of_tile < BARRIER ? turn_of_tile + AHEAD : turn_of_tile - BARRIER, next = j0 + AHEAD * KEYS;
+        const int other = turn_of_tile < BARRIER ? turn_of_tile + AHEAD : turn_of_tile - BARRIER${classes and "" or ", next = j0 + AHEAD * KEYS"};
         const u32 k_here = k_at + turn_of_tile * K_BYTES + k_lane, v_here = v_at + turn_of_tile * V_BYTES + v_lane;
         const u32 k_next = k_at + other * K_BYTES, v_next = v_at + other * V_BYTES;
         turn_of_tile = turn_of_tile == STAGES - 1 ? 0 : turn_of_tile + 1;
@@ -488,7 +862,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end
-% if not bounds.always then
+% if not bounds.always and not classes then
         const bool works = j0 < warp_to && j0 + KEYS > warp_from;
 % end
 % local spread = cfg.stages > 1 and kv_way == "copy"
@@ -499,51 +873,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
         float score[FRAGMENTS][KEY_TILES][4];
         if (works) {
-#pragma unroll
-            for (int m = 0; m < FRAGMENTS; m++)
-#pragma unroll
-                for (int n = 0; n < KEY_TILES; n++)
-#pragma unroll
-                    for (int x = 0; x < 4; x++) score[m][n][x] = 0;
-#pragma unroll
-            for (int x = 0; x < STEPS; x++) {
-                u32 left[FRAGMENTS][4];
-#pragma unroll
-                for (int m = 0; m < FRAGMENTS; m++) {
-% if cfg.held > 0 then
-                    if (x < HELD) {
-                        for (int y = 0; y < 4; y++) left[m][y] = query[m][x < HELD ? x : 0][y];
-                        continue;
-                    }
-% end
-                    load_matrices(left[m], ${further(shape.q, "q_lane", "2 * x")} + m * 16 * ${16 * shape.q.pitch});
-                }
-#pragma unroll
-                for (int n = 0; n < KEY_TILES; n += 2) {
-                    u32 right[4];
-                    load_matrices(right, ${further(shape.k, "k_here", "2 * x")} + n * 8 * ${16 * shape.k.pitch});
-#pragma unroll
-                    for (int m = 0; m < FRAGMENTS; m++) {
-% if split then
-                        mma_split(score[m][n], left[m], right[0], right[1]);
-                        mma_split(score[m][n + 1], left[m], right[2], right[3]);
-% else
-                        if (x == 0) {
-                            mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
-                            mma_first_${kind}(score[m][n + 1], left[m], right[2], right[3]);
-                        } else {
-                            mma_${kind}(score[m][n], left[m], right[0], right[1]);
-                            mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
-                        }
-% end
-                    }
-                }
-% if spread then
-                /* The next tile comes in small steps, between the products. */
-                ${stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to")}
-                ${stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to")}
-% end
-            }
+% multiply_k(spread and {
+%   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
+%   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
         }
 % if spread then
         else {
@@ -553,96 +885,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         commit_copies();
 % elseif cfg.stages == 1 then
         barrier(); /* K is done with */
-        ${stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
+        ${classes and stage_k("k_at", "next", "0", K_SHARES, "next < to") or stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
         commit_copies();
         wait_copies<1>();
         barrier(); /* V is here */
 % end
         if (!works) continue;
-% if not has_score then
-        if (scale < 0) {
-#pragma unroll
-            for (int m = 0; m < FRAGMENTS; m++)
-#pragma unroll
-                for (int n = 0; n < KEY_TILES; n++)
-#pragma unroll
-                    for (int x = 0; x < 4; x++) score[m][n][x] = -score[m][n][x];
-        }
-% end
-% if masks then
-        {
-%   local tests = {}
-%   if tails then tests[#tests + 1] = ("j0 + KEYS <= %s"):format(sk) end
-%   if not bounds.always then
-            const int j1 = min_i(j0 + KEYS, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
-            (void)i0, (void)i1;
-%     tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
-%     if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
-%   end
-            if (!(${table.concat(tests, " && ")})) {
-%   adjust(true)
-            }
-%   if has_score then
-            else {
-%     adjust(false)
-            }
-%   end
-        }
-% elseif has_score then
-        {
-% adjust(false)
-        }
-% end
-% if p.dropout then
-        u32 kept[OWN];
-#pragma unroll
-        for (int r = 0; r < OWN; r++) {
-            const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, i = ${packs and "row / GROUP" or "row"};
-            const u32 of_head = (u32)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"});
-            kept[r] = 0;
-#pragma unroll
-            for (int x = 0; x < KEY_TILES / 2; x++) {
-                u32 word[4];
-                philox(word, drop, of_head, (u32)i >> 1, (u32)(j0 / 16 + x) * 4 + lane % 4);
-                kept[r] |= kept_of(i & 1 ? word[2] : word[0], i & 1 ? word[3] : word[1], drop.least) << 4 * x;
-            }
-        }
-% end
-
-        /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
-        bool grows = false;
-% if cfg.test == "int" then
-        /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below; where the limit is
-         * less, O is rescaled every time. */
-#pragma unroll
-        for (int r = 0; r < OWN; r++) {
-            int most = __float_as_int(score[r / 2][0][r % 2 * 2]);
-#pragma unroll
-            for (int n = 0; n < KEY_TILES; n++) most = max_i(max_i(most, __float_as_int(score[r / 2][n][r % 2 * 2])), __float_as_int(score[r / 2][n][r % 2 * 2 + 1]));
-            grows = grows | (most > __float_as_int(limit[r])) | (limit[r] < 0);
-        }
-% else
-        float most[OWN];
-#pragma unroll
-        for (int r = 0; r < OWN; r++) {
-            most[r] = -INF;
-#pragma unroll
-            for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-            grows = grows | (most[r] * factor > limit[r]);
-        }
-% end
+% finish_scores()
+% grow()
         if (any_lane(grows)) {
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
-% if cfg.test == "int" then
-                float best = -INF;
-#pragma unroll
-                for (int n = 0; n < KEY_TILES; n++) best = fmaxf(best, fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-% else
-                float best = most[r];
-% end
-                best = fmaxf(best, exchange(best, 1));
-                best = fmaxf(best, exchange(best, 2));
+% largest()
                 const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
                 const float shrink = exp2_fast(top[r] - base);
                 top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink;
@@ -716,6 +970,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
         for (int r = 0; r < OWN; r++) sum[r] += part[r];
     }
+% end
     wait_copies<0>();
 
 % local some_rows = padded and times_group(SQ) or rows_all
@@ -743,6 +998,15 @@ ${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.
         sum[r] += exchange(sum[r], 1);
         sum[r] += exchange(sum[r], 2);
     }
+% if paired then
+    barrier();
+#pragma unroll
+    for (int r = 0; r < OWN; r++)
+        if (lane % 4 == 0) store_shared(row_at + (warp * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4, (u32)__float_as_int(sum[r]));
+    pair_barrier(group);
+#pragma unroll
+    for (int r = 0; r < OWN; r++) sum[r] += __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
+% end
 % if splits then
     /* What this block's keys have of each row, for `combine`. */
 #pragma unroll
@@ -761,13 +1025,13 @@ ${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.
 }
 
 /* Joins what the blocks that shared a row's keys have of it; a warp has a row. */
-extern "C" __global__ void __launch_bounds__(${32 * body.combining}) combine(const __grid_constant__ struct args a)
+extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(const __grid_constant__ struct args a)
 {
 % for _, slot in ipairs(slots) do if slot.kind == "recipe" then
     const int ${slot.field} = (int)a.${slot.field};
 % end end
 % dropout_values()
-    const i64 at = (i64)blockIdx.x * ${body.combining} + threadIdx.x / 32;
+    const i64 at = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32;
     if (at >= (i64)${B} * HQ * ${SQ}) return;
     const int lane = (int)threadIdx.x % 32, row = (int)(at % ${SQ}), head = (int)(at / ${SQ}), h = head % HQ, b = head / HQ;
 % if padded then
@@ -810,22 +1074,22 @@ extern "C" __global__ void __launch_bounds__(${32 * body.combining}) combine(con
     for (int r = 0; r < OWN; r++) {
         const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
         (void)row;
-% finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, parts and " && first_column == 0" or ""), p.lse and row_of_tensor("lse"))
+% finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""), p.lse and row_of_tensor("lse"))
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= share, o[r / 2][n][r % 2 * 2 + 1] *= share;
     }
 % local columns_here = parts and "columns" or "DV"
 % if shape.through then
     /* Through Q's place in shared memory, so that a row leaves in whole lines. */
-    const u32 out_at = q_at + warp * WARP_BYTES;
+    const u32 out_at = q_at + ${paired and "warp / 2" or "warp"} * GROUP_BYTES;
 #pragma unroll
     for (int r = 0; r < OWN; r++)
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++)
-            store_shared(out_at + ${at(shape.o, "r / 2 * 16 + r % 2 * 8 + lane / 4", "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
+            store_shared(out_at + ${at(shape.o, "r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
     warp_barrier();
     for (int x = lane; x < WARP_ROWS * COLUMN_TILES; x += 32) {
-        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES, row = warp_row + r;
+        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = warp_row + r;
         u32 y[4];
         load_shared4(y, out_at + ${at(shape.o, "r", "c")});
         if (row < ${some_rows} && c * 8 < ${columns_here}) store_global4(${row_of_tensor("out"):gsub("a%.out", "a.o")} + c * 8, y);
@@ -838,7 +1102,7 @@ extern "C" __global__ void __launch_bounds__(${32 * body.combining}) combine(con
         ${p.odtype} *to_row = ${row_of_tensor("out"):gsub("a%.out", "a.o")};
 #pragma unroll
         for (int x = 0; x < 2 * COLUMN_TILES; x++) {
-            const int column = x / 2 * 8 + lane % 4 * 2 + x % 2;
+            const int column = ${paired and "half * 8 * COLUMN_TILES + " or ""}x / 2 * 8 + lane % 4 * 2 + x % 2;
             const float y = o[r / 2][x / 2][r % 2 * 2 + x % 2];
             if (column < ${columns_here}) to_row[column] = ${p.odtype == "f32" and "y" or ("(unsigned short)pack_%s(y, 0)"):format(p.odtype)};
         }

@@ -32,28 +32,34 @@ end
 -- Value columns of a block: all, or where O leaves the registers a part of them.
 local function columns_of(cfg, p) return padded(ceildiv(p.dv, cfg.parts), 16) end
 
+-- Query rows of a block.
+local function block_rows(cfg) return math.max(cfg.warps // cfg.share, 1) * cfg.rows end
+
 local function shape_of(cfg, p)
   local kind = kind_of(p)
   local size = sizes[kind]
   local s = { kind = kind, size = size, q = row_of(p.d, size), k = row_of(p.d, size), v = row_of(columns_of(cfg, p), size),
-    rows = cfg.warps * cfg.rows, threads = 32 * cfg.warps, columns = columns_of(cfg, p) }
+    rows = block_rows(cfg), threads = 32 * cfg.warps, columns = columns_of(cfg, p) }
   -- O leaves through Q's place, in its own type.
   s.o = row_of(s.columns, 2)
   s.through = sizes[p.odtype] == 2 and p.align == 16 and p.dv % 8 == 0
   s.q_bytes = s.rows * 16 * math.max(s.q.pitch, s.through and s.o.pitch or 0)
   s.k_bytes, s.v_bytes = cfg.keys * 16 * s.k.pitch, cfg.keys * 16 * s.v.pitch
   s.k_bytes, s.v_bytes, s.q_bytes = padded(s.k_bytes, 128), padded(s.v_bytes, 128), padded(s.q_bytes, 128)
+  s.p = row_of(cfg.keys, 2) -- of warps that share rows: P, twice, and a number a row and warp
+  s.p_bytes, s.row_bytes = cfg.warps // cfg.share * cfg.rows * 16 * s.p.pitch, 4 * cfg.warps * cfg.rows
   s.bytes = s.q_bytes + cfg.stages * (s.k_bytes + s.v_bytes)
+  if cfg.share == 2 then s.bytes = s.bytes + 2 * s.p_bytes + s.row_bytes end
   return s
 end
 
 -- Of a thread, about: O, S, Q where it is kept, and what addresses and row values take.
 local function registers_of(cfg, p)
   local fragments = cfg.rows // 16
-  local o, s = fragments * columns_of(cfg, p) // 2, fragments * cfg.keys // 2
+  local o, s = fragments * columns_of(cfg, p) // 2 // cfg.share, fragments * cfg.keys // 2 // cfg.share
   local q = fragments * 4 * cfg.held
   if kind_of(p) == "f32" then return o + 5 * s // 2 + q + 60 + 16 * fragments end -- P in two parts each
-  return o + s + q + 44 + 8 * fragments
+  return o + s + q + 44 + 8 * fragments + (cfg.share == 2 and 24 or 0)
 end
 
 -- Blocks that a multiprocessor has room for.
@@ -70,7 +76,7 @@ local function group_of(p) return p.hq // p.hkv end
 -- Rows of a head's tiles: with packing, those of all query heads that share a key head.
 local function head_rows(cfg, p) return cfg.pack == 1 and group_of(p) or 1 end
 
-local function tiles_of(cfg, p) return ceildiv(math.max(p.likely.sq, 1) * head_rows(cfg, p), cfg.warps * cfg.rows) end
+local function tiles_of(cfg, p) return ceildiv(math.max(p.likely.sq, 1) * head_rows(cfg, p), block_rows(cfg)) end
 
 local function tasks_of(cfg, p)
   return p.likely.b * p.hq // head_rows(cfg, p) * tiles_of(cfg, p) * cfg.parts * cfg.splits
@@ -97,6 +103,8 @@ local axes = {
   { name = "splits", values = { 1, 2, 4, 8, 16, 32, 64 }, about = "blocks that share the keys of a tile of rows" },
   { name = "rows", values = { 16, 32 }, about = "query rows of a warp" },
   { name = "warps", values = { 1, 2, 4, 8 }, about = "of a block" },
+  { name = "share", values = function(p) return p.dv > 128 and { 1, 2 } or { 1 } end,
+    about = "2: two warps have the same rows, each half of a tile's keys and of the value columns" },
   { name = "keys", values = { 16, 32, 48, 64, 96, 128 }, about = "keys a tile" },
   { name = "held", values = held_steps, about = "steps of a product with K for which Q stays in registers" },
   { name = "stages", values = { 1, 2, 3, 4 }, about = "tiles of K and V in shared memory; with 4 two come at a time" },
@@ -107,7 +115,7 @@ local axes = {
 local function most_rows(cfg, p) return math.max(p.likely.sq * head_rows(cfg, p), 1) end
 
 -- Packed heads share tiles only where the mask is the same for all of them.
-local function packable(p) return not (p.maskfn or p.mask and p.mask.full[2]) end
+local function packable(p) return not (p.maskfn or p.mask) end
 
 local constraints = {
   { name = "value columns are shared among blocks only where one has no room for them",
@@ -125,13 +133,22 @@ local constraints = {
       return cfg.splits == 1 or tasks_of(cfg, p) <= 8 * dev.cores
     end },
   { name = "a tile's rows are not mostly padding",
-    holds = function(cfg, p) return cfg.warps * cfg.rows == 16 or cfg.warps * cfg.rows < 2 * most_rows(cfg, p) end },
+    holds = function(cfg, p) return block_rows(cfg) == 16 or block_rows(cfg) < 2 * most_rows(cfg, p) end },
+  { name = "warps share rows only where the halves are whole fragments",
+    holds = function(cfg, p)
+      local columns = cfg.share == 1 or columns_of(cfg, p)
+      return cfg.share == 1 or cfg.warps > 1 and cfg.rows == 32 and kind_of(p) ~= "f32" and cfg.parts == 1 and cfg.splits == 1
+        and columns % 32 == 0 and (columns % 128 == 0 or columns % 64 ~= 0) and not (p.mask or p.maskfn)
+    end },
+  { name = "warps share keys by halves",
+    holds = function(cfg) return cfg.share == 1 or cfg.keys == 32 or cfg.keys == 64 or cfg.keys == 128 end },
   { name = "a tile's keys are not mostly padding",
     holds = function(cfg, p) return cfg.keys == 16 or cfg.keys < 2 * p.likely.sk end },
   { name = "O, S and Q leave registers for the rest",
     holds = function(cfg, p) return registers_of(cfg, p) <= 264 end },
   { name = "shared memory holds Q and the stages of K and V",
     holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
+  { name = "warps that share rows have two stages", holds = function(cfg) return cfg.share == 1 or cfg.stages == 2 end },
   { name = "one stage serves only where two have little room",
     holds = function(cfg, p, dev)
       if cfg.stages > 1 then return true end
@@ -153,7 +170,7 @@ local constraints = {
 local function visible(cfg, p)
   local right = p.causal and 0 or p.window and p.window.right or -1
   local left = p.window and p.window.left or -1
-  local rows = cfg.warps * cfg.rows / head_rows(cfg, p)
+  local rows = block_rows(cfg) / head_rows(cfg, p)
   local keys = p.likely.sk
   if p.causal then keys = p.likely.sk - math.min(p.likely.sq, p.likely.sk) / 2 + rows / 2 end
   if left >= 0 and left < p.likely.sk then keys = math.min(keys, left + 1 + math.max(right, 0) + rows) end
@@ -169,14 +186,15 @@ local function prior(cfg, p, dev)
   local resident = math.min(resident_of(cfg, p, dev), each)
   local filled = resident * cfg.warps / 4 -- warps a quarter
   local width = padded(p.d, 16) + s.columns
-  local products = cfg.keys * width * cfg.rows / 2048 * 6.2 * (s.kind == "f32" and 7.5 or 1)
-  local reads = (cfg.keys * width + cfg.rows * (padded(p.d, 16) - 8 * s.size * cfg.held)) * s.size / 32
-  local softmax = cfg.keys * cfg.rows / 4
+  local products = cfg.keys / cfg.share * width * cfg.rows / 2048 * 6.2 * (s.kind == "f32" and 7.5 or 1)
+  local reads = (cfg.keys / cfg.share * width + cfg.rows * (padded(p.d, 16) - 8 * s.size * cfg.held)) * s.size / 32
+  if cfg.share == 2 then reads = reads + cfg.rows * cfg.keys * 1.5 * s.size / 32 end
+  local softmax = cfg.keys / cfg.share * cfg.rows / 4
   local copies = cfg.keys * (s.k.chunks + s.v.chunks) / (32 * cfg.warps) * 3
   local waits = ({ 600, 150, 130, 90 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
   local spilled = math.max(0, registers_of(cfg, p) - 250) * 12
   local tile = math.max(products, 0.9 * reads) + 0.25 * math.min(products, 0.9 * reads)
-    + ((filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
+    + (cfg.share == 2 and 0.3 or (filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
   tile = tile * cfg.warps / 4 / math.min(1, filled)
   local moved = cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)
   local block = (visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)) * (math.max(tile, moved) + 0.1 * math.min(tile, moved)) + 2000 / resident
@@ -197,12 +215,18 @@ local hooks = {
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
+-- Of masks that read tensors: what a warp's rows see of each tile of keys, for each head and sequence that it differs by.
+local function class_rows(p, cfg, by)
+  return (by.b and "b * " or "") .. (by.h and "hq * " or "") .. ("((sq + %d) // %d)"):format(cfg.rows - 1, cfg.rows)
+end
+
+local function class_count(p, cfg, by)
+  return ("%s * ((sk + %d) // %d)"):format(class_rows(p, cfg, by), cfg.keys - 1, cfg.keys)
+end
+
 -- Of a row and a split: O so far, and its peak and sum.
 local function slots(p, cfg, variant)
-  local list = {}
-  for _, slot in ipairs(c.slots(p, cfg, variant)) do
-    if slot.kind ~= "region" then list[#list + 1] = slot end
-  end
+  local list = c.slots(p, cfg, variant)
   if cfg.splits > 1 then
     for _, name in ipairs { "partial", "partial_sums" } do
       list[#list + 1] = { kind = "region", name = name, field = name, ctype = "f32 *" }
@@ -211,28 +235,35 @@ local function slots(p, cfg, variant)
   return list
 end
 
-local function regions(p, cfg)
-  if cfg.splits == 1 then return {} end
-  return {
-    { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) },
-    { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) },
-  }
+local function regions(p, cfg, dev, variant)
+  local list, by = {}, c.classes(p, variant)
+  if by then list[1] = { name = "classes", prepared = true, bytes = class_count(p, cfg, by) } end
+  if cfg.splits > 1 then
+    list[#list + 1] = { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) }
+    list[#list + 1] = { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) }
+  end
+  return list
 end
 
-local combining = 4 -- rows of a block that joins what splits leave, a warp each
+local side_warps = 4 -- of a block that finds classes, or joins what splits leave: each does one
 
-local function steps(p, cfg, dev)
-  local rows = cfg.warps * cfg.rows
+local function steps(p, cfg, dev, variant)
+  local rows = block_rows(cfg)
   local sq = cfg.pack == 1 and ("sq * %d"):format(group_of(p)) or "sq"
   local heads = cfg.pack == 1 and p.hkv or p.hq
-  local list = { {
+  local list, by = {}, c.classes(p, variant)
+  if by then
+    list[1] = { entry = "classify", prepares = true, threads = 32 * side_warps, scratch = "0",
+      tasks = ("(%s + %d) // %d"):format(class_count(p, cfg, by), side_warps - 1, side_warps) }
+  end
+  list[#list + 1] = {
     entry = "attention", threads = 32 * cfg.warps,
     tasks = ("b * %d * ((%s + %d) // %d)"):format(heads * cfg.parts * cfg.splits, sq, rows - 1, rows),
     scratch = tostring(shape_of(cfg, p).bytes),
-  } }
+  }
   if cfg.splits > 1 then
-    list[2] = { entry = "combine", threads = 32 * combining, scratch = "0",
-      tasks = ("(b * hq * sq + %d) // %d"):format(combining - 1, combining) }
+    list[#list + 1] = { entry = "combine", threads = 32 * side_warps, scratch = "0",
+      tasks = ("(b * hq * sq + %d) // %d"):format(side_warps - 1, side_warps) }
   end
   return list
 end
@@ -249,7 +280,8 @@ return {
   hooks = hooks,
   slots = slots,
   regions = regions,
-  combining = combining,
+  side_warps = side_warps,
+  classes = c.classes,
   steps = steps,
   shape_of = shape_of,
   resident_of = resident_of,

@@ -17,6 +17,7 @@ return setmetatable({
   int = int,
   bool = int,
   words = words,
+  load = { f16 = "load_f16", bf16 = "load_bf16", f64 = "load_f64" },
   -- A thread has several rows: what they give lives in arrays.
   spell = function(level, name) return level == "row" and name .. "[r]" or name end,
 }, { __index = c })

@@ -39,6 +39,12 @@ struct emulated_warp {
     unsigned turn;
 };
 
+struct emulated_pair {
+    int come;
+    bool any, result;
+    unsigned turn;
+};
+
 struct emulated_block {
     void (*body)(const void *);
     const void *args;
@@ -49,6 +55,7 @@ struct emulated_block {
     emulated_index block;
     emulated_thread *thread, *now;
     emulated_warp warp[EMULATED_MOST / 32];
+    emulated_pair pair[EMULATED_MOST / 64];
     jmp_buf scheduler;
     ucontext_t back;
 };
@@ -189,6 +196,23 @@ DEVICE void barrier(void)
     }
     while (emulated->turn == turn) emulated_yield();
 }
+
+DEVICE bool pair_any(bool x, int pair)
+{
+    emulated_pair *p = &emulated->pair[pair];
+    const unsigned turn = p->turn;
+    p->any |= x;
+    if (++p->come == 64) {
+        p->come = 0;
+        p->result = p->any;
+        p->any = false;
+        p->turn++;
+    }
+    while (p->turn == turn) emulated_yield();
+    return p->result;
+}
+
+DEVICE void pair_barrier(int pair) { pair_any(false, pair); }
 
 struct emulated_load {
     u32 (*x)[4];
@@ -335,7 +359,7 @@ DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
     emulated_together(&x, emulated_mma8);
 }
 
-DEVICE float exp2_fast(float x) { return x < -126 ? 0 : exp2f(x); }
+DEVICE float exp2_fast(float x) { return exp2f(x); } /* subnormals are kept: the reference, here, knows no other way */
 
 static inline u32 emulated_narrow_bf16(float x)
 {
@@ -395,5 +419,21 @@ DEVICE bool any_lane(bool x)
     emulated_together(&v, emulated_any);
     return v.x != 0;
 }
+
+static void emulated_ballot(emulated_value **l)
+{
+    u32 set = 0;
+    for (int lane = 0; lane < 32; lane++) set |= l[lane]->x << lane;
+    for (int lane = 0; lane < 32; lane++) l[lane]->x = set;
+}
+
+DEVICE u32 set_lanes(bool x)
+{
+    emulated_value v = { x, 0 };
+    emulated_together(&v, emulated_ballot);
+    return v.x;
+}
+
+DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
 
 DEVICE void warp_barrier(void) { any_lane(false); }
