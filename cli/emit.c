@@ -7,7 +7,7 @@
 
 typedef struct emit_choices {
     const char *config;
-    bool lines;
+    bool lines, ptx;
     context_choices context;
 } emit_choices;
 
@@ -16,6 +16,8 @@ static const option options[] = {
       "pin these axes of the tuning space" },
     { "lines", OPTION_flag, NULL, offsetof(emit_choices, lines),
       "with #line directives that name the templates" },
+    { "ptx", OPTION_flag, NULL, offsetof(emit_choices, ptx),
+      "as PTX, which NVRTC makes of the text for a GPU" },
     CONTEXT_OPTIONS(emit_choices, context),
     { 0 },
 };
@@ -35,6 +37,7 @@ static fg_status emit(void *choices, int argc, char **argv, char **line, fg_erro
     if ((s = fg_problem_parse(&problem, context, *line, error)) != FG_OK) goto out;
     how.config = c->config;
     how.lines = c->lines;
+    how.ptx = c->ptx;
     if ((s = fg_emit(&text, context, problem, &how, error)) != FG_OK) goto out;
     fputs(text, stdout);
 out:

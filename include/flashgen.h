@@ -230,11 +230,12 @@ typedef struct fg_emit_options {
     size_t size;
     const char *config; /* "k=v ..." pins these axes; NULL: the estimate */
     int lines;          /* with #line directives */
+    int ptx;            /* for a GPU: what NVRTC makes of it, as PTX for the architecture */
 } fg_emit_options;
 
 #define FG_EMIT_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_emit_options), 0, 0                                                              \
+        sizeof(fg_emit_options), 0, 0, 0                                                           \
     }
 
 /* The kernel's text; its first line is the command that compiles it alone. Free with fg_text_free. */

@@ -1,4 +1,12 @@
-#include "runtime/context.h"
+#include "runtime/backend_cuda.h"
+
+static fg_status write_ptx(char **out, const fg_context *context, const made *kernel,
+                           fg_error *error)
+{
+    if (!context->gpu)
+        return fail(error, FG_REQUEST, "PTX is for GPUs: this context is for processors");
+    return backend_cuda_ptx(out, context, kernel->text, error);
+}
 
 fg_status fg_emit(char **out, fg_context *context, const fg_problem *handle,
                   const fg_emit_options *options, fg_error *error)
@@ -12,7 +20,10 @@ fg_status fg_emit(char **out, fg_context *context, const fg_problem *handle,
     if (status != FG_OK) return status;
     status = context_make(&kernel, context, handle->problem, o.config, NULL, o.lines != 0, error);
     if (status != FG_OK) return status;
-    *out = memory_text(&context->memory, kernel->text, kernel->text_length);
+    if (o.ptx)
+        status = write_ptx(out, context, kernel, error);
+    else if (!(*out = memory_text(&context->memory, kernel->text, kernel->text_length)))
+        status = fail_memory(error);
     made_free(kernel);
-    return *out ? FG_OK : fail_memory(error);
+    return status;
 }

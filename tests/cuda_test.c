@@ -1,4 +1,5 @@
 /* Contexts, plans and runs on GPUs, with a driver and a compiler that only seem to be there. */
+/* ctest: labels=threads */
 #include "tests/cuda_stub.h"
 
 #include <pthread.h>
