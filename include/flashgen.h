@@ -499,8 +499,8 @@ FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_er
 FG_API fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error);
 
 /* Runs `runs` times, taking turns through `count` args, and tells how long each run took: seconds[runs]. On a GPU by
- * events in the stream of args[0], which all have; the launches of many runs queue before the first one starts, so that
- * the host's time is in none of them. Waits for the last. */
+ * events in the stream of args[0], which all have, after a run of each that does not count; the launches of many runs
+ * queue before the first one starts, so that the host's time is in none of them. Waits for the last. */
 FG_API fg_status fg_plan_time(const fg_plan *plan, const fg_args *const *args, int count,
                               double *seconds, int runs, fg_error *error);
 

@@ -212,7 +212,7 @@ START_TEST(timing)
     const fg_args *args[] = { &s.run.run.args, &s.run.run.args };
     ck_assert_int_eq(fg_plan_time(s.plan, args, 2, seconds, runs, &error), FG_OK);
     for (int k = 0; k < runs; k++) ck_assert_double_eq_tol(seconds[k], 2e-3, 1e-9);
-    ck_assert_int_eq(fake()->launches, 2 * runs);
+    ck_assert_int_eq(fake()->launches, 2 * (runs + 2));
     ck_assert_int_eq(fake()->events, 0);
     for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
         fake_fail(calls[k], 1, 719);
