@@ -8,7 +8,7 @@
 
 typedef struct emit_choices {
     const char *config;
-    bool lines;
+    bool lines, ptx;
     input_choices sizes; /* b, sq and sk of them */
     context_choices context;
 } emit_choices;
@@ -18,6 +18,8 @@ static const option options[] = {
       "pin these axes of the tuning space" },
     { "lines", OPTION_flag, NULL, offsetof(emit_choices, lines),
       "with #line directives that name the templates" },
+    { "ptx", OPTION_flag, NULL, offsetof(emit_choices, ptx),
+      "as PTX, which NVRTC makes of the text for a GPU" },
     SIZE_OPTIONS(emit_choices, sizes),
     CONTEXT_OPTIONS(emit_choices, context),
     { 0 },
@@ -40,6 +42,7 @@ static fg_status emit(void *choices, int argc, char **argv, char **line, fg_erro
     how.config = c->config;
     how.lines = c->lines;
     how.sizes = &sizes;
+    how.ptx = c->ptx;
     if ((s = fg_emit(&text, context, problem, &how, error)) != FG_OK) goto out;
     fputs(text, stdout);
 out:

@@ -35,12 +35,14 @@ static bool enough(const measure_limits *limits, int runs, double elapsed)
     return runs >= limits->least_runs && elapsed >= limits->seconds;
 }
 
-/* Processors take one run at a time; a GPU takes a turn through all sets, whose launches queue. */
+/* Processors take one run at a time; a GPU takes some turns through all sets, whose launches queue. */
 static fg_status time_some(measurement *out, double *taken, const fg_plan *plan,
                            const fg_args *const *args, int sets, fg_error *error)
 {
+    enum { turns = 8 };
     const bool gpu = args[0]->q->device.device_type != 1;
-    const int some = gpu && out->runs + sets <= most_runs ? sets : 1;
+    const int left = most_runs - out->runs, all = turns * sets;
+    const int some = !gpu ? 1 : all < left ? all : left;
     fg_status s = fg_plan_time(plan, gpu ? args : args + out->runs % sets, gpu ? sets : 1,
                                taken + out->runs, some, error);
     if (s == FG_OK) out->runs += some;

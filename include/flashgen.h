@@ -234,11 +234,12 @@ typedef struct fg_emit_options {
     /* Where the problem has `*`: the config is chosen for the bucket that these fall in, 1 or more each, as a plan
      * chooses for it where no other bucket's config is as good. NULL, or -1: b 1, sq and sk 1024. */
     const fg_dims *sizes;
+    int ptx; /* for a GPU: what NVRTC makes of it, as PTX for the architecture */
 } fg_emit_options;
 
 #define FG_EMIT_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(fg_emit_options), 0, 0, 0                                                           \
+        sizeof(fg_emit_options), 0, 0, 0, 0                                                        \
     }
 
 /* The kernel's text; its first line is the command that compiles it alone. Free with fg_text_free. */
@@ -519,8 +520,8 @@ FG_API fg_status fg_plan_prepare(const fg_plan *plan, const fg_args *args, fg_er
 FG_API fg_status fg_run(const fg_plan *plan, const fg_args *args, fg_error *error);
 
 /* Runs `runs` times, taking turns through `count` args, and tells how long each run took: seconds[runs]. On a GPU by
- * events in the stream of args[0], which all have; the launches of many runs queue before the first one starts, so that
- * the host's time is in none of them. Waits for the last. */
+ * events in the stream of args[0], which all have, after a run of each that does not count; the launches of many runs
+ * queue before the first one starts, so that the host's time is in none of them. Waits for the last. */
 FG_API fg_status fg_plan_time(const fg_plan *plan, const fg_args *const *args, int count,
                               double *seconds, int runs, fg_error *error);
 

@@ -37,6 +37,27 @@ static fg_status compile(binary *out, const fg_context *context, const char *sou
                          context->compiler_flags, source, error);
 }
 
+/* The same flags for the architecture that is not a GPU's but PTX's. */
+fg_status backend_cuda_ptx(char **out, const fg_context *context, const char *source,
+                           fg_error *error)
+{
+    static const char gpu[] = "--gpu-architecture=";
+    void *written = NULL;
+    size_t size = 0;
+    text flags;
+    *out = NULL;
+    if (!context->compiler) return fail(error, FG_COMPILER, "%s", context->compiler_missing);
+    const char *rest = strchr(context->compiler_flags, ' ');
+    text_init(&flags, &context->memory);
+    text_addf(&flags, "%scompute_%s%s", gpu, context->gpu->isa + strlen("sm_"), rest);
+    fg_status status = flags.failed ? fail_memory(error)
+                                    : nvrtc_compile(&written, &size, &context->memory,
+                                                    context->compiler, flags.data, source, error);
+    text_free(&flags);
+    if (status == FG_OK) *out = written;
+    return status;
+}
+
 /* ---- Loading ---- */
 
 typedef struct module {

@@ -1,5 +1,14 @@
+#include "runtime/backend_cuda.h"
 #include "runtime/buckets.h"
 #include "runtime/context.h"
+
+static fg_status write_ptx(char **out, const fg_context *context, const made *kernel,
+                           fg_error *error)
+{
+    if (!context->gpu)
+        return fail(error, FG_REQUEST, "PTX is for GPUs: this context is for processors");
+    return backend_cuda_ptx(out, context, kernel->text, error);
+}
 
 /* The greatest sizes of the bucket; 0, which leaves it to the maker, where they are not said. */
 static fg_status take_sizes(maker_sizes *out, const problem *p, const fg_dims *dims,
@@ -31,7 +40,10 @@ fg_status fg_emit(char **out, fg_context *context, const fg_problem *handle,
     if (status != FG_OK) return status;
     status = context_make(&kernel, context, handle->problem, o.config, &sizes, o.lines != 0, error);
     if (status != FG_OK) return status;
-    *out = memory_text(&context->memory, kernel->text, kernel->text_length);
+    if (o.ptx)
+        status = write_ptx(out, context, kernel, error);
+    else if (!(*out = memory_text(&context->memory, kernel->text, kernel->text_length)))
+        status = fail_memory(error);
     made_free(kernel);
-    return *out ? FG_OK : fail_memory(error);
+    return status;
 }

@@ -96,4 +96,60 @@ static inline double cuda_result(const cuda_run *r)
     return *(const double *)r->run.args.o->data;
 }
 
+/* ---- A plan and what it runs on ---- */
+
+#define LINE "dtype=f64 b=1 hq=4 sq=64 d=4"
+
+static fg_error error;
+
+/* A plan of a number, and what it runs on. */
+typedef struct scene {
+    fg_context *context;
+    fg_problem *problem;
+    fg_plan *plan;
+    cuda_run run;
+} scene;
+
+static inline void scene_new(scene *s, const char *device, int number)
+{
+    cuda_is_number(number);
+    s->context = gpu_context(device);
+    s->problem = stub_problem(s->context, LINE);
+    s->plan = stub_plan(s->context, s->problem);
+    cuda_run_new(&s->run, s->context, s->problem);
+}
+
+static inline void scene_free(scene *s)
+{
+    cuda_run_free(&s->run);
+    fg_plan_free(s->plan);
+    fg_problem_free(s->problem);
+    fg_context_free(s->context);
+}
+
+static inline fg_status scene_run(scene *s)
+{
+    return fg_run(s->plan, &s->run.run.args, &error);
+}
+
+/* Of the sentence, what tells this failure from others. */
+static inline void refuses(fg_status status, fg_status wanted, const char *part)
+{
+    ck_assert_msg(status == wanted, "%s: %s", fg_status_name(status), error.text);
+    ck_assert_msg(strstr(error.text, part) != NULL, "%s", error.text);
+}
+
+static inline fg_status plan_again(scene *s, const char *line, fg_source *source)
+{
+    fg_plan *plan;
+    fg_plan_info info;
+    fg_problem *p = stub_problem(s->context, line);
+    fg_status status = fg_plan_new(&plan, s->context, p, NULL, &error);
+    if (status == FG_OK) fg_plan_config(plan, &info);
+    if (status == FG_OK) *source = info.source;
+    if (status == FG_OK) fg_plan_free(plan);
+    fg_problem_free(p);
+    return status;
+}
+
 #endif

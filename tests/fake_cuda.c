@@ -329,6 +329,7 @@ typedef struct config {
 static void execute(const fake_launch *l)
 {
     double number = (double)l->parameter[fake_parameters - 1];
+    if (!l->parameter[fake_parameters - 2]) return; /* a real kernel's text: nothing to play */
     memcpy((void *)(uintptr_t)l->parameter[0], &number, sizeof number);
 }
 
@@ -344,6 +345,7 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     if (c->threads[0] > 1024 || (int)c->shared > one->most_shared) return INVALID_VALUE;
     fake_launch l = { c->blocks[0], c->threads[0], c->shared, here->device, c->stream, { 0 } };
     memcpy(l.parameter, parameters[0], sizeof(int64_t) * 8);
+    l.parameter[fake_parameters - 2] = program != NULL;
     l.parameter[fake_parameters - 1] = program ? strtol(program + 8, NULL, 10) : 0;
     pthread_mutex_lock(&lock);
     f->last = l;

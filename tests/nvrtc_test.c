@@ -1,5 +1,5 @@
 /* NVRTC itself, through the backend: no GPU is needed to compile for one. */
-#include "tests/runtime_stub.h"
+#include "tests/text_stub.h"
 
 #include "runtime/library.h"
 #include "runtime/nvrtc.h"
@@ -45,28 +45,13 @@ static void stub_is_product(void)
     stub_add_slot(SLOT_recipe, "b * hq", 0);
 }
 
-/* As emitted: nothing of it is a format. */
-static fg_status copy_make(made **out, const maker_request *r, fg_error *why)
-{
-    made *m = memory_new(r->memory, 1, sizeof *m);
-    *m = (made){ .memory = r->memory, .slots = stub_slots, .text_length = strlen(stub_text) };
-    memcpy(m->slot, stub_slot, sizeof stub_slot);
-    m->schedule = stub_copy(r->memory, "stub");
-    m->config = stub_copy(r->memory, "none=1");
-    m->text = stub_copy(r->memory, stub_text);
-    *out = m;
-    return stub_steps(m, why);
-}
-
-static const maker copy_maker = { .make = copy_make, .hash = stub_hash };
-
 static fg_context *context_for(const char *isa)
 {
     fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
     o.device = isa;
     o.store = "";
     fg_context *context = stub_context(&o);
-    context->maker = &copy_maker;
+    context->maker = &text_maker;
     return context;
 }
 
@@ -139,6 +124,27 @@ START_TEST(ptx)
 }
 END_TEST
 
+START_TEST(emitted_as_ptx)
+{
+    char *written = NULL;
+    fg_emit_options how = FG_EMIT_OPTIONS_INIT;
+    how.ptx = 1;
+    stub_is_product();
+    fg_context *context = context_for("sm_86"), *host = stub_context(NULL);
+    host->maker = &text_maker;
+    fg_problem *p = stub_problem(context, LINE);
+    ck_assert_msg(fg_emit(&written, context, p, &how, &error) == FG_OK, "%s", error.text);
+    ck_assert_ptr_nonnull(strstr(written, ".target sm_86"));
+    ck_assert_ptr_nonnull(strstr(written, ".entry fg_kernel"));
+    fg_text_free(context, written);
+    ck_assert_int_eq(fg_emit(&written, host, p, &how, &error), FG_REQUEST);
+    ck_assert_ptr_null(written);
+    fg_problem_free(p);
+    fg_context_free(context);
+    fg_context_free(host);
+}
+END_TEST
+
 /* An error names the template's file and line; so does one of the assembler's, if not the line. */
 START_TEST(logs)
 {
@@ -172,7 +178,7 @@ START_TEST(flags)
     o.compiler_flags = "--no-such-flag";
     stub_is_product();
     fg_context *context = stub_context(&o);
-    context->maker = &copy_maker;
+    context->maker = &text_maker;
     ck_assert_int_eq(image_for(&i, context), FG_COMPILER);
     ck_assert_msg(strstr(error.text, "--no-such-flag") != NULL, "%s", error.text);
     fg_context_free(context);
@@ -225,7 +231,7 @@ START_TEST(plans)
         o.store = folder;
         start = library_seconds();
         fg_context *context = stub_context(&o);
-        context->maker = &copy_maker;
+        context->maker = &text_maker;
         fg_problem *p = stub_problem(context, LINE);
         fg_plan *plan = stub_plan(context, p);
         fg_plan_config(plan, &info);
@@ -283,8 +289,9 @@ int main(void)
     }
     Suite *s = suite_create("nvrtc");
     TCase *c = tcase_create("nvrtc");
-    const TTest *const tests[] = { the_same_every_time,  ptx, logs, flags, threads, plans,
-                                   parts_of_the_compiler };
+    const TTest *const tests[] = {
+        the_same_every_time, ptx, emitted_as_ptx, logs, flags, threads, plans, parts_of_the_compiler
+    };
     tcase_set_timeout(c, 0);
     tcase_add_loop_test(c, binaries, 0, isa_count);
     for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) tcase_add_test(c, tests[k]);
