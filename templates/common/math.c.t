@@ -19,9 +19,14 @@
 %   order[#order + 1], order[#order + 2] = { "exp_part_vr", "exp_rest_vr" }, { "exp2_fall_vr", "exp_rest_vr" }
 %   for _, name in ipairs { "abs_vi", "add_vi", "sub_vi", "mul_vi" } do order[#order + 1] = { name, "wrap_vi" } end
 % end
-% for _, row in ipairs(order) do
-%   if need[row[1]] then for k = 2, #row do need[row[k]] = true end end
+% local function complete()
+%   local grown = false
+%   for _, row in ipairs(order) do
+%     for k = 2, need[row[1]] and #row or 1 do grown, need[row[k]] = grown or not need[row[k]], true end
+%   end
+%   return grown
 % end
+% while complete() do end
 static inline vr splat_r(real x) { return x - (vr){ 0 }; } /* + would make -0 another */
 static inline vi splat_i(int x) { return (vi){ 0 } + x; }
 static inline int min_i(int a, int b) { return a < b ? a : b; }

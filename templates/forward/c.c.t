@@ -323,9 +323,9 @@ static void drain(struct block *x, real sink)
 {
     for (int v = 0; v < VECTORS; v++) {
         const vr top = max_vr(x->top[v], splat_r(sink)), peak = select_r(top == -INF, splat_r(0), top);
-        const vr shrink = ${power("x->top[v] - peak")};
-        for (int c = 0; c < COLUMNS; c++) x->o[c][v] *= shrink;
-        x->sum[v] = x->sum[v] * shrink + ${power("splat_r(sink) - peak")};
+        const vr root = ${power("(x->top[v] - peak) * (real)0.5")}; /* of what O is worth still, which may be a subnormal */
+        for (int c = 0; c < COLUMNS; c++) x->o[c][v] = x->o[c][v] * root * root;
+        x->sum[v] = x->sum[v] * root * root + ${power("splat_r(sink) - peak")};
         x->top[v] = top;
     }
 }

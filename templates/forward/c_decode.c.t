@@ -321,17 +321,17 @@ static void finish(const struct args *a, int b, int h, i64 place, const vr *from
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
     const real sink = ${p.shard and "a->origin_j > 0 ? -INF : " or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
-    const real weight = peak == -INF ? 1 : exp_fall_vr(splat_r(top - peak))[0];
-    sum = peak == -INF ? sum : sum * weight + exp_fall_vr(splat_r(sink - peak))[0];
+    const real root = peak == -INF ? 1 : exp_fall_vr(splat_r((top - peak) * 0.5f))[0]; /* of what O is worth still, which may be a subnormal */
+    sum = peak == -INF ? sum : sum * root * root + exp_fall_vr(splat_r(sink - peak))[0];
     top = peak;
 % end
 % if p.dropout then
     const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
 % end
-    const real share = sum == 0 ? 0 : ${p.sinks and "weight" or "1"}${p.dropout and " * kept" or ""} / sum;
+    const real share = sum == 0 ? 0 : ${p.sinks and "root" or "1"}${p.dropout and " * kept" or ""} / sum;
     for (int c = 0; c < COLUMNS; c++)
         for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
-            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)] * share);
+            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)] * share${p.sinks and " * root" or ""});
 % if p.lse then
     a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum))[0];
 % end
