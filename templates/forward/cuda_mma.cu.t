@@ -498,6 +498,7 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %     if not paired then
         u32 kept[OWN];
 %     end
+%     if packs then
 #pragma unroll
         for (int r = 0; r < OWN; r++) {
             const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, i = ${packs and "row / GROUP" or "row"};
@@ -510,6 +511,23 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
                 kept[r] |= kept_of(i & 1 ? word[2] : word[0], i & 1 ? word[3] : word[1], drop.least) << 4 * x;
             }
         }
+%     else
+        /* A call decides two rows, which this lane and the one 4 further on have: each makes those of one of its rows. */
+        const bool odd = lane & 4;
+#pragma unroll
+        for (int m = 0; m < FRAGMENTS; m++) {
+            const u32 pair = (u32)(warp_row + m * 16 + (odd ? 8 : 0) + lane / 4) >> 1;
+            kept[2 * m] = kept[2 * m + 1] = 0;
+#pragma unroll
+            for (int x = 0; x < KEY_TILES / 2; x++) {
+                u32 word[4];
+                philox(word, drop, (u32)(b * HQ + h), pair, (u32)(j0 / 16 + x) * 4 + lane % 4);
+                const u32 first = exchange_bits(odd ? word[0] : word[2], 4), second = exchange_bits(odd ? word[1] : word[3], 4);
+                kept[2 * m] |= kept_of(odd ? first : word[0], odd ? second : word[1], drop.least) << 4 * x;
+                kept[2 * m + 1] |= kept_of(odd ? word[2] : first, odd ? word[3] : second, drop.least) << 4 * x;
+            }
+        }
+%     end
 %   end
 % end
 % -- Whether some score is more than O can take.
