@@ -30,3 +30,9 @@ DEVICE u32 kept_of(u32 first, u32 second, u32 least)
     return (u32)((first & 0xffff) >= least) | (u32)(first >> 16 >= least) << 1 | (u32)((second & 0xffff) >= least) << 2 |
            (u32)(second >> 16 >= least) << 3;
 }
+
+/* All ones in the halves of a word that keep. */
+DEVICE u32 kept_halves(u32 word, u32 least)
+{
+    return (word << 16 >= least << 16 ? 0xffffu : 0) | (word >= least << 16 ? 0xffff0000u : 0);
+}

@@ -230,17 +230,13 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % elseif not split then
 /* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
 DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
-                  const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
+                  const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&word)[FRAGMENTS][4], u32 least" or ""})
 {
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
-    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
     sum[r] += x + y;
-% if p.dropout then
-    x = kept[r] >> 2 * n & 1 ? x : 0;
-    y = kept[r] >> (2 * n + 1) & 1 ? y : 0;
-% end
-    weight[m][part][q] = pack_${kind}(x, y);
+    weight[m][part][q] = pack_${kind}(x, y)${p.dropout and " & kept_halves(word[m][q], least)" or ""};
 }
 
 % end
@@ -456,6 +452,30 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %   end
             }
 % end
+% -- The words that decide on a lane's scores of 16 keys: word[m][q] on those of row 2 m + q % 2, the first 8 keys and the rest.
+% local function decide(chunk)
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++) {
+                u32 call[4];
+                const u32 keys = (u32)(j0 / 16 + ${chunk}) * 4 + lane % 4;
+%   if packs then
+#pragma unroll
+                for (int r = 0; r < 2; r++) {
+                    const int row = warp_row + m * 16 + r * 8 + lane / 4, i = row / GROUP;
+                    philox(call, drop, (u32)(b * HQ + hk * GROUP + row % GROUP), (u32)i >> 1, keys);
+                    word[m][r] = i & 1 ? call[2] : call[0];
+                    word[m][2 + r] = i & 1 ? call[3] : call[1];
+                }
+%   else
+                /* A call decides two rows, which this lane and the one 4 further on have: each makes those of one of its rows. */
+                const bool odd = lane & 4;
+                philox(call, drop, (u32)(b * HQ + h), (u32)(warp_row + m * 16 + (odd ? 8 : 0) + lane / 4) >> 1, keys);
+                const u32 first = exchange_bits(odd ? call[0] : call[2], 4), second = exchange_bits(odd ? call[1] : call[3], 4);
+                word[m][0] = odd ? first : call[0], word[m][2] = odd ? second : call[1];
+                word[m][1] = odd ? call[2] : first, word[m][3] = odd ? call[3] : second;
+%   end
+            }
+% end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
 %   if not has_score then
@@ -494,40 +514,19 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %   adjust(false)
         }
 %   end
-%   if p.dropout then
+%   if p.dropout and (split or paired) then
 %     if not paired then
         u32 kept[OWN];
 %     end
-%     if packs then
 #pragma unroll
-        for (int r = 0; r < OWN; r++) {
-            const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, i = ${packs and "row / GROUP" or "row"};
-            const u32 of_head = (u32)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"});
-            kept[r] = 0;
+        for (int r = 0; r < OWN; r++) kept[r] = 0;
 #pragma unroll
-            for (int x = 0; x < KEY_TILES / 2; x++) {
-                u32 word[4];
-                philox(word, drop, of_head, (u32)i >> 1, (u32)(j0 / 16 + x) * 4 + lane % 4);
-                kept[r] |= kept_of(i & 1 ? word[2] : word[0], i & 1 ? word[3] : word[1], drop.least) << 4 * x;
-            }
+        for (int x = 0; x < KEY_TILES / 2; x++) {
+            u32 word[FRAGMENTS][4];
+%     decide("x")
+#pragma unroll
+            for (int r = 0; r < OWN; r++) kept[r] |= kept_of(word[r / 2][r % 2], word[r / 2][2 + r % 2], drop.least) << 4 * x;
         }
-%     else
-        /* A call decides two rows, which this lane and the one 4 further on have: each makes those of one of its rows. */
-        const bool odd = lane & 4;
-#pragma unroll
-        for (int m = 0; m < FRAGMENTS; m++) {
-            const u32 pair = (u32)(warp_row + m * 16 + (odd ? 8 : 0) + lane / 4) >> 1;
-            kept[2 * m] = kept[2 * m + 1] = 0;
-#pragma unroll
-            for (int x = 0; x < KEY_TILES / 2; x++) {
-                u32 word[4];
-                philox(word, drop, (u32)(b * HQ + h), pair, (u32)(j0 / 16 + x) * 4 + lane % 4);
-                const u32 first = exchange_bits(odd ? word[0] : word[2], 4), second = exchange_bits(odd ? word[1] : word[3], 4);
-                kept[2 * m] |= kept_of(odd ? first : word[0], odd ? second : word[1], drop.least) << 4 * x;
-                kept[2 * m + 1] |= kept_of(odd ? word[2] : first, odd ? word[3] : second, drop.least) << 4 * x;
-            }
-        }
-%     end
 %   end
 % end
 % -- Whether some score is more than O can take.
@@ -964,12 +963,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         }
 % else
         /* The weights of 16 keys are made while those of the 16 before are multiplied. */
-% local kept_too = p.dropout and ", kept" or ""
+% local word_too = p.dropout and ", word, drop.least" or ""
         u32 weight[FRAGMENTS][KEY_TILES / 2][4];
+% if p.dropout then
+        u32 word[FRAGMENTS][4];
+        {
+% decide("0")
+        }
+% end
 #pragma unroll
-        for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${kept_too});
+        for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${word_too});
 #pragma unroll
-        for (int x = 0; x < KEY_TILES / 2; x++)
+        for (int x = 0; x < KEY_TILES / 2; x++) {
+% if p.dropout then
+            if (x + 1 < KEY_TILES / 2) {
+% decide("x + 1")
+            }
+% end
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {
                 u32 right[4];
@@ -977,13 +987,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 if (x + 1 < KEY_TILES / 2)
 #pragma unroll
                     for (int u = n * 4 * FRAGMENTS / COLUMN_TILES; u < (n + 2) * 4 * FRAGMENTS / COLUMN_TILES; u++)
-                        weigh(weight, part, score, peak, factor, x + 1, u${kept_too});
+                        weigh(weight, part, score, peak, factor, x + 1, u${word_too});
 #pragma unroll
                 for (int m = 0; m < FRAGMENTS; m++) {
                     mma_${kind}(o[m][n], weight[m][x], right[0], right[1]);
                     mma_${kind}(o[m][n + 1], weight[m][x], right[2], right[3]);
                 }
             }
+        }
 % end
 #pragma unroll
         for (int r = 0; r < OWN; r++) sum[r] += part[r];
