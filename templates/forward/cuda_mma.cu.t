@@ -31,7 +31,7 @@
 %   end
 % end
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
-% local need = { ["load_" .. p.dtype] = true, ["load_" .. p.kvdtype] = true }
+% local need = {}
 % if p.lse then need.log_r = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
@@ -87,10 +87,22 @@ enum {
 % include("templates/common/args.c.t", { slots = slots })
 
 #define LN2 ${f32(0.6931471805599453)}
-% include("templates/common/ptx.cu.t")
+% for name, needed in pairs {
+%   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
+%   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
+%   store_shared4 = q_way == "gather" or kv_way == "gather", copy_async = q_way ~= "gather" or kv_way ~= "gather",
+%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs,
+%   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
+%   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
+%   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
+% } do
+%   if needed then need[name] = true end
+% end
+% if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
+% include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
 % if p.dropout then
-%   include("templates/common/philox.cu.t")
+%   include("templates/common/philox.cu.t", { words = not (split or paired) })
 % end
 
 % if split then
