@@ -356,8 +356,9 @@ ${indent}}
     ${declare(t)} = ${t.text};
 %   end
 % end
-% local KEY_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK)
-% local ROW_BLOCKS = ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
+% -- No division by a 0 that the problem says.
+% local KEY_BLOCKS = p.sk == 0 and "1" or ("((%s + KEYS - 1) / KEYS)"):format(SK)
+% local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
 enum { EMPTY, MIXED, FULL };
@@ -1074,7 +1075,7 @@ extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(co
 % dropout_values()
     const i64 at = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32;
     if (at >= (i64)${B} * HQ * ${SQ}) return;
-    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${SQ}), head = (int)(at / ${SQ}), h = head % HQ, b = head / HQ;
+    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${p.sq == 0 and "1" or SQ}), head = (int)(at / ${p.sq == 0 and "1" or SQ}), h = head % HQ, b = head / HQ;
 % if padded then
     const int sq = a.q_lens[b];
 % elseif packed then
