@@ -173,7 +173,7 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 % -- apart, so that a pointer from its first one on serves all of them.
 % local function shares_of(row)
 %   local turn, lines = shape.threads // 8, row.chunks // 8
-%   local walks = row.chunks % 8 == 0 and not paged
+%   local walks = row.chunks % 8 == 0
 %   if not walks then return { walks = false, count = ceildiv(cfg.keys * row.chunks, shape.threads) } end
 %   return { walks = true, turn = turn, lines = lines, count = ceildiv(cfg.keys, turn) * lines }
 % end
@@ -183,7 +183,22 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 %   local row, share = rows_of[name], shares[name]
 %   local columns = name == "v" and parts and ", int columns" or ""
 %   local pass = name == "v" and parts and ", columns" or ""
-%   if share.walks then
+%   if share.walks and paged then
+/* Keys j0 and on of ${name:upper()}, below sk: this thread's chunks, those from `first` to `last`; a turn has one of its rows, and finds
+ * that row's page once. */
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted, const i32 *table${columns})
+{
+    const int c = (int)threadIdx.x % 8;
+#pragma unroll
+    for (int x = first; x < last; x++) {
+        const int turn = x / ${share.lines}, line = x % ${share.lines}, r = turn * ${share.turn} + (int)threadIdx.x / 8;
+        const bool there = wanted${cfg.keys % share.turn == 0 and "" or " && r < KEYS"}, inside = ${tails and "j0 + r < sk" or "true"};
+        const ${p.kvdtype} *from = !(there && inside) ? ${name} : ${key_row(name, "j0 + r")};
+        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from, c + line * 8, inside, there${pass});
+    }
+}
+
+%   elseif share.walks then
 /* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`: the first of all at `from`, those of another turn
  * `step` further on. Rows from `rows` on, counted from the thread's first one, are not there. */
 DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *from, i64 step, int rows, int first, int last, bool wanted${columns})
@@ -216,7 +231,9 @@ DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args
 % -- A call: shares [first, last) of tile j0 to a place in the ring.
 % local function stage(name, to, j0, first, last, wanted)
 %   local columns = name == "v" and parts and ", columns" or ""
-%   if shares[name].walks then
+%   if shares[name].walks and paged then
+%     return ("stage_%s(%s + %s_own, %s, a, %s, %s, %s, %s, %s, table%s);"):format(name, to, name, name, j0, sk, first, last, wanted, columns)
+%   elseif shares[name].walks then
 %     return ("stage_%s(%s + %s_own, %s_from + (i64)(%s) * a.%s_s, %s_step, %s - (%s) - (int)threadIdx.x / 8, %s, %s, %s%s);"):format(name, to, name, name, j0, name, name, sk, j0, first, last, wanted, columns)
 %   end
 %   return ("stage_%s(%s, %s, a, %s, %s, %s, %s, %s%s%s);"):format(name, to, name, j0, sk, first, last, wanted, paged and ", table" or "", columns)
@@ -671,8 +688,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
 % for _, name in ipairs { "k", "v" } do if shares[name].walks then
     const u32 ${name}_own = ${at(rows_of[name], "threadIdx.x / 8", "threadIdx.x % 8")};
+%   if not paged then
     const ${p.kvdtype} *${name}_from = ${name} + (i64)(threadIdx.x / 8) * a.${name}_s;
     const i64 ${name}_step = ${shares[name].turn} * a.${name}_s;
+%   end
 % end end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
