@@ -299,42 +299,38 @@ ${indent}    ${t.name}[r] = ${t.text};
 %   end
 ${indent}}
 % end
-% -- The variant's score of this lane's part of S, and with `masked` its mask.
-% local function adjust(masked)
-%   local roots = masked and { "score", "keep" } or { "score" }
-%   if not has_score then roots = { "keep" } end
-%   local rows = code.value.keep and masked or has_score
-%   if rows then row_values("                ", roots) end
+% -- One pass over this lane's part of S: the variant's score, or its mask.
+% local function pass(root)
+%   local scores = root == "score"
+%   local rows = scores or code.value.keep
+%   if rows then row_values("            ", { root }) end
 #pragma unroll
-                for (int x = 0; x < 2 * KEY_TILES; x++) {
-                    const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
+            for (int x = 0; x < 2 * KEY_TILES; x++) {
+                const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
 %   if rows then
-                    const int j = ${masked and tails and ("min_i(place, %s - 1)"):format(sk) or "place"};
-                    (void)j;
-%     for _, t in temporaries("column", table.unpack(roots)) do
-                    ${declare(t)} = ${t.text};
+                const int j = ${tails and ("min_i(place, %s - 1)"):format(sk) or "place"};
+                (void)j;
+%     for _, t in temporaries("column", root) do
+                ${declare(t)} = ${t.text};
 %     end
 %   end
 #pragma unroll
-                    for (int r = 0; r < OWN; r++) {
-                        float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
-%   if has_score then
-                        const float s = result * scale;
+                for (int r = 0; r < OWN; r++) {
+                    float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
+%   if scores then
+                    const float s = result * scale;
 %   end
-%   for _, t in temporaries("element", table.unpack(roots)) do
-                        ${declare(t)} = ${t.text};
+%   if rows then
+%     for _, t in temporaries("element", root) do
+                    ${declare(t)} = ${t.text};
+%     end
 %   end
 %   local keep = {}
-%   if masked and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
-%   if masked and tails then keep[#keep + 1] = "place < " .. sk end
-%   local value = has_score and code.value.score or "result"
-%   if masked then
-                        result = ${table.concat(keep, " && ")} ? ${has_score and "(" .. value .. ")" or value} : -INF;
-%   else
-                        result = ${value};
-%   end
-                    }
+%   if not scores and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
+%   if not scores and tails then keep[#keep + 1] = "place < " .. sk end
+                    result = ${scores and code.value.score or table.concat(keep, " && ") .. " ? result : -INF"};
                 }
+            }
 % end
 % -- A tensor's rows of this head.
 % local function base(name, head, cu)
@@ -518,6 +514,11 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
                     for (int x = 0; x < 4; x++) score[m][n][x] = -score[m][n][x];
         }
 %   end
+%   if has_score then
+        {
+%     pass("score")
+        }
+%   end
 %   if masks then
         {
 %     local tests = {}
@@ -531,17 +532,8 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %       if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
 %     end
             if (!(${table.concat(tests, " && ")})) {
-%     adjust(true)
+%     pass("keep")
             }
-%     if has_score then
-            else {
-%       adjust(false)
-            }
-%     end
-        }
-%   elseif has_score then
-        {
-%   adjust(false)
         }
 %   end
 %   if p.dropout and (split or paired) then

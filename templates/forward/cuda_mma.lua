@@ -60,6 +60,7 @@ local function registers_of(cfg, p)
   local q = fragments * 4 * cfg.held
   if kind_of(p) == "f32" then return o + 5 * s // 2 + q + 60 + 16 * fragments end -- P in two parts each
   return o + s + q + 40 + o // 16 + 8 * fragments + (cfg.share == 2 and 24 or 0) + (p.dropout and 12 or 0)
+    + ((p.score or p.bias or p.alibi or p.softcap) and 8 or 0)
 end
 
 -- Blocks that a multiprocessor has room for.
