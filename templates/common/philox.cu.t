@@ -1,5 +1,5 @@
 % -- Which scores dropout keeps, by Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as
-% -- 1, 2, 3; 2011). Comes in: nothing.
+% -- 1, 2, 3; 2011). Comes in: words: whether halves of words are to be masked, else bits are wanted.
 /* key0 is the seed's low half, key1 the exclusive or of its high half and the offset's, offset the offset's low half. */
 struct dropout {
     u32 key0, key1, offset;
@@ -24,9 +24,17 @@ DEVICE void philox(u32 (&word)[4], const struct dropout &x, u32 head, u32 pair, 
     word[0] = c0, word[1] = c1, word[2] = c2, word[3] = c3;
 }
 
+% if words then
+/* All ones in the halves of a word that keep. */
+DEVICE u32 kept_halves(u32 word, u32 least)
+{
+    return (word << 16 >= least << 16 ? 0xffffu : 0) | (word >= least << 16 ? 0xffff0000u : 0);
+}
+% else
 /* Four bits: this row's keys 2 n, 2 n + 1, 2 n + 8, 2 n + 9 of the 16. */
 DEVICE u32 kept_of(u32 first, u32 second, u32 least)
 {
     return (u32)((first & 0xffff) >= least) | (u32)(first >> 16 >= least) << 1 | (u32)((second & 0xffff) >= least) << 2 |
            (u32)(second >> 16 >= least) << 3;
 }
+% end

@@ -1,4 +1,5 @@
-% -- Instructions of GPUs from sm_80 on that C++ has no word for. Comes in: nothing. Addresses of shared memory are u32.
+% -- Instructions of GPUs from sm_80 on that C++ has no word for. Comes in: need (names of functions). Addresses of shared
+% -- memory are u32.
 #define DEVICE static __device__ __forceinline__
 
 extern __shared__ __align__(1024) unsigned char shared_memory[];
@@ -19,12 +20,15 @@ DEVICE void load_matrices(u32 (&x)[4], u32 at)
                  : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at));
 }
 
+% if need.load_transposed then
 DEVICE void load_transposed(u32 (&x)[4], u32 at)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at));
 }
 
+% end
+% if need.load_shared then
 DEVICE u32 load_shared(u32 at)
 {
     u32 x;
@@ -32,24 +36,34 @@ DEVICE u32 load_shared(u32 at)
     return x;
 }
 
+% end
+% if need.load_shared4 then
 DEVICE void load_shared4(u32 (&x)[4], u32 at)
 {
     asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
                  : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at) : "memory");
 }
 
+% end
+% if need.store_shared then
 DEVICE void store_shared(u32 at, u32 x) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(x) : "memory"); }
 
+% end
+% if need.store_shared4 then
 DEVICE void store_shared4(u32 at, const u32 (&x)[4])
 {
     asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]) : "memory");
 }
 
+% end
+% if need.store_global4 then
 DEVICE void store_global4(void *to, const u32 (&x)[4])
 {
     asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]) : "memory");
 }
 
+% end
+% if need.copy_async then
 /* BYTES to shared memory in the background if `wanted`: the first `present` from memory, the others zeros. */
 template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int present, bool wanted)
 {
@@ -61,18 +75,13 @@ template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int presen
                      ::"r"(to), "l"(from), "r"(present), "r"((int)wanted), "n"(BYTES) : "memory");
 }
 
-/* 16 bytes, all present. */
-DEVICE void copy_chunk(u32 to, const void *from, bool wanted)
-{
-    asm volatile("{ .reg .pred p; setp.ne.s32 p, %2, 0; @p cp.async.cg.shared.global [%0], [%1], 16; }"
-                 ::"r"(to), "l"(from), "r"((int)wanted) : "memory");
-}
-
+% end
 DEVICE void commit_copies(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 /* Until at most N of this thread's groups are under way. */
 template <int N> DEVICE void wait_copies(void) { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
+% if need.pair_any then
 /* Two warps that stand side by side; whether x is true somewhere in them. */
 DEVICE void pair_barrier(int pair) { asm volatile("barrier.cta.sync %0, 64;" ::"r"(pair + 1) : "memory"); }
 
@@ -84,23 +93,26 @@ DEVICE bool pair_any(bool x, int pair)
     return any;
 }
 
+% end
 /* C += A B for 16 rows, 8 columns; A: 16 x 16 (tf32: 16 x 8), row by row; B: column by column. */
-% for _, kind in ipairs { "bf16", "f16" } do
+% for _, kind in ipairs { "bf16", "f16" } do if need["mma_" .. kind] then
 DEVICE void mma_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${kind}.${kind}.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-% end
+% end end
+% if need.mma_tf32 then
 DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+% end
+% for _, kind in ipairs { "bf16", "f16" } do if need["mma_" .. kind] then
 /* C = A B. */
-% for _, kind in ipairs { "bf16", "f16" } do
 DEVICE void mma_first_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${kind}.${kind}.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
@@ -108,7 +120,7 @@ DEVICE void mma_first_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
 }
 
-% end
+% end end
 /* 2^x with an error of 2 round-offs; results below 2^-126 are 0. */
 DEVICE float exp2_fast(float x)
 {
@@ -117,8 +129,8 @@ DEVICE float exp2_fast(float x)
     return y;
 }
 
+% for _, kind in ipairs { "bf16", "f16" } do if need["pack_" .. kind] then
 /* Two to nearest, the first in the low half. */
-% for _, kind in ipairs { "bf16", "f16" } do
 DEVICE u32 pack_${kind}(float low, float high)
 {
     u32 x;
@@ -126,7 +138,8 @@ DEVICE u32 pack_${kind}(float low, float high)
     return x;
 }
 
-% end
+% end end
+% if need.load_f16 then
 DEVICE float widen_f16(unsigned short x)
 {
     float y;
@@ -134,6 +147,8 @@ DEVICE float widen_f16(unsigned short x)
     return y;
 }
 
+% end
+% if need.mma_tf32 then
 /* To nearest with 10 digits of a fraction. */
 DEVICE u32 round_tf32(float x)
 {
@@ -142,10 +157,19 @@ DEVICE u32 round_tf32(float x)
     return y;
 }
 
+% end
 /* Across a warp. */
+% if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
 DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
+% end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
+% if need.exchange_bits then
 DEVICE u32 exchange_bits(u32 x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
+% end
+% if need.any_lane then
 DEVICE bool any_lane(bool x) { return __any_sync(0xffffffff, x); }
+% end
+% if need.store_global4 then
 DEVICE void warp_barrier(void) { __syncwarp(); }
+% end

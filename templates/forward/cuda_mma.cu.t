@@ -31,7 +31,7 @@
 %   end
 % end
 % local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
-% local need = { ["load_" .. p.dtype] = true, ["load_" .. p.kvdtype] = true }
+% local need = {}
 % if p.lse then need.log_r = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
@@ -87,10 +87,22 @@ enum {
 % include("templates/common/args.c.t", { slots = slots })
 
 #define LN2 ${f32(0.6931471805599453)}
-% include("templates/common/ptx.cu.t")
+% for name, needed in pairs {
+%   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
+%   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
+%   store_shared4 = q_way == "gather" or kv_way == "gather", copy_async = q_way ~= "gather" or kv_way ~= "gather",
+%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs,
+%   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
+%   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
+%   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
+% } do
+%   if needed then need[name] = true end
+% end
+% if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
+% include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
 % if p.dropout then
-%   include("templates/common/philox.cu.t")
+%   include("templates/common/philox.cu.t", { words = not (split or paired) })
 % end
 
 % if split then
@@ -161,7 +173,7 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 % -- apart, so that a pointer from its first one on serves all of them.
 % local function shares_of(row)
 %   local turn, lines = shape.threads // 8, row.chunks // 8
-%   local walks = row.chunks % 8 == 0 and not paged
+%   local walks = row.chunks % 8 == 0
 %   if not walks then return { walks = false, count = ceildiv(cfg.keys * row.chunks, shape.threads) } end
 %   return { walks = true, turn = turn, lines = lines, count = ceildiv(cfg.keys, turn) * lines }
 % end
@@ -171,7 +183,22 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 %   local row, share = rows_of[name], shares[name]
 %   local columns = name == "v" and parts and ", int columns" or ""
 %   local pass = name == "v" and parts and ", columns" or ""
-%   if share.walks then
+%   if share.walks and paged then
+/* Keys j0 and on of ${name:upper()}, below sk: this thread's chunks, those from `first` to `last`; a turn has one of its rows, and finds
+ * that row's page once. */
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted, const i32 *table${columns})
+{
+    const int c = (int)threadIdx.x % 8;
+#pragma unroll
+    for (int x = first; x < last; x++) {
+        const int turn = x / ${share.lines}, line = x % ${share.lines}, r = turn * ${share.turn} + (int)threadIdx.x / 8;
+        const bool there = wanted${cfg.keys % share.turn == 0 and "" or " && r < KEYS"}, inside = ${tails and "j0 + r < sk" or "true"};
+        const ${p.kvdtype} *from = !(there && inside) ? ${name} : ${key_row(name, "j0 + r")};
+        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from, c + line * 8, inside, there${pass});
+    }
+}
+
+%   elseif share.walks then
 /* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`: the first of all at `from`, those of another turn
  * `step` further on. Rows from `rows` on, counted from the thread's first one, are not there. */
 DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *from, i64 step, int rows, int first, int last, bool wanted${columns})
@@ -204,7 +231,9 @@ DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args
 % -- A call: shares [first, last) of tile j0 to a place in the ring.
 % local function stage(name, to, j0, first, last, wanted)
 %   local columns = name == "v" and parts and ", columns" or ""
-%   if shares[name].walks then
+%   if shares[name].walks and paged then
+%     return ("stage_%s(%s + %s_own, %s, a, %s, %s, %s, %s, %s, table%s);"):format(name, to, name, name, j0, sk, first, last, wanted, columns)
+%   elseif shares[name].walks then
 %     return ("stage_%s(%s + %s_own, %s_from + (i64)(%s) * a.%s_s, %s_step, %s - (%s) - (int)threadIdx.x / 8, %s, %s, %s%s);"):format(name, to, name, name, j0, name, name, sk, j0, first, last, wanted, columns)
 %   end
 %   return ("stage_%s(%s, %s, a, %s, %s, %s, %s, %s%s%s);"):format(name, to, name, j0, sk, first, last, wanted, paged and ", table" or "", columns)
@@ -230,17 +259,13 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % elseif not split then
 /* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
 DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
-                  const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
+                  const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&word)[FRAGMENTS][4], u32 least" or ""})
 {
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
-    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
     sum[r] += x + y;
-% if p.dropout then
-    x = kept[r] >> 2 * n & 1 ? x : 0;
-    y = kept[r] >> (2 * n + 1) & 1 ? y : 0;
-% end
-    weight[m][part][q] = pack_${kind}(x, y);
+    weight[m][part][q] = pack_${kind}(x, y)${p.dropout and " & kept_halves(word[m][q], least)" or ""};
 }
 
 % end
@@ -274,42 +299,38 @@ ${indent}    ${t.name}[r] = ${t.text};
 %   end
 ${indent}}
 % end
-% -- The variant's score of this lane's part of S, and with `masked` its mask.
-% local function adjust(masked)
-%   local roots = masked and { "score", "keep" } or { "score" }
-%   if not has_score then roots = { "keep" } end
-%   local rows = code.value.keep and masked or has_score
-%   if rows then row_values("                ", roots) end
+% -- One pass over this lane's part of S: the variant's score, or its mask.
+% local function pass(root)
+%   local scores = root == "score"
+%   local rows = scores or code.value.keep
+%   if rows then row_values("            ", { root }) end
 #pragma unroll
-                for (int x = 0; x < 2 * KEY_TILES; x++) {
-                    const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
+            for (int x = 0; x < 2 * KEY_TILES; x++) {
+                const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
 %   if rows then
-                    const int j = ${masked and tails and ("min_i(place, %s - 1)"):format(sk) or "place"};
-                    (void)j;
-%     for _, t in temporaries("column", table.unpack(roots)) do
-                    ${declare(t)} = ${t.text};
+                const int j = ${tails and ("min_i(place, %s - 1)"):format(sk) or "place"};
+                (void)j;
+%     for _, t in temporaries("column", root) do
+                ${declare(t)} = ${t.text};
 %     end
 %   end
 #pragma unroll
-                    for (int r = 0; r < OWN; r++) {
-                        float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
-%   if has_score then
-                        const float s = result * scale;
+                for (int r = 0; r < OWN; r++) {
+                    float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
+%   if scores then
+                    const float s = result * scale;
 %   end
-%   for _, t in temporaries("element", table.unpack(roots)) do
-                        ${declare(t)} = ${t.text};
+%   if rows then
+%     for _, t in temporaries("element", root) do
+                    ${declare(t)} = ${t.text};
+%     end
 %   end
 %   local keep = {}
-%   if masked and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
-%   if masked and tails then keep[#keep + 1] = "place < " .. sk end
-%   local value = has_score and code.value.score or "result"
-%   if masked then
-                        result = ${table.concat(keep, " && ")} ? ${has_score and "(" .. value .. ")" or value} : -INF;
-%   else
-                        result = ${value};
-%   end
-                    }
+%   if not scores and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
+%   if not scores and tails then keep[#keep + 1] = "place < " .. sk end
+                    result = ${scores and code.value.score or table.concat(keep, " && ") .. " ? result : -INF"};
                 }
+            }
 % end
 % -- A tensor's rows of this head.
 % local function base(name, head, cu)
@@ -348,8 +369,9 @@ ${indent}}
     ${declare(t)} = ${t.text};
 %   end
 % end
-% local KEY_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK)
-% local ROW_BLOCKS = ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
+% -- No division by a 0 that the problem says.
+% local KEY_BLOCKS = p.sk == 0 and "1" or ("((%s + KEYS - 1) / KEYS)"):format(SK)
+% local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
 enum { EMPTY, MIXED, FULL };
@@ -456,6 +478,30 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %   end
             }
 % end
+% -- The words that decide on a lane's scores of 16 keys: word[m][q] on those of row 2 m + q % 2, the first 8 keys and the rest.
+% local function decide(chunk)
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++) {
+                u32 call[4];
+                const u32 keys = (u32)(j0 / 16 + ${chunk}) * 4 + lane % 4;
+%   if packs then
+#pragma unroll
+                for (int r = 0; r < 2; r++) {
+                    const int row = warp_row + m * 16 + r * 8 + lane / 4, i = row / GROUP;
+                    philox(call, drop, (u32)(b * HQ + hk * GROUP + row % GROUP), (u32)i >> 1, keys);
+                    word[m][r] = i & 1 ? call[2] : call[0];
+                    word[m][2 + r] = i & 1 ? call[3] : call[1];
+                }
+%   else
+                /* A call decides two rows, which this lane and the one 4 further on have: each makes those of one of its rows. */
+                const bool odd = lane & 4;
+                philox(call, drop, (u32)(b * HQ + h), (u32)(warp_row + m * 16 + (odd ? 8 : 0) + lane / 4) >> 1, keys);
+                const u32 first = exchange_bits(odd ? call[0] : call[2], 4), second = exchange_bits(odd ? call[1] : call[3], 4);
+                word[m][0] = odd ? first : call[0], word[m][2] = odd ? second : call[1];
+                word[m][1] = odd ? call[2] : first, word[m][3] = odd ? call[3] : second;
+%   end
+            }
+% end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
 %   if not has_score then
@@ -466,6 +512,11 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
                 for (int n = 0; n < KEY_TILES; n++)
 #pragma unroll
                     for (int x = 0; x < 4; x++) score[m][n][x] = -score[m][n][x];
+        }
+%   end
+%   if has_score then
+        {
+%     pass("score")
         }
 %   end
 %   if masks then
@@ -481,34 +532,22 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %       if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
 %     end
             if (!(${table.concat(tests, " && ")})) {
-%     adjust(true)
+%     pass("keep")
             }
-%     if has_score then
-            else {
-%       adjust(false)
-            }
-%     end
-        }
-%   elseif has_score then
-        {
-%   adjust(false)
         }
 %   end
-%   if p.dropout then
+%   if p.dropout and (split or paired) then
 %     if not paired then
         u32 kept[OWN];
 %     end
 #pragma unroll
-        for (int r = 0; r < OWN; r++) {
-            const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, i = ${packs and "row / GROUP" or "row"};
-            const u32 of_head = (u32)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"});
-            kept[r] = 0;
+        for (int r = 0; r < OWN; r++) kept[r] = 0;
 #pragma unroll
-            for (int x = 0; x < KEY_TILES / 2; x++) {
-                u32 word[4];
-                philox(word, drop, of_head, (u32)i >> 1, (u32)(j0 / 16 + x) * 4 + lane % 4);
-                kept[r] |= kept_of(i & 1 ? word[2] : word[0], i & 1 ? word[3] : word[1], drop.least) << 4 * x;
-            }
+        for (int x = 0; x < KEY_TILES / 2; x++) {
+            u32 word[FRAGMENTS][4];
+%     decide("x")
+#pragma unroll
+            for (int r = 0; r < OWN; r++) kept[r] |= kept_of(word[r / 2][r % 2], word[r / 2][2 + r % 2], drop.least) << 4 * x;
         }
 %   end
 % end
@@ -641,8 +680,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
 % for _, name in ipairs { "k", "v" } do if shares[name].walks then
     const u32 ${name}_own = ${at(rows_of[name], "threadIdx.x / 8", "threadIdx.x % 8")};
+%   if not paged then
     const ${p.kvdtype} *${name}_from = ${name} + (i64)(threadIdx.x / 8) * a.${name}_s;
     const i64 ${name}_step = ${shares[name].turn} * a.${name}_s;
+%   end
 % end end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
@@ -946,12 +987,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         }
 % else
         /* The weights of 16 keys are made while those of the 16 before are multiplied. */
-% local kept_too = p.dropout and ", kept" or ""
+% local word_too = p.dropout and ", word, drop.least" or ""
         u32 weight[FRAGMENTS][KEY_TILES / 2][4];
+% if p.dropout then
+        u32 word[FRAGMENTS][4];
+        {
+% decide("0")
+        }
+% end
 #pragma unroll
-        for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${kept_too});
+        for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${word_too});
 #pragma unroll
-        for (int x = 0; x < KEY_TILES / 2; x++)
+        for (int x = 0; x < KEY_TILES / 2; x++) {
+% if p.dropout then
+            if (x + 1 < KEY_TILES / 2) {
+% decide("x + 1")
+            }
+% end
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {
                 u32 right[4];
@@ -959,13 +1011,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 if (x + 1 < KEY_TILES / 2)
 #pragma unroll
                     for (int u = n * 4 * FRAGMENTS / COLUMN_TILES; u < (n + 2) * 4 * FRAGMENTS / COLUMN_TILES; u++)
-                        weigh(weight, part, score, peak, factor, x + 1, u${kept_too});
+                        weigh(weight, part, score, peak, factor, x + 1, u${word_too});
 #pragma unroll
                 for (int m = 0; m < FRAGMENTS; m++) {
                     mma_${kind}(o[m][n], weight[m][x], right[0], right[1]);
                     mma_${kind}(o[m][n + 1], weight[m][x], right[2], right[3]);
                 }
             }
+        }
 % end
 #pragma unroll
         for (int r = 0; r < OWN; r++) sum[r] += part[r];
@@ -1033,7 +1086,7 @@ extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(co
 % dropout_values()
     const i64 at = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32;
     if (at >= (i64)${B} * HQ * ${SQ}) return;
-    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${SQ}), head = (int)(at / ${SQ}), h = head % HQ, b = head / HQ;
+    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${p.sq == 0 and "1" or SQ}), head = (int)(at / ${p.sq == 0 and "1" or SQ}), h = head % HQ, b = head / HQ;
 % if padded then
     const int sq = a.q_lens[b];
 % elseif packed then

@@ -59,7 +59,8 @@ local function registers_of(cfg, p)
   local o, s = fragments * columns_of(cfg, p) // 2 // cfg.share, fragments * cfg.keys // 2 // cfg.share
   local q = fragments * 4 * cfg.held
   if kind_of(p) == "f32" then return o + 5 * s // 2 + q + 60 + 16 * fragments end -- P in two parts each
-  return o + s + q + 44 + 8 * fragments + (cfg.share == 2 and 24 or 0)
+  return o + s + q + 40 + o // 16 + 8 * fragments + (cfg.share == 2 and 24 or 0) + (p.dropout and 12 or 0)
+    + ((p.score or p.bias or p.alibi or p.softcap) and 8 or 0)
 end
 
 -- Blocks that a multiprocessor has room for.
@@ -191,11 +192,11 @@ local function prior(cfg, p, dev)
   if cfg.share == 2 then reads = reads + cfg.rows * cfg.keys * 1.5 * s.size / 32 end
   local softmax = cfg.keys / cfg.share * cfg.rows / 4
   local copies = cfg.keys * (s.k.chunks + s.v.chunks) / (32 * cfg.warps) * 3
-  local waits = ({ 600, 150, 130, 90 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
-  local spilled = math.max(0, registers_of(cfg, p) - 250) * 12
+  local waits = ({ 600, 150, 145, 75 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
+  local spilled = math.max(0, registers_of(cfg, p) - 252) * 20
   local tile = math.max(products, 0.9 * reads) + 0.25 * math.min(products, 0.9 * reads)
     + (cfg.share == 2 and 0.3 or (filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
-  tile = tile * cfg.warps / 4 / math.min(1, filled)
+  tile = tile * cfg.warps / 4 / math.min(1, filled) * (cfg.keys & cfg.keys - 1 == 0 and 1 or 1.03)
   local moved = cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)
   local block = (visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)) * (math.max(tile, moved) + 0.1 * math.min(tile, moved)) + 2000 / resident
   local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700 -- cycles of all memory
