@@ -160,7 +160,10 @@ static fg_status look_up(tuning *t, fg_tune_report *report, fg_error *error)
         t->rechecked = true;
         status = recheck(t, &c, error);
     }
-    if (status == FG_OK) report_choice(report, &c), forget_others(t, &c);
+    if (status == FG_OK) {
+        report_choice(report, &c);
+        forget_others(t, &c);
+    }
     return status == FG_OK || status == FG_CANCELLED || status == FG_MEMORY ? status
                                                                             : FG_NOT_STORED;
 }

@@ -130,7 +130,7 @@ local function mark_read(self, p, seen)
     for _, name in ipairs { ... } do seen[names[name]] = true end
   end
   if p.dropout then mark("origin_b", "origin_h", "origin_i", "origin_j", "whole_hq") end
-  if p.sinks then mark("origin_h", "origin_j") end
+  if p.sinks then mark("origin_h", "origin_j", "whole_sk") end
   for _, t in ipairs(self.reads) do
     for _, extent in ipairs(self.pool:tensor(t.name).extent) do walk(extent, seen) end
   end

@@ -467,7 +467,7 @@ FG_API fg_status fg_store_clear(fg_context *context, fg_store_report *report, fg
  * functions and dropout go by the whole run's b, h, i, j, hq, hkv, sq, sk. q, k, v, o, lse, bias, mask and block_table
  * are the shard's own; query head h reads key head h // (hq / hkv) of the shard. slopes, sinks and those of tensor= are
  * the whole run's: f32 [whole_hq], and where their declaration names b, hq, hkv, sq or sk, that is the whole size (at
- * most 2^20, of sq and sk 2^28). A sink counts in the shards whose keys start at 0. Where keys are cut, o and lse are of
+ * most 2^20, of sq and sk 2^28). A sink counts in shards whose keys start at 0, unless they are empty and the whole is not. Where keys are cut, o and lse are of
  * the shard's keys alone: with m = log sum exp(lse_n), the whole o is sum exp(lse_n - m) o_n, and its lse is m. */
 typedef struct fg_args {
     size_t size;

@@ -32,8 +32,7 @@ typedef struct operand {
     int align;    /* bytes that the pointer and all strides are multiples of */
     bool compact; /* the last dimension has stride 1 */
     int64_t shape[4];
-    operand_dim dim[4];
-    /* the size that an axis is of, where it may differ from the shape */
+    operand_dim dim[4]; /* the size that an axis is of, where it may differ from the shape */
 } operand;
 
 /* Where a run's tensors must be, where that is not the host's memory. */

@@ -152,10 +152,17 @@ static int64_t view_count(const reference_view *v)
     return v->extent[0] * v->extent[1] * v->extent[2] * v->extent[3];
 }
 
+/* Whether some row's keys may all be far off: what ALiBi subtracts then rounds by more than scores differ. */
+static bool keys_are_far(const reference *r)
+{
+    return r->problem->shard || r->problem->lens != LENS_none || r->sq > r->sk;
+}
+
 static double rms_bound(const reference *r, const reference_finding *f, bool drawn)
 {
     const int64_t least = 256;
     if (!drawn || !r->default_scale || r->score.count || f->elements < least) return HUGE_VAL;
+    if (r->problem->alibi && keys_are_far(r)) return HUGE_VAL;
     if (view_count(&r->q) < least || view_count(&r->k) < least || view_count(&r->v) < least)
         return HUGE_VAL;
     return (r->u > 0x1p-24 ? 0.8 : 40) * r->u;

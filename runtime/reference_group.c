@@ -329,7 +329,8 @@ static void start_rows(reference_group *g)
 {
     const reference *r = g->r;
     const run_shard *at = &r->shard;
-    bool sink = r->problem->sinks && at->origin_j == 0; /* else another shard has it */
+    bool first = at->origin_j == 0 && (r->sk > 0 || at->whole_sk == 0);
+    bool sink = r->problem->sinks && first; /* else another shard has it */
     g->sink = sink ? reference_at(&r->sinks, at->origin_h + g->h, 0, 0, 0) : -HUGE_VAL;
     reference_cell_move(&g->cell, g->b, g->h, 0);
     g->first = g->careful ? 0 : r->sk;

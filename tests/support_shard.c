@@ -29,6 +29,13 @@ static void draw_pieces(pieces *p, rng *r, int64_t size, int64_t unit)
     }
 }
 
+/* A piece of nothing at the front, which has no say. */
+static void add_empty(pieces *p)
+{
+    memmove(&p->at[1], &p->at[0], (size_t)(p->count + 1) * sizeof *p->at);
+    p->count++;
+}
+
 /* A shard has whole groups of query heads, or some of one. */
 static void part_groups(pieces *p, int64_t group)
 {
@@ -47,6 +54,7 @@ cut test_cut_draw(const drawn_case *c, const test_sizes *z, rng *r)
     draw_pieces(&x.of[AXIS_h], r, c->hq, 1);
     draw_pieces(&x.of[AXIS_i], r, z->sq, 1);
     draw_pieces(&x.of[AXIS_j], r, z->sk, c->page ? c->page : 1);
+    if (!c->page && rng_chance(r, 0.2)) add_empty(&x.of[AXIS_j]);
     part_groups(&x.of[AXIS_h], c->hq / c->hkv);
     return x;
 }

@@ -549,7 +549,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         for (int x = 0; x < blocks; x++) t->block[x].begun = 0;
 
 % if bounds.always then
-        const int from = 0, to = ${sk};
+        const int from = 0, to = ${padded and ("blocks ? %s : 0"):format(sk) or sk};
 % else
         struct range range[BLOCKS]; /* of the keys that some row of a block sees, and that all do */
         int from = ${sk}, to = 0;
@@ -666,7 +666,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
 % end
 % if p.sinks then
-        const real sink = ${p.shard and "origin_j > 0 ? -INF : " or ""}(real)a->sinks[${p.shard and "(h + origin_h)" or "h"} * a->sinks_h]${has_score and "" or " * LOG2E"};
+        const real sink = ${p.shard and ("origin_j > 0 || %s < min_i(whole_sk, 1) ? -INF : "):format(sk) or ""}(real)a->sinks[${p.shard and "(h + origin_h)" or "h"} * a->sinks_h]${has_score and "" or " * LOG2E"};
         for (int x = 0; x < blocks; x++) drain(&t->block[x], sink);
 % end
         for (int x = 0; x < blocks; x++)

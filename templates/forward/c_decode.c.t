@@ -320,7 +320,7 @@ static void finish(const struct args *a, int b, int h, i64 place, const vr *from
 {
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
-    const real sink = ${p.shard and "a->origin_j > 0 ? -INF : " or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
+    const real sink = ${p.shard and ("a->origin_j > 0 || %s < min_i((int)a->whole_sk, 1) ? -INF : "):format(size("sk")) or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
     const real root = peak == -INF ? 1 : exp_fall_vr(splat_r((top - peak) * 0.5f))[0]; /* of what O is worth still, which may be a subnormal */
     sum = peak == -INF ? sum : sum * root * root + exp_fall_vr(splat_r(sink - peak))[0];
     top = peak;
