@@ -113,8 +113,14 @@ end
 
 -- The command that compiles the text alone, as a comment of one line.
 function make.command(dev)
-  local flags = add_flag(add_flag(dev.flags:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""), "-fPIC"), "-shared")
-  local command = shell_word(dev.compiler) .. " " .. flags:gsub("^ ", "") .. " -o kernel.so kernel.c"
+  local flags = dev.flags:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+  local command
+  if dev.gpu then -- nvcc takes NVRTC's flags
+    command = "nvcc " .. flags .. " -cubin -o kernel.cubin kernel.cu"
+  else
+    flags = add_flag(add_flag(flags, "-fPIC"), "-shared")
+    command = shell_word(dev.compiler) .. " " .. flags:gsub("^ ", "") .. " -o kernel.so kernel.c"
+  end
   return "/* " .. command:gsub("%*/", "*''/"):gsub("/%*", "/''*") .. " */\n"
 end
 
