@@ -27,7 +27,7 @@ static const option options[] = {
     INPUT_OPTIONS(bench_choices, inputs),
     PLAN_OPTIONS(bench_choices, plan),
     { "json", OPTION_flag, NULL, offsetof(bench_choices, json), "print one JSON object" },
-    CONTEXT_OPTIONS(bench_choices, context),
+    CONTEXT_OPTIONS(bench_choices, context, "auto"),
     { 0 },
 };
 
@@ -90,7 +90,7 @@ static fg_status draw_sets(bench *b, fg_context *context, const bench_choices *c
         tensors *set = &b->set[b->sets++];
         fg_status s = tensors_make(set, &from, error);
         if (s != FG_OK) return s;
-        s = mirror_set(b, context, b->sets - 1, context_index(&c->context), error);
+        s = mirror_set(b, context, b->sets - 1, context_index(context), error);
         if (s != FG_OK) return s;
     } while (b->sets < sets_max && b->set[0].bytes * (b->sets + 1) <= sets_bytes);
     return FG_OK;
@@ -243,7 +243,7 @@ static fg_status bench_run(void *choices, int argc, char **argv, char **line, fg
     (void)line;
     if ((s = plan_check(&c->plan, error)) != FG_OK) goto out;
     if ((s = list_gather(&problems, c->list, argc, argv, error)) != FG_OK) goto out;
-    if ((s = context_open(&context, &c->context, error)) != FG_OK) goto out;
+    if ((s = context_open(&context, &c->context, "auto", error)) != FG_OK) goto out;
     s = fg_context_peak(context, &t.peak, error);
     if (s != FG_OK && s != FG_UNSUPPORTED) goto out; /* of GPUs it is not known */
     s = FG_OK;

@@ -21,7 +21,7 @@ static const option options[] = {
     { "ptx", OPTION_flag, NULL, offsetof(emit_choices, ptx),
       "as PTX, which NVRTC makes of the text for a GPU" },
     SIZE_OPTIONS(emit_choices, sizes),
-    CONTEXT_OPTIONS(emit_choices, context),
+    CONTEXT_OPTIONS(emit_choices, context, "auto"),
     { 0 },
 };
 
@@ -37,7 +37,7 @@ static fg_status emit(void *choices, int argc, char **argv, char **line, fg_erro
     fg_status s;
     if ((s = command_problem(&given, argc, argv, error)) != FG_OK) goto out;
     if ((s = line_expand(line, given, error)) != FG_OK) goto out;
-    if ((s = context_open(&context, &c->context, error)) != FG_OK) goto out;
+    if ((s = context_open(&context, &c->context, "auto", error)) != FG_OK) goto out;
     if ((s = fg_problem_parse(&problem, context, *line, error)) != FG_OK) goto out;
     how.config = c->config;
     how.lines = c->lines;

@@ -13,7 +13,7 @@ typedef struct info_choices {
 
 static const option options[] = {
     { "json", OPTION_flag, NULL, offsetof(info_choices, json), "print one JSON object" },
-    CONTEXT_OPTIONS(info_choices, context),
+    CONTEXT_OPTIONS(info_choices, context, "auto"),
     { 0 },
 };
 
@@ -77,7 +77,7 @@ static bool add_gpu(char *out, size_t size, context_choices *choices, int index)
     size_t length = strlen(out);
     snprintf(place, sizeof place, "cuda:%d", index);
     choices->target = place;
-    fg_status s = context_open(&context, choices, &error);
+    fg_status s = context_open(&context, choices, "c", &error);
     if (s == FG_OK) s = fg_context_device(context, &d, &error);
     if (s == FG_OK)
         snprintf(out + length, size - length, "%s%s %s (%s)", index ? "; " : "", d.device, d.name,
@@ -104,7 +104,7 @@ static fg_status info(void *choices, int argc, char **argv, char **line, fg_erro
     char gpus[2048] = "";
     (void)line;
     if (argc > 0) return fault(error, FG_REQUEST, "'%s' is one word too many", argv[0]);
-    fg_status s = context_open(&context, &c->context, error);
+    fg_status s = context_open(&context, &c->context, "auto", error);
     if (s == FG_OK) s = fg_context_device(context, &d, error);
     if (s == FG_OK) {
         const bool gpu = strcmp(d.target, "cuda") == 0;

@@ -180,27 +180,54 @@ static bool names_target(const char *name)
            strncmp(name, "cuda:", 5) == 0 || strncmp(name, "sm_", 3) == 0;
 }
 
-int context_index(const context_choices *choices)
+int context_index(fg_context *context)
 {
-    bool numbered = choices->target && strncmp(choices->target, "cuda:", 5) == 0;
-    return numbered ? atoi(choices->target + 5) : 0;
+    fg_device_info d;
+    bool numbered =
+        fg_context_device(context, &d, NULL) == FG_OK && strncmp(d.device, "cuda:", 5) == 0;
+    return numbered ? atoi(d.device + 5) : 0;
 }
 
-/* The processors where there is no GPU. */
+/* Whether there are schedules for such a GPU. */
+static bool is_recent(fg_context *context)
+{
+    enum { oldest = 80 };
+    fg_device_info d;
+    return fg_context_device(context, &d, NULL) == FG_OK && strncmp(d.isa, "sm_", 3) == 0 &&
+           atoi(d.isa + 3) >= oldest;
+}
+
+/* The first GPU that is recent; the processors where there is none. */
 static fg_status open_any(fg_context **out, fg_context_options *options, fg_error *error)
 {
-    options->device = "cuda";
-    fg_status s = fg_context_new(out, options, error);
+    char place[32];
+    fg_status s = FG_OK;
+    for (int k = 0; s == FG_OK; k++) {
+        snprintf(place, sizeof place, "cuda:%d", k);
+        options->device = place;
+        s = fg_context_new(out, options, error);
+        if (s == FG_OK && is_recent(*out)) return FG_OK;
+        if (s == FG_OK) fg_context_free(*out);
+    }
     if (s != FG_MACHINE) return s;
     options->device = NULL;
     return fg_context_new(out, options, error);
 }
 
-fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error)
+/* Who says how the processors are used means them. */
+static const char *target_of(const context_choices *c, const char *usual)
+{
+    const bool processors = c->isa || c->compiler || c->threads;
+    if (c->target) return c->target;
+    return strcmp(usual, "auto") == 0 && processors ? "c" : usual;
+}
+
+fg_status context_open(fg_context **out, const context_choices *choices, const char *usual,
+                       fg_error *error)
 {
     fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
     char worker[4096];
-    const char *target = choices->target ? choices->target : "c";
+    const char *target = target_of(choices, usual);
     if (choices->threads > INT_MAX)
         return fault(error, FG_REQUEST, "--threads %lld is too many", (long long)choices->threads);
     options.log = print_log;

@@ -60,10 +60,11 @@ typedef struct context_choices {
 } context_choices;
 
 /* clang-format off */
-#define CONTEXT_OPTIONS(type, field)                                                               \
+/* `usual`: as context_open takes it. */
+#define CONTEXT_OPTIONS(type, field, usual)                                                        \
     { "target", OPTION_text, "TARGET", offsetof(type, field.target),                               \
-      "c: this machine's processors (the default); cuda or cuda:N: a GPU; auto: a GPU where there "\
-      "is one; sm_80, sm_90 ...: compile for such a GPU without one" },                            \
+      "c: this machine's processors; cuda or cuda:N: a GPU; auto: a GPU of sm_80 or later where "  \
+      "there is one; sm_80, sm_90 ...: compile for such a GPU without one (" usual ")" },          \
     { "cuda-driver", OPTION_text, "FILE", offsetof(type, field.cuda_driver),                       \
       "libcuda (libcuda.so.1)" },                                                                  \
     { "nvrtc", OPTION_text, "FILE", offsetof(type, field.nvrtc),                                   \
@@ -84,8 +85,10 @@ typedef struct context_choices {
       "look for them here too, without writing" }
 /* clang-format on */
 
-/* The number of the GPU that is asked for. */
-int context_index(const context_choices *choices);
-fg_status context_open(fg_context **out, const context_choices *choices, fg_error *error);
+/* `usual`: the target where none is asked for; "auto" is "c" where an option of the processors is given. */
+fg_status context_open(fg_context **out, const context_choices *choices, const char *usual,
+                       fg_error *error);
+/* The number of the GPU that it is on. */
+int context_index(fg_context *context);
 
 #endif

@@ -39,7 +39,7 @@ static const option options[] = {
     { "expect", OPTION_text, "FILE", offsetof(run_choices, expect),
       "compare O with this .npy file: relative RMS at most 80 unit round-offs" },
     { "json", OPTION_flag, NULL, offsetof(run_choices, json), "print one JSON object" },
-    CONTEXT_OPTIONS(run_choices, context),
+    CONTEXT_OPTIONS(run_choices, context, "auto"),
     { 0 },
 };
 
@@ -136,7 +136,7 @@ static fg_status prepare(job *j, const run_choices *c, const char *given, char *
     if ((s = line_expand(line, given, error)) != FG_OK) return s;
     s = lengths_complete(&known, line, &j->files, &c->inputs, error);
     if (s != FG_OK) return s;
-    if ((s = context_open(&j->context, &c->context, error)) != FG_OK) return s;
+    if ((s = context_open(&j->context, &c->context, "auto", error)) != FG_OK) return s;
     if ((s = fg_problem_parse(&j->problem, j->context, *line, error)) != FG_OK) return s;
     const fg_dims sizes = measure_dims(&known);
     s = plan_make(&j->plan, j->context, j->problem, &c->plan, &sizes, given, error);
@@ -144,8 +144,7 @@ static fg_status prepare(job *j, const run_choices *c, const char *given, char *
     if ((s = make_tensors(j, c, *line, &known, error)) != FG_OK) return s;
     if (c->lse && !tensors_find(&j->tensors, "lse"))
         return fault(error, FG_REQUEST, "--lse %s, but the problem does not ask for lse", c->lse);
-    s = mirror_make(&j->mirror, j->context, j->plan, context_index(&c->context), &j->tensors,
-                    error);
+    s = mirror_make(&j->mirror, j->context, j->plan, context_index(j->context), &j->tensors, error);
     return s == FG_OK ? mirror_workspace(&j->mirror, j->plan, error) : s;
 }
 

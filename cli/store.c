@@ -22,7 +22,7 @@ static const option options[] = {
       "prune: leave at most so many bytes, the most recently used (no limit)" },
     { "json", OPTION_flag, NULL, offsetof(store_choices, json),
       "list, verify: print a JSON object an entry, one a line" },
-    CONTEXT_OPTIONS(store_choices, context),
+    CONTEXT_OPTIONS(store_choices, context, "c"),
     { 0 },
 };
 
@@ -233,7 +233,7 @@ static fg_status store_run(void *choices, int argc, char **argv, char **line, fg
     (void)line;
     fg_status s = action_find(&a, c, argc, argv, error);
     if (s == FG_OK) s = read_bytes(&c->most_bytes, c->max_bytes, error);
-    if (s == FG_OK) s = context_open(&context, &c->context, error);
+    if (s == FG_OK) s = context_open(&context, &c->context, "c", error);
     if (s == FG_OK) s = check_kept(context, error);
     if (s == FG_OK) s = a->run(context, c, error);
     fg_context_free(context);

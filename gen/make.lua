@@ -113,9 +113,14 @@ end
 
 -- The command that compiles the text alone, as a comment of one line.
 function make.command(dev)
-  if dev.gpu then return "/* nvcc -arch=" .. dev.isa .. " -std=c++17 -cubin -o kernel.cubin kernel.cu */\n" end
-  local flags = add_flag(add_flag(dev.flags:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""), "-fPIC"), "-shared")
-  local command = shell_word(dev.compiler) .. " " .. flags:gsub("^ ", "") .. " -o kernel.so kernel.c"
+  local flags = dev.flags:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+  local command
+  if dev.gpu then -- nvcc takes NVRTC's flags
+    command = "nvcc " .. flags .. " -cubin -o kernel.cubin kernel.cu"
+  else
+    flags = add_flag(add_flag(flags, "-fPIC"), "-shared")
+    command = shell_word(dev.compiler) .. " " .. flags:gsub("^ ", "") .. " -o kernel.so kernel.c"
+  end
   return "/* " .. command:gsub("%*/", "*''/"):gsub("/%*", "/''*") .. " */\n"
 end
 

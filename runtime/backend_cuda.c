@@ -34,7 +34,7 @@ static fg_status compile(binary *out, const fg_context *context, const char *sou
     *out = (binary){ NULL, 0 };
     if (!context->compiler) return fail(error, FG_COMPILER, "%s", context->compiler_missing);
     return nvrtc_compile(&out->data, &out->size, &context->memory, context->compiler,
-                         context->compiler_flags, source, error);
+                         context->compiler_flags, false, source, error);
 }
 
 /* The same flags for the architecture that is not a GPU's but PTX's. */
@@ -50,9 +50,10 @@ fg_status backend_cuda_ptx(char **out, const fg_context *context, const char *so
     const char *rest = strchr(context->compiler_flags, ' ');
     text_init(&flags, &context->memory);
     text_addf(&flags, "%scompute_%s%s", gpu, context->gpu->isa + strlen("sm_"), rest);
-    fg_status status = flags.failed ? fail_memory(error)
-                                    : nvrtc_compile(&written, &size, &context->memory,
-                                                    context->compiler, flags.data, source, error);
+    fg_status status = flags.failed
+                           ? fail_memory(error)
+                           : nvrtc_compile(&written, &size, &context->memory, context->compiler,
+                                           flags.data, true, source, error);
     text_free(&flags);
     if (status == FG_OK) *out = written;
     return status;
@@ -190,24 +191,10 @@ static fg_status run(const fg_context *context, const launch *what, fg_error *er
     return status;
 }
 
-/* NVRTC and its builtins: there is nothing else that it reads. */
 static fg_status parts(toolchain *out, const fg_context *context, const char *library,
                        fg_error *error)
 {
-    char builtins[nvrtc_path_size];
-    nvrtc_builtins(builtins, library);
-    const char *const paths[] = { builtins, library };
-    *out = (toolchain){ .whole = *builtins != 0 };
-    arena_init(&out->arena, &context->memory);
-    for (int k = *builtins ? 0 : 1; k < 2; k++) {
-        toolchain_file *file = arena_new(&out->arena, sizeof *file);
-        if (file) file->path = arena_new(&out->arena, strlen(paths[k]) + 1);
-        if (!file || !file->path) return fail_memory(error);
-        strcpy(file->path, paths[k]);
-        file->next = out->files;
-        out->files = file;
-    }
-    return FG_OK;
+    return nvrtc_parts(out, &context->memory, library, error);
 }
 
 static void version(char *out, size_t size, const fg_context *context)

@@ -44,11 +44,15 @@ enum {
     CU_STREAM_CAPTURE_MODE_RELAXED = 2,
 };
 
+/* The calling thread's own stream: unlike the legacy one, NULL, it waits for no stream that is being captured. */
+#define CU_STREAM_PER_THREAD ((cuda_stream)(uintptr_t)2)
+
 /* X(name, symbol, arguments): the names with which today's driver exports today's ABI. All return a CUresult. */
 #define CUDA_ENTRIES(X)                                                                            \
     X(init, "cuInit", (unsigned flags))                                                            \
     X(error_name, "cuGetErrorName", (int code, const char **name))                                 \
     X(error_string, "cuGetErrorString", (int code, const char **sentence))                         \
+    X(version, "cuDriverGetVersion", (int *version))                                               \
     X(device_count, "cuDeviceGetCount", (int *count))                                              \
     X(device_get, "cuDeviceGet", (int *device, int ordinal))                                       \
     X(device_name, "cuDeviceGetName", (char *name, int size, int device))                          \
@@ -71,7 +75,8 @@ enum {
       (unsigned count, const int *attributes, void **data, cuda_address pointer))                  \
     X(memory_new, "cuMemAlloc_v2", (cuda_address * address, size_t bytes))                         \
     X(memory_free, "cuMemFree_v2", (cuda_address address))                                         \
-    X(memory_fill, "cuMemsetD8_v2", (cuda_address address, unsigned char value, size_t bytes))     \
+    X(memory_fill, "cuMemsetD8Async",                                                              \
+      (cuda_address address, unsigned char value, size_t bytes, cuda_stream stream))               \
     X(memory_copy, "cuMemcpy", (cuda_address to, cuda_address from, size_t bytes))                 \
     X(stream_context, "cuStreamGetCtx", (cuda_stream stream, cuda_context * context))              \
     X(stream_wait, "cuStreamSynchronize", (cuda_stream stream))                                    \

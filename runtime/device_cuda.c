@@ -88,6 +88,17 @@ static fg_status find_handle(device_cuda *d, fg_error *error)
     return code == CUDA_SUCCESS ? FG_OK : cuda_fail(&d->driver, code, d->place, error);
 }
 
+/* Compilers of later ones than the driver's CUDA write what it does not load. */
+static fg_status read_version(device_cuda *d, fg_error *error)
+{
+    int version = 0;
+    int code = d->driver.version(&version);
+    if (code != CUDA_SUCCESS)
+        return cuda_fail(&d->driver, code, "asking the driver's version", error);
+    d->cuda_major = version / 1000;
+    return FG_OK;
+}
+
 /* What empty tensors are read from. */
 static fg_status make_zeros(device_cuda *d, fg_error *error)
 {
@@ -96,8 +107,9 @@ static fg_status make_zeros(device_cuda *d, fg_error *error)
     fg_status status = device_cuda_enter_slowly(&v, d, error);
     if (status != FG_OK) return status;
     int code = d->driver.memory_new(&d->zeros, bytes);
-    if (code == CUDA_SUCCESS) code = d->driver.memory_fill(d->zeros, 0, bytes);
-    if (code == CUDA_SUCCESS) code = d->driver.stream_wait(NULL);
+    if (code == CUDA_SUCCESS)
+        code = d->driver.memory_fill(d->zeros, 0, bytes, CU_STREAM_PER_THREAD);
+    if (code == CUDA_SUCCESS) code = d->driver.stream_wait(CU_STREAM_PER_THREAD);
     if (code != CUDA_SUCCESS) status = cuda_fail(&d->driver, code, "allocating on the GPU", error);
     device_cuda_leave_slowly(&v, d);
     return status;
@@ -108,6 +120,7 @@ static fg_status open_gpu(device_cuda *d, const char *driver, fg_error *error)
     snprintf(d->place, sizeof d->place, "cuda:%d", d->index);
     d->home = getpid();
     fg_status status = cuda_driver_open(&d->driver, driver, error);
+    if (status == FG_OK) status = read_version(d, error);
     if (status == FG_OK) status = find_handle(d, error);
     if (status == FG_OK) status = read_facts(d, error);
     if (status != FG_OK) return status;

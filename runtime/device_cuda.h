@@ -19,6 +19,7 @@ typedef struct device_cuda {
     int64_t block_bytes;            /* of shared memory, that a block may ask for */
     bool runs;                      /* false: there is no GPU, and nothing below */
     cuda_driver driver;
+    int cuda_major;       /* the newest CUDA that the driver takes binaries of */
     cuda_context context; /* the device's primary one, held */
     int index, handle;
     pid_t home;         /* the process that CUDA was started in */

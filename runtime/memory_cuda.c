@@ -50,6 +50,8 @@ fg_status fg_memory_copy(fg_context *context, void *to, const void *from, size_t
     if (status != FG_OK) return status;
     const cuda_driver *d = &context->gpu->driver;
     int code = bytes ? d->memory_copy((uintptr_t)to, (uintptr_t)from, bytes) : CUDA_SUCCESS;
+    /* From pageable memory, or within the GPU's, it may have returned with the copy still under way. */
+    if (bytes && code == CUDA_SUCCESS) code = d->stream_wait(NULL);
     return leave(&v, context, code, "copying", error);
 }
 

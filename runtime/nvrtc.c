@@ -1,5 +1,7 @@
 #include "runtime/nvrtc.h"
 
+#include "runtime/device_cuda.h"
+
 #include <dlfcn.h>
 #include <glob.h>
 #include <limits.h>
@@ -11,9 +13,23 @@
 
 /* ---- Finding it ---- */
 
-static const char *const sonames[] = { "libnvrtc.so.13", "libnvrtc.so.12" };
+static const struct {
+    const char *name;
+    int major;
+} sonames[] = { { "libnvrtc.so.13", 13 }, { "libnvrtc.so.12", 12 } };
 
-enum { soname_count = sizeof sonames / sizeof *sonames };
+enum { soname_count = sizeof sonames / sizeof *sonames, nvrtc_path_size = 4096 };
+
+/* What is looked for, and where its path goes. */
+typedef struct hunt {
+    char path[nvrtc_path_size];
+    int most; /* the latest major version; 0: any */
+} hunt;
+
+static bool too_late(const hunt *h, int k)
+{
+    return h->most > 0 && sonames[k].major > h->most;
+}
 
 static const char *const cuda_folders[] = {
     "/usr/local/cuda/lib64",
@@ -36,39 +52,41 @@ static bool take_path(char out[nvrtc_path_size], const char *path)
 }
 
 /* The newest in folders that match. */
-static bool find_in(char out[nvrtc_path_size], const char *folders)
+static bool find_in(hunt *h, const char *folders)
 {
     char pattern[nvrtc_path_size];
     bool found = false;
     for (int k = 0; k < soname_count && !found; k++) {
         glob_t all;
-        int wrote = snprintf(pattern, sizeof pattern, "%s/%s", folders, sonames[k]);
+        if (too_late(h, k)) continue;
+        int wrote = snprintf(pattern, sizeof pattern, "%s/%s", folders, sonames[k].name);
         if (wrote >= (int)sizeof pattern || glob(pattern, 0, NULL, &all) != 0) continue;
-        for (size_t n = all.gl_pathc; n-- > 0 && !found;) found = take_path(out, all.gl_pathv[n]);
+        for (size_t n = all.gl_pathc; n-- > 0 && !found;)
+            found = take_path(h->path, all.gl_pathv[n]);
         globfree(&all);
     }
     return found;
 }
 
-static bool find_listed(char out[nvrtc_path_size], const char *list)
+static bool find_listed(hunt *h, const char *list)
 {
     char folder[nvrtc_path_size];
     while (list && *list) {
         size_t length = strcspn(list, ":");
         int wrote = snprintf(folder, sizeof folder, "%.*s", (int)length, list);
-        if (*list == '/' && wrote < (int)sizeof folder && find_in(out, folder)) return true;
+        if (*list == '/' && wrote < (int)sizeof folder && find_in(h, folder)) return true;
         list += length;
         list += *list == ':';
     }
     return false;
 }
 
-static bool find_package(char out[nvrtc_path_size], const char *site)
+static bool find_package(hunt *h, const char *site)
 {
     char folder[nvrtc_path_size];
     for (size_t k = 0; k < sizeof package_folders / sizeof *package_folders; k++) {
         int wrote = snprintf(folder, sizeof folder, "%s/%s", site, package_folders[k]);
-        if (wrote < (int)sizeof folder && find_in(out, folder)) return true;
+        if (wrote < (int)sizeof folder && find_in(h, folder)) return true;
     }
     return false;
 }
@@ -90,78 +108,120 @@ static int visit_loaded(struct dl_phdr_info *info, size_t size, void *user)
     return 0;
 }
 
-static bool find_below(char out[nvrtc_path_size], const char *base, const char *rest)
+static bool find_below(hunt *h, const char *base, const char *rest)
 {
     char site[nvrtc_path_size];
     return base && snprintf(site, sizeof site, "%s%s", base, rest) < (int)sizeof site &&
-           find_package(out, site);
+           find_package(h, site);
 }
 
-static bool find_python(char out[nvrtc_path_size])
+static bool find_python(hunt *h)
 {
-    if (dl_iterate_phdr(visit_loaded, out)) return true;
-    if (find_below(out, secure_getenv("VIRTUAL_ENV"), "/lib/python3*/site-packages")) return true;
-    if (find_below(out, secure_getenv("HOME"), "/.local/lib/python3*/site-packages")) return true;
+    if (dl_iterate_phdr(visit_loaded, h)) return true;
+    if (find_below(h, secure_getenv("VIRTUAL_ENV"), "/lib/python3*/site-packages")) return true;
+    if (find_below(h, secure_getenv("HOME"), "/.local/lib/python3*/site-packages")) return true;
     for (size_t k = 0; k < sizeof python_folders / sizeof *python_folders; k++)
-        if (find_package(out, python_folders[k])) return true;
+        if (find_package(h, python_folders[k])) return true;
     return false;
 }
 
 /* `flags`: of dlopen. */
-static bool find_by_linker(char out[nvrtc_path_size], int flags)
+static bool find_by_linker(hunt *h, int flags)
 {
     bool found = false;
     for (int k = 0; k < soname_count && !found; k++) {
         struct link_map *map = NULL;
-        void *library = dlopen(sonames[k], RTLD_LAZY | RTLD_LOCAL | flags);
+        if (too_late(h, k)) continue;
+        void *library = dlopen(sonames[k].name, RTLD_LAZY | RTLD_LOCAL | flags);
         if (!library) continue;
-        found = dlinfo(library, RTLD_DI_LINKMAP, &map) == 0 && take_path(out, map->l_name);
+        found = dlinfo(library, RTLD_DI_LINKMAP, &map) == 0 && take_path(h->path, map->l_name);
         dlclose(library);
     }
     return found;
 }
 
-static bool find_any(char out[nvrtc_path_size])
+static bool find_any(hunt *h)
 {
-    if (find_by_linker(out, RTLD_NOLOAD)) return true;
-    if (find_listed(out, secure_getenv("LD_LIBRARY_PATH"))) return true;
+    if (find_by_linker(h, RTLD_NOLOAD)) return true;
+    if (find_listed(h, secure_getenv("LD_LIBRARY_PATH"))) return true;
     for (size_t k = 0; k < sizeof cuda_folders / sizeof *cuda_folders; k++)
-        if (find_in(out, cuda_folders[k])) return true;
-    return find_python(out) || find_by_linker(out, RTLD_NODELETE);
+        if (find_in(h, cuda_folders[k])) return true;
+    return find_python(h) || find_by_linker(h, RTLD_NODELETE);
+}
+
+static void say_missing(fg_context *context, int most)
+{
+    char limit[64] = "";
+    if (most > 0) snprintf(limit, sizeof limit, " that the driver, of CUDA %d, takes", most);
+    snprintf(context->compiler_missing, sizeof context->compiler_missing,
+             "there is no NVRTC%s: libnvrtc.so.13 or .12, of the CUDA toolkit or of the Python "
+             "package nvidia-cuda-nvrtc, was not found",
+             limit);
 }
 
 fg_status nvrtc_find(fg_context *context, const char *wanted, fg_error *error)
 {
-    char path[nvrtc_path_size];
+    hunt h = { .most = context->gpu->cuda_major };
     char *why = context->compiler_missing;
     size_t size = sizeof context->compiler_missing;
     if (context->secure) {
         snprintf(why, size, "a setuid process compiles nothing");
-    } else if (wanted ? take_path(path, wanted) : find_any(path)) {
-        context->compiler = memory_text(&context->memory, path, strlen(path));
+    } else if (wanted ? take_path(h.path, wanted) : find_any(&h)) {
+        context->compiler = memory_text(&context->memory, h.path, strlen(h.path));
         if (!context->compiler) return fail_memory(error);
     } else if (wanted) {
         snprintf(why, size, "there is no NVRTC: %.150s cannot be read", wanted);
     } else {
-        snprintf(why, size,
-                 "there is no NVRTC: libnvrtc.so.13 or .12, of the CUDA toolkit or of the Python "
-                 "package nvidia-cuda-nvrtc, was not found");
+        say_missing(context, h.most);
     }
     return FG_OK; /* whoever needs one gets the reason */
 }
 
-void nvrtc_builtins(char out[nvrtc_path_size], const char *library)
+/* ---- What it is made of ---- */
+
+static bool has_file(const toolchain *t, const char *path)
 {
-    char pattern[nvrtc_path_size];
+    for (const toolchain_file *file = t->files; file; file = file->next)
+        if (strcmp(file->path, path) == 0) return true;
+    return false;
+}
+
+static fg_status add_file(toolchain *t, const char *path, fg_error *error)
+{
+    if (has_file(t, path)) return FG_OK; /* a version's short name and its long one */
+    toolchain_file *file = arena_new(&t->arena, sizeof *file);
+    if (file) file->path = arena_new(&t->arena, strlen(path) + 1);
+    if (!file || !file->path) return fail_memory(error);
+    strcpy(file->path, path);
+    file->next = t->files;
+    t->files = file;
+    return FG_OK;
+}
+
+/* All of them: which one NVRTC loads, by its own minor version, its file's name does not tell. */
+static fg_status add_builtins(toolchain *t, const char *library, fg_error *error)
+{
+    char pattern[nvrtc_path_size], path[nvrtc_path_size];
     const char *slash = strrchr(library, '/');
+    fg_status status = FG_OK;
     glob_t all;
-    *out = 0;
     if (!slash || snprintf(pattern, sizeof pattern, "%.*s/libnvrtc-builtins.so.*",
                            (int)(slash - library), library) >= (int)sizeof pattern)
-        return;
-    if (glob(pattern, 0, NULL, &all) != 0) return;
-    if (!take_path(out, all.gl_pathv[all.gl_pathc - 1])) *out = 0;
+        return FG_OK;
+    if (glob(pattern, 0, NULL, &all) != 0) return FG_OK;
+    for (size_t n = all.gl_pathc; n-- > 0 && status == FG_OK;)
+        if (take_path(path, all.gl_pathv[n])) status = add_file(t, path, error);
     globfree(&all);
+    return status;
+}
+
+fg_status nvrtc_parts(toolchain *out, const memory *m, const char *library, fg_error *error)
+{
+    *out = (toolchain){ .files = NULL };
+    arena_init(&out->arena, m);
+    fg_status status = add_builtins(out, library, error);
+    out->whole = out->files != NULL;
+    return status == FG_OK ? add_file(out, library, error) : status;
 }
 
 /* ---- Its entry points ---- */
@@ -306,11 +366,10 @@ static fg_status take_output(void **out, size_t *size, const nvrtc *n, nvrtc_pro
 }
 
 static fg_status compile(void **out, size_t *size, const nvrtc *n, const memory *m,
-                         const char *library, const char *flags, const char *source,
+                         const char *library, const char *flags, bool ptx, const char *source,
                          fg_error *error)
 {
     nvrtc_program program = NULL;
-    const bool ptx = strstr(flags, "compute_") != NULL;
     int result = n->create(&program, source, "kernel.cu", 0, NULL, NULL);
     if (result != 0) return fail(error, FG_COMPILER, "%.300s failed: %s", library, n->text(result));
     fg_status status = run_compiler(n, program, m, library, flags, error);
@@ -320,14 +379,14 @@ static fg_status compile(void **out, size_t *size, const nvrtc *n, const memory 
 }
 
 fg_status nvrtc_compile(void **out, size_t *size, const memory *m, const char *library,
-                        const char *flags, const char *source, fg_error *error)
+                        const char *flags, bool ptx, const char *source, fg_error *error)
 {
     nvrtc n;
     *out = NULL;
     *size = 0;
     fg_status status = nvrtc_open(&n, library, error);
     if (status != FG_OK) return status;
-    status = compile(out, size, &n, m, library, flags, source, error);
+    status = compile(out, size, &n, m, library, flags, ptx, source, error);
     dlclose(n.library);
     return status;
 }

@@ -2,24 +2,25 @@
 #ifndef RUNTIME_NVRTC_H
 #define RUNTIME_NVRTC_H
 
-#include "runtime/context.h"
+#include "runtime/toolchain.h"
 
 /* Where the library is, once: its path in context->compiler, or the reason that there is none in
  * context->compiler_missing. `wanted`: its path; NULL: one that the process has loaded already, else in
- * LD_LIBRARY_PATH, CUDA's folders, those of Python's `nvidia` packages, or where the dynamic linker looks. */
+ * LD_LIBRARY_PATH, CUDA's folders, those of Python's `nvidia` packages, or where the dynamic linker looks;
+ * of no later CUDA than the context's GPU takes, where it has one. */
 fg_status nvrtc_find(fg_context *context, const char *wanted, fg_error *error);
 
-/* The builtins library that goes with it, or "" where that is unknown. */
-enum { nvrtc_path_size = 4096 };
-void nvrtc_builtins(char out[nvrtc_path_size], const char *library);
+/* The library, and the builtins of any version beside it: there is nothing else that it reads. Without builtins it is
+ * not whole. */
+fg_status nvrtc_parts(toolchain *out, const memory *m, const char *library, fg_error *error);
 
 /* As "NVRTC 13.0". Loads the library. */
 fg_status nvrtc_version(char out[32], const char *library, fg_error *error);
 
 /* From any thread. `source` starts with "#line": an error names the template's file and line. `flags`, separated by single
- * spaces, have the architecture: sm_90 gives a binary, compute_90 PTX, 0-terminated. FG_COMPILER with the log; "*out" is
- * of m. */
+ * spaces, have the architecture: sm_90 for a binary; compute_90 where `ptx`, which gives PTX, 0-terminated. FG_COMPILER
+ * with the log; "*out" is of m. */
 fg_status nvrtc_compile(void **out, size_t *size, const memory *m, const char *library,
-                        const char *flags, const char *source, fg_error *error);
+                        const char *flags, bool ptx, const char *source, fg_error *error);
 
 #endif

@@ -178,10 +178,13 @@ START_TEST(memory_of_a_gpu)
     ck_assert_int_eq(fg_memory_new(&there, context, 100, &error), FG_OK);
     ck_assert_uint_eq((uintptr_t)there % 256, 0);
     ck_assert_int_eq(fg_memory_copy(context, there, here, sizeof here, &error), FG_OK);
+    ck_assert_mem_eq(there, here, sizeof here); /* not only on its way */
     ck_assert_int_eq(fg_memory_copy(context, back, there, sizeof back, &error), FG_OK);
     ck_assert_str_eq(back, here);
     ck_assert_int_eq(fg_context_wait(context, &error), FG_OK);
     fake_fail("cuMemcpy", 1, 719);
+    refuses(fg_memory_copy(context, back, there, 1, &error), FG_MACHINE, "copying: CUDA_ERROR");
+    fake_fail("cuStreamSynchronize", 1, 719);
     refuses(fg_memory_copy(context, back, there, 1, &error), FG_MACHINE, "copying: CUDA_ERROR");
     fake_fail("cuCtxSynchronize", 1, 719);
     refuses(fg_context_wait(context, &error), FG_MACHINE, "waiting for the GPU: CUDA_ERROR");

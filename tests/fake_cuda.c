@@ -21,6 +21,7 @@ enum {
     INVALID_HANDLE = 400,
     NOT_FOUND = 500,
     CAPTURE_UNSUPPORTED = 900,
+    CAPTURE_IMPLICIT = 906,
 };
 
 typedef struct context {
@@ -81,6 +82,7 @@ static int current_depth(void)
 
 EXPORT fake_cuda fake_cuda_state = {
     .devices = 2,
+    .version = 13000,
     .device = { { "Fake H100", 9, 0, 132, 0, 0 }, { "Fake A100", 8, 0, 108, 0, 0 } },
     .stream = &streams[0],
     .foreign_stream = &streams[1],
@@ -129,6 +131,13 @@ static int count(const char *symbol)
         if (!depth) return INVALID_CONTEXT;                                                        \
     } while (0)
 
+/* Work in the legacy stream waits for that which is captured, which cannot be: a blocking one. */
+#define COUNT_LEGACY(stream)                                                                       \
+    do {                                                                                           \
+        COUNT_SLOW();                                                                              \
+        if (f->capturing && !(stream)) return CAPTURE_IMPLICIT;                                    \
+    } while (0)
+
 /* ---- Devices ---- */
 
 EXPORT int cuInit(unsigned flags)
@@ -138,6 +147,9 @@ EXPORT int cuInit(unsigned flags)
     if (started && started != getpid()) return NOT_INITIALIZED;
     if (f->devices == 0) return 100;
     for (int k = 0; k < fake_devices_max; k++) contexts[k] = (context){ k, true };
+    const char *majors = getenv("FAKE_CUDA_MAJORS");
+    for (int k = 0; k < f->devices && majors && majors[k]; k++)
+        f->device[k].major = majors[k] - '0';
     started = getpid();
     return SUCCESS;
 }
@@ -165,6 +177,13 @@ EXPORT int cuGetErrorString(int code, const char **sentence)
 {
     *sentence = "as it was asked to";
     return code ? SUCCESS : INVALID_VALUE;
+}
+
+EXPORT int cuDriverGetVersion(int *version)
+{
+    COUNT();
+    *version = f->version;
+    return SUCCESS;
 }
 
 EXPORT int cuDeviceGetCount(int *devices)
@@ -317,6 +336,23 @@ EXPORT int cuFuncLoad(function *one)
     return one ? SUCCESS : INVALID_HANDLE;
 }
 
+/* ---- Copies ---- */
+
+/* One that its caller believes done: what it reads was put aside. */
+static struct {
+    void *to, *data;
+    size_t bytes;
+} copying;
+
+static void finish_copy(void)
+{
+    pthread_mutex_lock(&lock);
+    if (copying.data) memcpy(copying.to, copying.data, copying.bytes);
+    free(copying.data);
+    copying.data = NULL;
+    pthread_mutex_unlock(&lock);
+}
+
 /* ---- Launches ---- */
 
 typedef struct config {
@@ -368,6 +404,7 @@ EXPORT int cuStreamGetCtx(stream *s, context **c)
 EXPORT int cuCtxSynchronize(void)
 {
     COUNT_SLOW();
+    finish_copy();
     return SUCCESS;
 }
 
@@ -436,10 +473,10 @@ EXPORT int cuEventDestroy_v2(event *e)
 
 EXPORT int cuStreamSynchronize(stream *s)
 {
-    (void)s;
     if (held) pthread_join(holder, NULL);
     held = false;
-    COUNT_SLOW();
+    COUNT_LEGACY(s);
+    if (!s) finish_copy();
     return SUCCESS;
 }
 
@@ -479,17 +516,25 @@ EXPORT int cuMemFree_v2(uint64_t address)
     return SUCCESS;
 }
 
-EXPORT int cuMemsetD8_v2(uint64_t address, unsigned char value, size_t bytes)
+EXPORT int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, stream *s)
 {
-    COUNT_SLOW();
+    COUNT_LEGACY(s);
     memset((void *)(uintptr_t)address, value, bytes);
     return SUCCESS;
 }
 
 EXPORT int cuMemcpy(uint64_t to, uint64_t from, size_t bytes)
 {
-    COUNT_SLOW();
-    memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes);
+    COUNT_LEGACY(NULL);
+    finish_copy();
+    if (!block_of(to))
+        return memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes), SUCCESS;
+    pthread_mutex_lock(&lock);
+    copying.to = (void *)(uintptr_t)to;
+    copying.bytes = bytes;
+    copying.data = malloc(bytes);
+    memcpy(copying.data, (void *)(uintptr_t)from, bytes);
+    pthread_mutex_unlock(&lock);
     return SUCCESS;
 }
 
@@ -599,5 +644,7 @@ EXPORT int nvrtcGetPTXSize(program *p, size_t *size)
 
 EXPORT int nvrtcGetPTX(program *p, char *ptx)
 {
-    return nvrtcGetCUBIN(p, ptx);
+    COUNT();
+    strcpy(ptx, p->output);
+    return SUCCESS;
 }

@@ -1,8 +1,9 @@
 /* A driver and a compiler for GPUs that are not there: tests/fake_cuda.c is loaded in place of libcuda and of libnvrtc.
  *
+ * FAKE_CUDA_MAJORS in the environment has a digit a device, its architecture's major number; for other processes.
  * Its devices' memory is the host's, in blocks of 2 MiB. What its compiler writes is the source behind the
  * architecture's name; "program N" in the source is a kernel that stores N as a double to its first argument, a
- * pointer. Kernels run when they are launched, or when what was captured is replayed. */
+ * pointer. A copy to a device is done when its stream was waited for. Kernels run when they are launched, or when what was captured is replayed. */
 #ifndef TESTS_FAKE_CUDA_H
 #define TESTS_FAKE_CUDA_H
 
@@ -34,6 +35,7 @@ typedef struct fake_launch {
 
 typedef struct fake_cuda {
     int devices;
+    int version; /* of CUDA, as 13000 */
     fake_device device[fake_devices_max];
     struct fake_call {
         const char *symbol;

@@ -113,7 +113,7 @@ START_TEST(ptx)
     stub_is_product();
     fg_context *context = context_for("sm_90");
     fg_status status = nvrtc_compile(&out, &size, &context->memory, context->compiler,
-                                     "--gpu-architecture=compute_80", stub_text, &error);
+                                     "--gpu-architecture=compute_80", true, stub_text, &error);
     ck_assert_msg(status == FG_OK, "%s", error.text);
     const char *written = out;
     ck_assert_int_eq(written[size - 1], 0);

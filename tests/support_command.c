@@ -74,6 +74,7 @@ int command_spawn(char *const argv[], const char *out_path, const char *err_path
 static void build_argv(const char **argv, const char *const *words)
 {
     static const char *const compiling[] = { "run", "bench", "tune" };
+    static const char *const automatic[] = { "run", "bench", "emit", "info" };
     int n = 0;
     argv[n++] = FLASHGEN_COMMAND;
     argv[n++] = *words;
@@ -82,13 +83,15 @@ static void build_argv(const char **argv, const char *const *words)
         argv[n++] = "--compiler-flags";
         argv[n++] = FLASHGEN_KERNEL_FLAGS;
     }
+    for (size_t k = 0; k < sizeof automatic / sizeof *automatic; k++)
+        if (strcmp(*words, automatic[k]) == 0) argv[n++] = "--target=c";
     while (*words && *++words) argv[n++] = *words;
     argv[n] = NULL;
 }
 
 outcome command_run_words(const char *const *words)
 {
-    const char *argv[most_words + 4];
+    const char *argv[most_words + 5];
     outcome o;
     build_argv(argv, words);
     o.code = command_spawn((char *const *)(uintptr_t)argv, ".out", ".err");
@@ -133,7 +136,7 @@ static pid_t terminal_spawn(char *const argv[], const char *slave)
 outcome command_on_terminal(const char *const *words, int columns, const char *until)
 {
     enum { most = 1 << 20 };
-    const char *argv[most_words + 4];
+    const char *argv[most_words + 5];
     char slave[64];
     outcome o = { .err = calloc(1, most) };
     size_t length = 0;

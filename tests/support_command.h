@@ -20,7 +20,7 @@ typedef struct outcome {
 /* argv's exit code, its stdout in `out_path` (NULL: closed). */
 int command_spawn(char *const argv[], const char *out_path, const char *err_path);
 /* Runs the command with these words up to NULL; kernels carry the sanitizer of this program, and without
- * --store nothing is kept. */
+ * --store nothing is kept. Without --target it is for processors, also where there is a GPU. */
 outcome command_run_words(const char *const *words);
 #define RUN(...) command_run_words((const char *const[]){ __VA_ARGS__, NULL })
 /* The same with a terminal of so many columns as its stdin and stderr; `err` is all that it was sent. Ctrl-C
