@@ -192,7 +192,7 @@ local function prior(cfg, p, dev)
   if cfg.share == 2 then reads = reads + cfg.rows * cfg.keys * 1.5 * s.size / 32 end
   local softmax = cfg.keys / cfg.share * cfg.rows / 4
   local copies = cfg.keys * (s.k.chunks + s.v.chunks) / (32 * cfg.warps) * 3
-  local waits = ({ 600, 150, 145, 75 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
+  local waits = ({ 600, 150, p.causal and 130 or 155, 165 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
   local spilled = math.max(0, registers_of(cfg, p) - 232) * 12 -- and what avoids spilling
   local tile = math.max(products, 0.9 * reads) + 0.25 * math.min(products, 0.9 * reads)
     + (cfg.share == 2 and 0.3 or (filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
