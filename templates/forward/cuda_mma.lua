@@ -196,7 +196,7 @@ local function prior(cfg, p, dev)
   local spilled = math.max(0, registers_of(cfg, p) - 232) * 12 -- and what avoids spilling
   local tile = math.max(products, 0.9 * reads) + 0.25 * math.min(products, 0.9 * reads)
     + (cfg.share == 2 and 0.3 or (filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
-  tile = tile * cfg.warps / 4 / math.min(1, filled) * (cfg.keys & cfg.keys - 1 == 0 and 1 or 1.03)
+  tile = tile * cfg.warps / 4 / math.min(1, filled) * (cfg.keys & cfg.keys - 1 == 0 and 1 or 1.08)
   local moved = cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)
   local block = (visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)) * (math.max(tile, moved) + 0.1 * math.min(tile, moved)) + 2000 / resident
   local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700 -- cycles of all memory
