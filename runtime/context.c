@@ -190,7 +190,8 @@ fg_status fg_context_new(fg_context **out, const fg_context_options *options, fg
     fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
     if (!out) return fail(error, FG_REQUEST, "there is no place for the context: out is NULL");
     *out = NULL;
-    fg_status status = options_copy(&o, sizeof o, offsetof(fg_context_options, device), options, "fg_context_options", error);
+    fg_status status = options_copy(&o, sizeof o, offsetof(fg_context_options, device), options,
+                                    "fg_context_options", error);
     if (status == FG_OK) status = options_check(&o, error);
     if (status != FG_OK) return status;
     memory m = o.allocate ? (memory){ o.allocate, o.allocate_user } : memory_default;

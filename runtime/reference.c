@@ -111,7 +111,8 @@ static fg_status start(reference *r, fg_args *copy, fg_context *context, const f
                        const fg_args *args, fg_error *error)
 {
     *copy = (fg_args)FG_ARGS_INIT;
-    fg_status s = options_copy(copy, sizeof *copy, offsetof(fg_args, origin_b), args, "fg_args", error);
+    fg_status s =
+        options_copy(copy, sizeof *copy, offsetof(fg_args, origin_b), args, "fg_args", error);
     return s == FG_OK ? reference_new(r, context, p->problem, copy, error) : s;
 }
 

@@ -202,7 +202,8 @@ static fg_status run_plan(const fg_plan *plan, const fg_args *args, bool prepare
 {
     fg_args a = FG_ARGS_INIT;
     if (!plan || !args) return fail(error, FG_REQUEST, "plan or args is NULL");
-    fg_status status = options_copy(&a, sizeof a, offsetof(fg_args, origin_b), args, "fg_args", error);
+    fg_status status =
+        options_copy(&a, sizeof a, offsetof(fg_args, origin_b), args, "fg_args", error);
     return status == FG_OK ? run(plan->kernel, plan->table, &a, prepare, error) : status;
 }
 
