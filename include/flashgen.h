@@ -532,7 +532,8 @@ FG_API fg_status fg_memory_new(void **out, fg_context *context, size_t bytes, fg
 FG_API void fg_memory_free(fg_context *context, void *block);
 
 /* Between the GPU's memory and the host's, or within either; behind what is in the legacy default stream, and done on
- * return. Not while a stream of this GPU is captured, unless that was created as non-blocking: it would end the capture. */
+ * return. Not while a stream of this GPU is captured, unless that was created as non-blocking: the capture would be
+ * invalid. */
 FG_API fg_status fg_memory_copy(fg_context *context, void *to, const void *from, size_t bytes,
                                 fg_error *error);
 
