@@ -57,7 +57,9 @@ end
 
 -- With `*`, a config that names every axis as it is: its text serves all sizes, and some allow it.
 local function given_or_best(body, points, pinned)
-  return points:complete(pinned) or best(body, points, pinned)
+  local whole = points:complete(pinned)
+  if whole then return whole end
+  return best(body, points, pinned) -- and why it has none
 end
 
 -- The schedule's space and the config that pick(body, space, pinned axes) gives, or nil and why it has none.

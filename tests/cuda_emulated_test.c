@@ -61,6 +61,7 @@ START_TEST(problems_by_hand_are_right)
         const char *config, *line;
     } all[] = {
         { "rows=32 warps=4 stages=2 held=0", "dtype=bf16 b=1 hq=1 sq=200 sk=150 d=64 causal lse" },
+        { "held=0 warps=4 rows=16 stages=2", "dtype=f16 b=1 hq=2 sq=200 sk=100 d=64 causal lse" },
         { "rows=32 warps=2 stages=4 keys=32", "dtype=f16 b=1 hq=2 sq=100 sk=333 d=128 lse" },
         { "rows=16 warps=2 stages=3 keys=48",
           "dtype=bf16 b=1 hq=2 sq=70 sk=200 d=128 causal window=40,0 lse" },

@@ -1,17 +1,20 @@
-% -- Types of emitted CUDA. Comes in: p. f32, f16 and bf16 are elements of tensors, aligned as promised.
-% local function element(name, ctype, size)
-%   local align = p.align < size and (" __attribute__((aligned(%d)))"):format(p.align) or ""
-typedef ${ctype} ${name}${align};
-% end
+% -- Types of emitted CUDA. Comes in: loose: how elements are aligned that are less than their types, or false.
 typedef long long i64;
 typedef unsigned long long u64;
 typedef unsigned u32;
 typedef unsigned char u8;
-% element("i32", "int", 4)
-% element("f32", "float", 4)
-% element("f64", "double", 8)
-% element("f16", "unsigned short", 2)
-% element("bf16", "unsigned short", 2)
+typedef int i32;
+typedef float f32;
+typedef double f64;
+typedef unsigned short f16;
+typedef unsigned short bf16;
+% if loose then
+
+/* An element that may stand at any ${loose > 1 and loose .. " bytes" or "byte"}: that a type's name has less alignment, NVRTC does not heed. */
+template <class T> struct __attribute__((packed, aligned(${loose}))) loose {
+    T x;
+};
+% end
 
 #define INF __int_as_float(0x7f800000)
 #define NOT_A_NUMBER __int_as_float(0x7fffffff)

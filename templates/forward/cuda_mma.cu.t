@@ -59,7 +59,14 @@
 /* softmax(q k^T) v for ${p.text}
  * A block has ROWS query rows of ${packs and "a key head's query heads" or "one head"}, each warp ${cfg.rows} of them.${has_score and "" or " Scores are in base 2."} A fragment has 16 rows; a
  * lane has of each fragment two rows, lane / 4 and 8 further on, and of 8 columns two, 2 (lane % 4) and the next. */
-% include("templates/common/types.cu.t")
+% -- Element n of a row of Q, K, V or O, which is aligned as the problem promises.
+% local function is_loose(dtype) return p.align < sizes[dtype] end
+% local function element(dtype, row, n, const)
+%   if not is_loose(dtype) then return ("%s[%s]"):format(row, n) end
+%   return ("((%sloose<%s> *)%s)[%s].x"):format(const and "const " or "", dtype, row, n)
+% end
+% local some_loose = is_loose(p.dtype) or is_loose(p.kvdtype) or is_loose(p.odtype)
+% include("templates/common/types.cu.t", { loose = some_loose and p.align })
 
 enum {
     ${p.b and "B = " .. p.b .. ", " or ""}HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, ${p.sq and "SQ = " .. p.sq .. ", " or ""}${p.sk and "SK = " .. p.sk .. ", " or ""}D = ${p.d}, DV = ${p.dv},
@@ -91,7 +98,7 @@ enum {
 %   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
 %   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
 %   store_shared4 = q_way == "gather" or kv_way == "gather", copy_async = q_way ~= "gather" or kv_way ~= "gather",
-%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs,
+%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
 %   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
@@ -106,16 +113,23 @@ enum {
 % end
 
 % if split then
+/* The part of x that has 10 digits of a fraction; what rounds beyond the largest number is cut off. */
+DEVICE u32 high_tf32(float x)
+{
+    const u32 y = round_tf32(x);
+    return (y & 0x7fffffff) == 0x7f800000 ? (u32)__float_as_int(x) & 0xffffe000 : y;
+}
+
 /* C += A B for f32, each a sum of two tf32; what is left out is 2^-22 of a product. */
 DEVICE void mma_split(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
     u32 high[4], low[4];
 #pragma unroll
     for (int x = 0; x < 4; x++) {
-        high[x] = round_tf32(__int_as_float((int)a[x]));
+        high[x] = high_tf32(__int_as_float((int)a[x]));
         low[x] = round_tf32(__int_as_float((int)a[x]) - __int_as_float((int)high[x]));
     }
-    const u32 h0 = round_tf32(__int_as_float((int)b0)), h1 = round_tf32(__int_as_float((int)b1));
+    const u32 h0 = high_tf32(__int_as_float((int)b0)), h1 = high_tf32(__int_as_float((int)b1));
     const u32 l0 = round_tf32(__int_as_float((int)b0) - __int_as_float((int)h0));
     const u32 l1 = round_tf32(__int_as_float((int)b1) - __int_as_float((int)h1));
     mma_tf32(c, low, h0, h1);
@@ -150,9 +164,9 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
         const int column = c * ${per_chunk} + e;
         if (inside && column < ${count}) {
 %     if split then
-            x[e] = (u32)__float_as_int(${dtype == "f32" and "from[column]" or ("load_%s(from[column])"):format(dtype)});
+            x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "column", true))});
 %     else
-            x[e / 2] |= (u32)from[column] << 16 * (e % 2);
+            x[e / 2] |= (u32)${element(dtype, "from", "column", true)} << 16 * (e % 2);
 %     end
         }
     }
@@ -350,6 +364,7 @@ ${indent}}
 %   end end
 %   for _, param in ipairs(variant.params) do
     const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
+    (void)${param.name};
 %   end
 %   for _, slot in ipairs(slots) do if slot.kind == "recipe" then
     const int ${slot.field} = (int)a.${slot.field};
@@ -483,6 +498,23 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++) {
                 u32 call[4];
+%   if p.shard then
+                /* A shard may begin anywhere in the rows and keys that a call decides: each score has a call of its own. */
+#pragma unroll
+                for (int r = 0; r < 2; r++) {
+                    const int row = warp_row + m * 16 + r * 8 + lane / 4;
+                    const u32 i = (u32)(${packs and "row / GROUP" or "row"} + origin_i), head_here = (u32)(b + origin_b) * (u32)whole_hq + (u32)(${packs and "hk * GROUP + row % GROUP" or "h"} + origin_h);
+                    word[m][r] = word[m][2 + r] = 0;
+#pragma unroll 1
+                    for (int x = 0; x < 4; x++) {
+                        const u32 j = (u32)(j0 + ${chunk} * 16 + x / 2 * 8 + lane % 4 * 2 + x % 2 + origin_j);
+                        philox(call, drop, head_here, i >> 1, (j >> 4) * 4 + (j >> 1 & 3));
+                        const u32 even = j & 8 ? call[1] : call[0], odd = j & 8 ? call[3] : call[2];
+                        const u32 bits = ((i & 1 ? odd : even) >> 16 * (j & 1) & 0xffff) << 16 * (x & 1);
+                        word[m][r] |= x < 2 ? bits : 0, word[m][2 + r] |= x < 2 ? 0 : bits;
+                    }
+                }
+%   else
                 const u32 keys = (u32)(j0 / 16 + ${chunk}) * 4 + lane % 4;
 %   if packs then
 #pragma unroll
@@ -499,6 +531,7 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
                 const u32 first = exchange_bits(odd ? call[0] : call[2], 4), second = exchange_bits(odd ? call[1] : call[3], 4);
                 word[m][0] = odd ? first : call[0], word[m][2] = odd ? second : call[1];
                 word[m][1] = odd ? call[2] : first, word[m][3] = odd ? call[3] : second;
+%   end
 %   end
             }
 % end
@@ -623,7 +656,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if cfg.section == 1 then
     const int head = task / ${tiles}, nth = task % ${tiles};
 % else
-    const int section = task / (SECTION * ${tiles}), place_in = task % (SECTION * ${tiles});
+%   -- With packed heads there are 2^27 tiles or less.
+%   local wide = packs and (not p.sq or cfg.section * math.tointeger(tonumber(tiles)) >= 1 << 31)
+    const ${wide and "u32" or "int"} of_section = ${wide and "(u32)" or ""}SECTION * ${tiles};
+    const int section = task / of_section, place_in = task % of_section;
     const int together = min_i(SECTION, ${B} * ${HEADS} - section * SECTION);
     const int head = section * SECTION + place_in % together, nth = place_in / together;
 % end
@@ -1025,6 +1061,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
     wait_copies<0>();
+% if shape.through and not splits and not paired and cfg.held == 0 then
+    barrier(); /* without a tile nothing has waited for Q, whose place O goes through */
+% end
 
 % local some_rows = padded and times_group(SQ) or rows_all
 % -- What a row's sum and peak become in the end, and LSE. Comes in: row's variables, the place of LSE.
@@ -1032,7 +1071,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 ${indent}float share = 1;
 %   if p.sinks then
 ${indent}/* The sink's logit joins the row, with no value. */
-${indent}const float sink = ${behind} ? -INF : a.sinks[${head} * a.sinks_h] * LOG2E;
+${indent}const float sink = ${behind}${p.shard and " || a.origin_j > 0" or ""} ? -INF : a.sinks[${p.shard and "(" .. head .. " + a.origin_h)" or head} * a.sinks_h] * LOG2E;
 ${indent}const float now = fmaxf(${top}, sink), base = now == -INF ? 0 : now;
 ${indent}share = exp2_fast(${top} - base);
 ${indent}${sum} = ${sum} * share + exp2_fast(sink - base);
@@ -1114,7 +1153,7 @@ extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(co
     ${p.odtype} *out = ${own("o")};
 #pragma unroll
     for (int n = 0; n < (DV + 31) / 32; n++)
-        if (n * 32 + lane < DV) out[n * 32 + lane] = ${p.odtype == "f32" and "o[n] * share" or ("(unsigned short)pack_%s(o[n] * share, 0)"):format(p.odtype)};
+        if (n * 32 + lane < DV) ${element(p.odtype, "out", "n * 32 + lane")} = ${p.odtype == "f32" and "o[n] * share" or ("(unsigned short)pack_%s(o[n] * share, 0)"):format(p.odtype)};
 }
 % else
 
@@ -1157,7 +1196,7 @@ extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(co
         for (int x = 0; x < 2 * COLUMN_TILES; x++) {
             const int column = ${paired and "half * 8 * COLUMN_TILES + " or ""}x / 2 * 8 + lane % 4 * 2 + x % 2;
             const float y = o[r / 2][x / 2][r % 2 * 2 + x % 2];
-            if (column < ${columns_here}) to_row[column] = ${p.odtype == "f32" and "y" or ("(unsigned short)pack_%s(y, 0)"):format(p.odtype)};
+            if (column < ${columns_here}) ${element(p.odtype, "to_row", "column")} = ${p.odtype == "f32" and "y" or ("(unsigned short)pack_%s(y, 0)"):format(p.odtype)};
         }
     }
 % end

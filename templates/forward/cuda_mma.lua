@@ -3,10 +3,13 @@
 -- stay in registers.
 
 local c = require "templates.forward.c"
+local ranges = require "gen.range"
+local target = require "templates.target.cuda"
 
 local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
 
 local function refuses(p, dev)
+  if target.new(dev.isa).capability < 80 then return "it needs sm_80" end
   if p.dir ~= "fwd" then return "it computes forward only" end
   for _, key in ipairs { "dtype", "kvdtype", "odtype" } do
     if not sizes[p[key]] then return "it takes f32, f16 and bf16, not " .. key .. "=" .. p[key] end
@@ -123,6 +126,10 @@ local constraints = {
     holds = function(cfg, p) return cfg.parts == 1 or ceildiv(p.dv, cfg.parts // 2) * cfg.rows // 16 > 256 end },
   { name = "a part has value columns",
     holds = function(cfg, p) return cfg.parts == 1 or (cfg.parts - 1) * columns_of(cfg, p) < p.dv end },
+  { name = "a number of 32 bits counts the rows of packed heads",
+    holds = function(cfg, p)
+      return cfg.pack == 0 or (p.sq or ranges.longest.sq) * group_of(p) + block_rows(cfg) < 1 << 31
+    end },
   { name = "packed heads see the same keys", holds = function(cfg, p) return cfg.pack == 0 or packable(p) end },
   { name = "keys are shared among blocks only where rows are few and keys are many",
     holds = function(cfg, p, dev)
