@@ -506,12 +506,12 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
                     const u32 i = (u32)(${packs and "row / GROUP" or "row"} + origin_i), head_here = (u32)(b + origin_b) * (u32)whole_hq + (u32)(${packs and "hk * GROUP + row % GROUP" or "h"} + origin_h);
                     word[m][r] = word[m][2 + r] = 0;
 #pragma unroll 1
-                    for (int x = 0; x < 4; x++) {
-                        const u32 j = (u32)(j0 + ${chunk} * 16 + x / 2 * 8 + lane % 4 * 2 + x % 2 + origin_j);
+                    for (int y = 0; y < 4; y++) {
+                        const u32 j = (u32)(j0 + (${chunk}) * 16 + y / 2 * 8 + lane % 4 * 2 + y % 2 + origin_j);
                         philox(call, drop, head_here, i >> 1, (j >> 4) * 4 + (j >> 1 & 3));
                         const u32 even = j & 8 ? call[1] : call[0], odd = j & 8 ? call[3] : call[2];
-                        const u32 bits = ((i & 1 ? odd : even) >> 16 * (j & 1) & 0xffff) << 16 * (x & 1);
-                        word[m][r] |= x < 2 ? bits : 0, word[m][2 + r] |= x < 2 ? 0 : bits;
+                        const u32 bits = ((i & 1 ? odd : even) >> 16 * (j & 1) & 0xffff) << 16 * (y & 1);
+                        word[m][r] |= y < 2 ? bits : 0, word[m][2 + r] |= y < 2 ? 0 : bits;
                     }
                 }
 %   else
