@@ -78,9 +78,11 @@ START_TEST(problems_by_hand_are_right)
           "dtype=f16 b=1 hq=4 hkv=2 sq=70 sk=180 d=160 causal window=60,0 sinks lse" },
         { "section=8", "dtype=bf16 b=3 hq=5 sq=70 sk=40 d=32 causal=top-left lse" },
         { "", "dtype=f32 b=1 hq=2 sq=70 sk=100 d=36 dv=20 align=2 causal lse softcap=20" },
-        { "rows=32 warps=1 keys=32", "dtype=f32 b=1 hq=3 hkv=1 sq=31 sk=57 d=22 causal=top-left align=2 dropout=0.1 lse shard" },
+        { "rows=32 warps=1 keys=32", "dtype=f32 b=1 hq=3 hkv=1 sq=31 sk=57 d=22 causal=top-left "
+                                     "align=2 dropout=0.1 lse shard" },
         { "", "dtype=f32 b=2 hq=6 hkv=2 sq=37 sk=57 d=22 dropout=0.3 sinks lse align=1 shard" },
-        { "pack=1 splits=2", "dtype=f16 b=2 hq=6 hkv=2 sq=3 sk=300 d=24 dropout=0.3 sinks align=1 shard" },
+        { "pack=1 splits=2",
+          "dtype=f16 b=2 hq=6 hkv=2 sq=3 sk=300 d=24 dropout=0.3 sinks align=1 shard" },
         { "share=2 keys=64", "dtype=bf16 b=1 hq=2 sq=40 sk=90 d=256 causal lse dropout=0.1 shard" },
         { "", "dtype=f32 kvdtype=bf16 odtype=f16 b=1 hq=2 sq=70 sk=100 d=33 align=1 lse" },
     };
