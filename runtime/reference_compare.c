@@ -17,7 +17,8 @@ void reference_units(reference *r)
     r->w = r->wide ? 0x1p-53 : 0x1p-24;
     r->huge = (r->wide ? DBL_MAX : FLT_MAX) / 4;
     r->eta = worst_of(dtype_tiny, p);
-    if (pairs && r->context->device.isa->flushes_bf16) r->eta = fmax(r->eta, FLT_MIN);
+    bool flushes = pairs && r->context->device.isa->flushes_bf16;
+    if (flushes || r->context->gpu) r->eta = fmax(r->eta, FLT_MIN);
 }
 
 double reference_row_error(const reference *r, const reference_row *row)

@@ -96,6 +96,21 @@ START_TEST(problems_by_hand_are_right)
 }
 END_TEST
 
+/* What rounds to infinity as a tf32 is split all the same. */
+START_TEST(largest_numbers_are_right)
+{
+    trial x;
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    trial_open(&x, context, "", "dtype=f32 b=1 hq=1 sq=20 sk=30 d=16 lse");
+    test_fill(trial_tensor(&x, "q"), 0x1.ffffp127);
+    test_fill(trial_tensor(&x, "k"), 0x1p-126);
+    trial_check(&x, "emulated");
+    trial_close(&x);
+    fg_context_free(context);
+}
+END_TEST
+
 /* ---- Drawn problems ---- */
 
 static double work_of(const drawn_case *c)
@@ -200,6 +215,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { problems_by_hand_are_right, drawn_problems_are_right, NULL };
+    const TTest *tests[] = { problems_by_hand_are_right, largest_numbers_are_right,
+                             drawn_problems_are_right, NULL };
     return support_run("cuda_emulated", tests);
 }

@@ -135,6 +135,37 @@ START_TEST(products_are_on_tensor_cores)
 }
 END_TEST
 
+/* No instruction reads or writes more than the alignment that is promised. */
+START_TEST(loose_elements_are_in_parts)
+{
+    static const struct {
+        const char *line, *wide;
+    } all[] = { { "dtype=f32 b=1 hq=2 sq=64 d=36 align=2", "global.f32" },
+                { "dtype=f32 b=1 hq=2 sq=64 d=36 align=1", "global.u16" },
+                { "dtype=f16 b=1 hq=2 sq=64 d=36 align=1", "global.u16" } };
+    if (!nvrtc_serves()) return;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        rtc_result r;
+        made *m = make(all[k].line, &devices[0], NULL);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_msg(rtc_compile(&r, m->text, "sm_80", true), "%s", r.log);
+        ck_assert_int_gt(count(r.ptx, "ld.global."), 0);
+        ck_assert_int_eq(count(r.ptx, all[k].wide), 0);
+        ck_assert_int_eq(count(r.ptx, "global.u32") + count(r.ptx, "global.v"), 0);
+        rtc_result_free(&r);
+        made_free(m);
+    }
+}
+END_TEST
+
+START_TEST(older_gpus_are_refused)
+{
+    maker_device older = devices[0];
+    older.isa = "sm_75";
+    ck_assert_ptr_null(make("dtype=f16 b=1 hq=2 sq=64 d=64", &older, NULL));
+}
+END_TEST
+
 /* ---- Drawn problems and configs ---- */
 
 static char *config_of(const problem *p, const maker_device *device, uint64_t number)
@@ -190,7 +221,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { usual_shapes_hardly_spill, products_are_on_tensor_cores,
+    const TTest *tests[] = { usual_shapes_hardly_spill,        products_are_on_tensor_cores,
+                             loose_elements_are_in_parts,      older_gpus_are_refused,
                              drawn_kernels_compile_everywhere, NULL };
     return support_run("cuda_text", tests);
 }
