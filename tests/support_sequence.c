@@ -97,22 +97,38 @@ void test_sizes_draw(test_sizes *out, const problem *p, int64_t b, int64_t sq, i
     if (told) out->blocks += rng_below(r, 3); /* columns that no sequence needs */
 }
 
-static void place(int64_t *origin, int64_t *whole, int64_t size, rng *r)
+static void place(int64_t *origin, int64_t *whole, int64_t size, int most, rng *r)
 {
-    const int64_t far[] = { 0, 1, 16, 40, 77, 1000 };
-    *origin = rng_pick(r, far);
-    *whole = *origin + size + rng_pick(r, far);
+    static const int64_t far[] = { 0, 1, 16, 40, 77, 1000 };
+    *origin = far[rng_below(r, most)];
+    *whole = *origin + size + far[rng_below(r, most)];
 }
 
+/* Of the largest tensor of the whole run, at most. */
+static double whole_elements(const run_shard *at, const problem *p)
+{
+    double longest = fmax(fmax((double)at->whole_b, (double)at->whole_hq),
+                          fmax((double)at->whole_sq, (double)at->whole_sk));
+    double most = 1;
+    for (int t = 0; t < p->tensors; t++) most = fmax(most, pow(longest, p->tensor[t].rank));
+    return most;
+}
+
+/* Tensors of the whole run are given: they stay small. */
 void test_sizes_place(test_sizes *z, const problem *p, rng *r)
 {
+    const double enough = 1 << 24;
     run_shard *at = &z->shard;
-    place(&at->origin_b, &at->whole_b, z->b, r);
-    place(&at->origin_h, &at->whole_hq, p->hq, r);
-    place(&at->origin_i, &at->whole_sq, z->sq, r);
-    place(&at->origin_j, &at->whole_sk, z->sk, r);
-    at->whole_hkv = p->hkv + rng_below(r, 3);
-    at->whole_hq += (at->whole_hkv - at->whole_hq % at->whole_hkv) % at->whole_hkv;
+    int most = 7;
+    do {
+        most--;
+        place(&at->origin_b, &at->whole_b, z->b, most, r);
+        place(&at->origin_h, &at->whole_hq, p->hq, most, r);
+        place(&at->origin_i, &at->whole_sq, z->sq, most, r);
+        place(&at->origin_j, &at->whole_sk, z->sk, most, r);
+        at->whole_hkv = p->hkv + rng_below(r, 3);
+        at->whole_hq += (at->whole_hkv - at->whole_hq % at->whole_hkv) % at->whole_hkv;
+    } while (most > 1 && whole_elements(at, p) > enough);
 }
 
 /* ---- Lengths ---- */
