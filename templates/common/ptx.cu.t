@@ -13,6 +13,9 @@ DEVICE u32 shared_base(void)
 
 DEVICE void barrier(void) { asm volatile("barrier.cta.sync.aligned 0;" ::: "memory"); }
 
+/* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
+DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
+
 /* Four 8x8 matrices of 16-bit elements, or 8x4 of 32-bit ones; each lane names the address of a row. */
 DEVICE void load_matrices(u32 (&x)[4], u32 at)
 {
@@ -83,12 +86,12 @@ template <int N> DEVICE void wait_copies(void) { asm volatile("cp.async.wait_gro
 
 % if need.pair_any then
 /* Two warps that stand side by side; whether x is true somewhere in them. */
-DEVICE void pair_barrier(int pair) { asm volatile("barrier.cta.sync %0, 64;" ::"r"(pair + 1) : "memory"); }
+DEVICE void pair_barrier(int pair) { asm volatile("barrier.cta.sync.aligned %0, 64;" ::"r"(pair + 1) : "memory"); }
 
 DEVICE bool pair_any(bool x, int pair)
 {
     u32 any;
-    asm volatile("{ .reg .pred p, q; setp.ne.s32 p, %1, 0; barrier.cta.red.or.pred q, %2, 64, p; selp.u32 %0, 1, 0, q; }"
+    asm volatile("{ .reg .pred p, q; setp.ne.s32 p, %1, 0; barrier.cta.red.aligned.or.pred q, %2, 64, p; selp.u32 %0, 1, 0, q; }"
                  : "=r"(any) : "r"((int)x), "r"(pair + 1) : "memory");
     return any;
 }

@@ -23,6 +23,7 @@
 % local code = variant:code(levels)
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
 % local classes = body.classes(p, variant)
+% local all_work = not p.lens and p.sq and p.sq * (packs and group or 1) % shape.rows == 0 -- no tile has rows beyond the last
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
 % local masks = not bounds.always or tails
 % local function names(word, ...)
@@ -138,8 +139,8 @@ DEVICE void mma_split(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 }
 
 % end
-% -- Brings one chunk: `from` is its row, `c` its number, `wanted` whether to, `inside` whether the row is there. A
-% -- column beyond the last is zero.
+% -- Brings one chunk from `from`: number `c` of its row, if `wanted`; `inside`: whether the row is there. A column beyond
+% -- the last is zero.
 % local function stager(name, dtype, way, row, limit, columns)
 %   local whole = columns * shape.size == row.chunks * 16
 /* Chunk c of a row of ${name:upper()}; beyond the last column and where there is no such row, zeros. */
@@ -147,26 +148,25 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 {
 %   local count = limit and "columns" or tostring(columns)
 %   if way == "copy" and whole and not limit then
-    copy_async<16>(to, from + c * ${per_chunk}, inside ? 16 : 0, wanted);
+    copy_async<16>(to, from, inside ? 16 : 0, wanted);
 %   elseif way == "copy" then
-    copy_async<16>(to, from + c * ${per_chunk}, inside ? max_i(0, min_i(16, (${count} - c * ${per_chunk}) * ${shape.size})) : 0, wanted);
+    copy_async<16>(to, from, inside ? max_i(0, min_i(16, (${count} - c * ${per_chunk}) * ${shape.size})) : 0, wanted);
 %   elseif way == "pieces" then
 #pragma unroll
     for (int x = 0; x < 16; x += ${piece}) {
         const int column = c * ${per_chunk} + x / ${shape.size};
-        copy_async<${piece}>(to + x, from + column, inside ? max_i(0, min_i(${piece}, (${count} - column) * ${shape.size})) : 0, wanted);
+        copy_async<${piece}>(to + x, from + x / ${shape.size}, inside ? max_i(0, min_i(${piece}, (${count} - column) * ${shape.size})) : 0, wanted);
     }
 %   else
     if (!wanted) return;
     u32 x[4] = { 0, 0, 0, 0 };
 #pragma unroll
     for (int e = 0; e < ${per_chunk}; e++) {
-        const int column = c * ${per_chunk} + e;
-        if (inside && column < ${count}) {
+        if (inside && c * ${per_chunk} + e < ${count}) {
 %     if split then
-            x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "column", true))});
+            x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "e", true))});
 %     else
-            x[e / 2] |= (u32)${element(dtype, "from", "column", true)} << 16 * (e % 2);
+            x[e / 2] |= (u32)${element(dtype, "from", "e", true)} << 16 * (e % 2);
 %     end
         }
     }
@@ -183,77 +183,66 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 %   if paged then return ("%s + table[(%s) / PAGE] * a.%s_p + (%s) %% PAGE * a.%s_s"):format(name, j, name, j, name) end
 %   return ("%s + (i64)(%s) * a.%s_s"):format(name, j, name)
 % end
-% -- How a tile's chunks are shared among threads. walks: a thread's chunks are in lines of 128 bytes, `turn` rows
-% -- apart, so that a pointer from its first one on serves all of them.
+% -- How a tile's chunks are shared among threads: as many as divide a row's chunks, to 8, have a row, `turn` rows are
+% -- had at a time. So a pointer to a thread's first chunk serves all: the next ones of a row are at constant distances.
 % local function shares_of(row)
-%   local turn, lines = shape.threads // 8, row.chunks // 8
-%   local walks = row.chunks % 8 == 0
-%   if not walks then return { walks = false, count = ceildiv(cfg.keys * row.chunks, shape.threads) } end
-%   return { walks = true, turn = turn, lines = lines, count = ceildiv(cfg.keys, turn) * lines }
+%   local lanes = row.chunks % 8 == 0 and 8 or row.chunks % 4 == 0 and 4 or 2
+%   local turn = shape.threads // lanes
+%   return { lanes = lanes, turn = turn, pieces = row.chunks // lanes, count = ceildiv(cfg.keys, turn) * (row.chunks // lanes) }
 % end
 % local rows_of = { k = shape.k, v = shape.v }
 % local shares = { k = shares_of(shape.k), v = shares_of(shape.v) }
 % for _, name in ipairs { "k", "v" } do
 %   local row, share = rows_of[name], shares[name]
-%   local columns = name == "v" and parts and ", int columns" or ""
-%   local pass = name == "v" and parts and ", columns" or ""
-%   if share.walks and paged then
-/* Keys j0 and on of ${name:upper()}, below sk: this thread's chunks, those from `first` to `last`; a turn has one of its rows, and finds
- * that row's page once. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted, const i32 *table${columns})
-{
-    const int c = (int)threadIdx.x % 8;
-#pragma unroll
-    for (int x = first; x < last; x++) {
-        const int turn = x / ${share.lines}, line = x % ${share.lines}, r = turn * ${share.turn} + (int)threadIdx.x / 8;
-        const bool there = wanted${cfg.keys % share.turn == 0 and "" or " && r < KEYS"}, inside = ${tails and "j0 + r < sk" or "true"};
-        const ${p.kvdtype} *from = !(there && inside) ? ${name} : ${key_row(name, "j0 + r")};
-        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from, c + line * 8, inside, there${pass});
-    }
-}
-
-%   elseif share.walks then
-/* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`: the first of all at `from`, those of another turn
- * `step` further on. Rows from `rows` on, counted from the thread's first one, are not there. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *from, i64 step, int rows, int first, int last, bool wanted${columns})
-{
-    const int c = (int)threadIdx.x % 8;
-#pragma unroll
-    for (int x = first; x < last; x++) {
-        const int turn = x / ${share.lines}, line = x % ${share.lines};
-%     local all = cfg.keys % share.turn == 0
-        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from + turn * step, c + line * 8, ${tails and ("turn * %d < rows"):format(share.turn) or "true"}, wanted${all and "" or (" && turn * %d + (int)threadIdx.x / 8 < KEYS"):format(share.turn)}${pass});
-    }
-}
-
+%   local columns, pass = name == "v" and parts and ", int columns" or "", name == "v" and parts and ", columns" or ""
+%   local r = ("turn * %d"):format(share.turn) -- rows from the thread's first one on
+%   local there = "wanted" .. (cfg.keys % share.turn == 0 and "" or (" && %s + (int)threadIdx.x / %d < KEYS"):format(r, share.lanes))
+%   local inside = tails and r .. " < rows" or "true"
+%   local place = (row.swizzled and share.turn % 8 ~= 0 and ("(to ^ %s %% 8 * 16)"):format(r) or "to") .. (" + turn * %d + piece * %d"):format(share.turn * 16 * row.pitch, 16 * share.lanes)
+%   local last_turn = cfg.keys - (ceildiv(cfg.keys, share.turn) - 1) * share.turn -- rows from the last turn to the next tile
+/* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`; rows from `rows` on, counted from the thread's
+ * first one, are not there. ${paged and "A row's page is looked up once." or "`from`, where a row comes from, goes on to the next row, behind the last one to the next tile's first."} */
+%   if paged then
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, const i32 *table, int j0, int rows, int first, int last, bool wanted${columns})
 %   else
-/* Keys j0 and on of ${name:upper()}, below sk, into shared memory: of this thread's chunks those from `first` to `last`. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted${paged and ", const i32 *table" or ""}${columns})
+DEVICE void stage_${name}(u32 to, const u8 *&from, i64 pitch, int rows, int first, int last, bool wanted${columns})
+%   end
 {
+    const int c = (int)threadIdx.x % ${share.lanes};
 #pragma unroll
     for (int x = first; x < last; x++) {
-        const int share = x * THREADS + (int)threadIdx.x, r = share / ${row.chunks}, c = share % ${row.chunks};
-        const bool there = wanted${cfg.keys * row.chunks % shape.threads == 0 and "" or " && r < KEYS"}${tails and ", inside = j0 + r < sk" or ""};
-        const ${p.kvdtype} *from = ${paged and "!(" .. (tails and "there && inside" or "there") .. ") ? " .. name .. " : " or ""}${key_row(name, "j0 + r")};
-        stage_${name}_chunk(to + ${at(row, "r", "c")}, from, c, ${tails and "inside" or "true"}, there${pass});
+        const int turn = x / ${share.pieces}, piece = x % ${share.pieces};
+%   if paged then
+        const bool there = ${there}, inside = ${inside};
+        const ${p.kvdtype} *row = there && inside ? ${key_row(name, r .. " + j0")} : ${name};
+        stage_${name}_chunk(${place}, row + (c + piece * ${share.lanes}) * ${per_chunk}, c + piece * ${share.lanes}, inside, there${pass});
+%   else
+        stage_${name}_chunk(${place}, (const ${p.kvdtype} *)from + piece * ${share.lanes * per_chunk}, c + piece * ${share.lanes}, ${inside}, ${there}${pass});
+        if (piece == ${share.pieces - 1}) advance(from, ${last_turn == share.turn and share.turn or ("(x == %d ? %d : %d)"):format(share.count - 1, last_turn, share.turn)} * pitch);
+%   end
     }
 }
 
-%   end
 % end
 % local K_SHARES, V_SHARES = shares.k.count, shares.v.count
 % -- A call: shares [first, last) of tile j0 to a place in the ring.
 % local function stage(name, to, j0, first, last, wanted)
 %   local columns = name == "v" and parts and ", columns" or ""
-%   if shares[name].walks and paged then
-%     return ("stage_%s(%s + %s_own, %s, a, %s, %s, %s, %s, %s, table%s);"):format(name, to, name, name, j0, sk, first, last, wanted, columns)
-%   elseif shares[name].walks then
-%     return ("stage_%s(%s + %s_own, %s_from + (i64)(%s) * a.%s_s, %s_step, %s - (%s) - (int)threadIdx.x / 8, %s, %s, %s%s);"):format(name, to, name, name, j0, name, name, sk, j0, first, last, wanted, columns)
+%   local row = ("%s_row"):format(name)
+%   local rows = ("%s - (%s) - %s"):format(sk, j0, row)
+%   if paged then
+%     return ("stage_%s(%s + %s_own, %s, a, table, %s + %s, %s, %s, %s, %s%s);"):format(name, to, name, name, j0, row, rows, first, last, wanted, columns)
 %   end
-%   return ("stage_%s(%s, %s, a, %s, %s, %s, %s, %s%s%s);"):format(name, to, name, j0, sk, first, last, wanted, paged and ", table" or "", columns)
+%   return ("stage_%s(%s + %s_own, %s_from, %s_pitch, %s, %s, %s, %s%s);"):format(name, to, name, name, name, rows, first, last, wanted, columns)
 % end
 % local function stage_k(...) return stage("k", ...) end
 % local function stage_v(...) return stage("v", ...) end
+% -- Before a tile is staged: where it comes from, if it need not be the next one.
+% local function find_rows(indent, j0, ...)
+%   for _, name in ipairs(classes and not paged and { ... } or {}) do
+${indent}const u8 *${name}_from = ${name}_first + (i64)(${j0}) * ${name}_pitch;
+%   end
+% end
 % if paired then
 /* Weights u of a warp's own, two scores' in a register, to P in shared memory; what they sum up to joins the row's. */
 DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4], const float (&peak)[OWN],
@@ -278,7 +267,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
     const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
     const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
-    sum[r] += x + y;
+    sum[r] = part == 0 && q < 2 ? x + y : sum[r] + (x + y);
     weight[m][part][q] = pack_${kind}(x, y)${p.dropout and " & kept_halves(word[m][q], least)" or ""};
 }
 
@@ -639,6 +628,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
+% if cfg.test == "int" then
+    const float inverse = 1 / factor;
+% end
 % dropout_values()
 
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
@@ -687,7 +679,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Keys [from, to) are all that the block's rows see. */
 % if bounds.always then
     ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
-    const bool works = warp_row < ${rows_all};
+    const bool works = ${all_work and "true" or "warp_row < " .. rows_all};
 % else
     int from = 0, to = 0${classes and "" or ", warp_from = 0, warp_to = 0, full_first = 0, full_last = 0"};${classes and "" or " /* of the warp: that some row sees, and all */"}
     if (first_row < ${rows_all}) {
@@ -714,17 +706,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     to = min_i(to, from + tiles_each * KEYS);
 % end
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
-% for _, name in ipairs { "k", "v" } do if shares[name].walks then
-    const u32 ${name}_own = ${at(rows_of[name], "threadIdx.x / 8", "threadIdx.x % 8")};
+    /* This thread's part of a tile: its first row, where its first chunk goes${paged and "" or " and comes from"}. */
+% for _, name in ipairs { "k", "v" } do
+%   local lanes = shares[name].lanes
+    const int ${name}_row = (int)threadIdx.x / ${lanes};
+    const u32 ${name}_own = ${at(rows_of[name], name .. "_row", ("threadIdx.x %% %d"):format(lanes))};
 %   if not paged then
-    const ${p.kvdtype} *${name}_from = ${name} + (i64)(threadIdx.x / 8) * a.${name}_s;
-    const i64 ${name}_step = ${shares[name].turn} * a.${name}_s;
+    const i64 ${name}_pitch = a.${name}_s * ${sizes[p.kvdtype]};
+    const u8 *${classes and name .. "_first" or name .. "_from"} = (const u8 *)(${name} + (${classes and "" or "from + "}${name}_row) * a.${name}_s + (int)threadIdx.x % ${lanes} * ${per_chunk});
 %   end
-% end end
+% end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
         const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
-        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${row_of_tensor("q")}, c, row < ${rows_all}, true);
+        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${row_of_tensor("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
     }
     commit_copies();
 % if classes then
@@ -742,20 +737,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
 % end
 % if paired then
-    if (from < to) { ${stage_k("k_at", "from", "0", K_SHARES, "true")} }
+    ${stage_k("k_at", "from", "0", K_SHARES, "from < to")}
     commit_copies();
 % elseif cfg.stages > 1 then
 #pragma unroll
     for (int x = 0; x < AHEAD; x++) {
         const int j0 = ${classes and "coming[x]" or "from + x * KEYS"};
-        if (j0 < to) {
-            ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "true")}
-            ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "true")}
-        }
+% find_rows("        ", "j0", "k", "v")
+        ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "j0 < to")}
+        ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "j0 < to")}
         commit_copies();
     }
 % else
-    if (${classes and "coming[0]" or "from"} < to) { ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, "true")} }
+    {
+% find_rows("        ", "coming[0]", "k")
+        ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, (classes and "coming[0]" or "from") .. " < to")}
+    }
     commit_copies();
 % end
 
@@ -850,7 +847,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
                     const float now = fmaxf(top[r], fmaxf(best_of[r], other) * factor), base = now == -INF ? 0 : now;
                     shrink[r] = exp2_fast(top[r] - base);
-                    top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink[r];
+                    top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "fminf((now + 8) * inverse, 0x1.fffffep127f)" or "now + 8"}, sum[r] *= shrink[r];
                 }
             }
         }
@@ -936,6 +933,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<0>();
         barrier();
         const u32 k_here = k_at + k_lane, v_here = v_at + v_lane;
+% find_rows("        ", "j0", "v")
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end
@@ -944,9 +942,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 % local spread = cfg.stages > 1 and kv_way == "copy"
 % if cfg.stages > 1 and not spread then
+% find_rows("        ", "next", "k", "v")
         ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
         ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
         commit_copies();
+% end
+% if spread then
+% find_rows("        ", "next", "k", "v")
 % end
         float score[FRAGMENTS][KEY_TILES][4];
         if (works) {
@@ -962,6 +964,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         commit_copies();
 % elseif cfg.stages == 1 then
         barrier(); /* K is done with */
+% find_rows("        ", "next", "k")
         ${classes and stage_k("k_at", "next", "0", K_SHARES, "next < to") or stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
         commit_copies();
         wait_copies<1>();
@@ -976,7 +979,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % largest()
                 const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
                 const float shrink = exp2_fast(top[r] - base);
-                top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink;
+                top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "fminf((now + 8) * inverse, 0x1.fffffep127f)" or "now + 8"}, sum[r] *= shrink;
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
@@ -1061,8 +1064,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
     wait_copies<0>();
-% if shape.through and not splits and not paired and cfg.held == 0 then
-    barrier(); /* without a tile nothing has waited for Q, whose place O goes through */
+% if shape.through and not splits and not paired then
+    ${cfg.held == 0 and "barrier(); /* without a tile nothing has waited for Q" or "warp_barrier(); /* other lanes have read Q"}, whose place O goes through */
 % end
 
 % local some_rows = padded and times_group(SQ) or rows_all

@@ -262,6 +262,8 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
     memcpy(to, x, 16);
 }
 
+DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
+
 template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int present, bool wanted)
 {
     emulated_thread *t = emulated->now;
