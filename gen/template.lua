@@ -6,6 +6,10 @@
 --
 -- Line n of a template becomes line n of a Lua chunk, so Lua's errors name the template's line. A chunk's
 -- names are those given to render, then the globals; an undefined one is an error.
+--
+-- include(file [, names]) renders another template in place, with further names, and gives what that returns. So
+-- templates share text: one that writes nothing but ends with `% return { f = f }` gives local functions with text in
+-- them, each of which writes where it is called.
 
 local _, host = ...
 local concat = table.concat
@@ -162,12 +166,12 @@ local function run(out, name, names, depth)
   local chunk = compile(name)
   if not chunk then error("there is no template '" .. name .. "'", 3) end
   if depth > max_depth then error("templates include each other more than " .. max_depth .. " deep", 3) end
-  -- include(file [, names]): renders another template here, with these further names.
+  -- include(file [, names]): renders another template here, with these further names; gives what that returns.
   function names.include(file, more)
-    run(out, file, environment(names, more), depth + 1)
+    return (run(out, file, environment(names, more), depth + 1)) -- no tail call: errors count levels
   end
   local line, splice = writer(out, name)
-  chunk(setmetatable(names, strict), line, splice, value)
+  return chunk(setmetatable(names, strict), line, splice, value)
 end
 
 ---- Numbering for compilers ----

@@ -93,6 +93,29 @@ START_TEST(test_include)
 }
 END_TEST
 
+/* What a template returns, its includer has: functions whose text comes where they are called. */
+START_TEST(test_include_returns)
+{
+    lua_file("templates/u.t", "% local function twice(x)\n${x}${y}\n${x}${y}\n% end\n"
+                              "% return { twice = twice, n = 7 }\n");
+    ck_assert_str_eq(render("% local u = include('templates/u.t', { y = 3 })\na\n"
+                            "% u.twice(1)\n${u.n}\n% u.twice(x)\n",
+                            "{x = 2}"),
+                     "a\n13\n13\n7\n23\n23\n");
+    ck_assert_str_eq(render_lines("% local u = include('templates/u.t', { y = 3 })\n% u.twice(1)\n"
+                                  "b\n",
+                                  "{}"),
+                     "#line 2 \"templates/u.t\"\n13\n13\n#line 3 \"templates/t.t\"\nb\n");
+    render_fails("% local u = include 'templates/u.t'\n% u.twice(1)\n",
+                 "templates/u.t:2: undefined name 'y'");
+    lua_file("templates/u.t", "u\n");
+    ck_assert_str_eq(render("${include 'templates/u.t' == nil and 'nothing' or 'some'}\n", "{}"),
+                     "u\nnothing\n");
+    lua_file("templates/u.t", "% return 1\nu\n");
+    render_fails("% include 'templates/u.t'\n", "templates/u.t:2: ");
+}
+END_TEST
+
 /* ---- Errors name the template's line ---- */
 
 START_TEST(test_errors)
@@ -199,10 +222,19 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        test_text,         test_values,   test_lua_lines,
-        test_splice,       test_include,  test_errors,
-        test_error_from,   test_lines,    test_lines_of_includes,
-        test_lines_inside, test_literals, NULL,
+        test_text,
+        test_values,
+        test_lua_lines,
+        test_splice,
+        test_include,
+        test_include_returns,
+        test_errors,
+        test_error_from,
+        test_lines,
+        test_lines_of_includes,
+        test_lines_inside,
+        test_literals,
+        NULL,
     };
     if (!lua_folder_make()) return 1;
     int failed = support_run("template", tests);

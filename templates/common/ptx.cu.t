@@ -151,16 +151,6 @@ DEVICE float widen_f16(unsigned short x)
 }
 
 % end
-% if need.mma_tf32 then
-/* To nearest with 10 digits of a fraction. */
-DEVICE u32 round_tf32(float x)
-{
-    u32 y;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
-    return y;
-}
-
-% end
 /* Across a warp. */
 % if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */

@@ -10,13 +10,10 @@
 % local kind, split = shape.kind, shape.kind == "f32"
 % local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
 %
-% -- Sizes: a number where the problem says it, a variable else; with lens= each sequence has its own below those.
 % local packed, padded, paged = p.lens == "packed", p.lens == "padded", p.page > 0
-% local B, SQ, SK = p.b and "B" or "b_size", p.sq and "SQ" or p.lens and "most_sq" or "sq", p.sk and "SK" or p.lens and "most_sk" or "sk"
-% local sq, sk = p.lens and "sq" or SQ, p.lens and "sk" or SK
-% local HEADS = packs and "HKV" or "HQ"
-% local function times_group(x) return packs and x .. " * GROUP" or x end
-% local rows_all = times_group(sq)
+% local places = require("templates.common.places").new(p, packs)
+% local B, SQ, SK, sq, sk, HEADS, rows_all = places.B, places.SQ, places.SK, places.sq, places.sk, places.HEADS, places.rows
+% local function element(...) return places:element(...) end
 %
 % local has_score = variant.score.name ~= "s"
 % local levels = packs and { levels = { h = "row" } } or {}
@@ -26,12 +23,6 @@
 % local all_work = not p.lens and p.sq and p.sq * (packs and group or 1) % shape.rows == 0 -- no tile has rows beyond the last
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
 % local masks = not bounds.always or tails
-% local function names(word, ...)
-%   for _, bound in ipairs { ... } do
-%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
-%   end
-% end
-% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = {}
 % if p.lse then need.log_r = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
@@ -47,27 +38,13 @@
 % local piece = math.min(p.align, 16)
 % local per_chunk = 16 // shape.size
 %
-% -- Where a chunk of a row is in shared memory, and one that is `n` chunks (even) further on in the same row.
-% local function at(row, r, chunk)
-%   if row.swizzled then return ("(%s) * %d + (((%s) ^ (%s) & 7) << 4)"):format(r, 16 * row.pitch, chunk, r) end
-%   return ("(%s) * %d + (%s) * 16"):format(r, 16 * row.pitch, chunk)
-% end
-% local function further(row, base, n)
-%   if row.swizzled then return ("(%s ^ ((%s) & 7) << 4) + ((%s) >> 3) * 128"):format(base, n, n) end
-%   return ("%s + (%s) * 16"):format(base, n)
-% end
+% local chunks = require "templates.common.chunks"
+% local at, further = chunks.at, chunks.further
 %
 /* softmax(q k^T) v for ${p.text}
  * A block has ROWS query rows of ${packs and "a key head's query heads" or "one head"}, each warp ${cfg.rows} of them.${has_score and "" or " Scores are in base 2."} A fragment has 16 rows; a
  * lane has of each fragment two rows, lane / 4 and 8 further on, and of 8 columns two, 2 (lane % 4) and the next. */
-% -- Element n of a row of Q, K, V or O, which is aligned as the problem promises.
-% local function is_loose(dtype) return p.align < sizes[dtype] end
-% local function element(dtype, row, n, const)
-%   if not is_loose(dtype) then return ("%s[%s]"):format(row, n) end
-%   return ("((%sloose<%s> *)%s)[%s].x"):format(const and "const " or "", dtype, row, n)
-% end
-% local some_loose = is_loose(p.dtype) or is_loose(p.kvdtype) or is_loose(p.odtype)
-% include("templates/common/types.cu.t", { loose = some_loose and p.align })
+% include("templates/common/types.cu.t", { loose = places:some_loose() and p.align })
 
 enum {
     ${p.b and "B = " .. p.b .. ", " or ""}HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, ${p.sq and "SQ = " .. p.sq .. ", " or ""}${p.sk and "SK = " .. p.sk .. ", " or ""}D = ${p.d}, DV = ${p.dv},
@@ -114,28 +91,29 @@ enum {
 % end
 
 % if split then
-/* The part of x that has 10 digits of a fraction; what rounds beyond the largest number is cut off. */
-DEVICE u32 high_tf32(float x)
+/* x is a sum of two tf32: itself, whose last digits tensor cores cut off, and what they cut off, rounded. */
+DEVICE u32 rest_tf32(u32 x)
 {
-    const u32 y = round_tf32(x);
-    return (y & 0x7fffffff) == 0x7f800000 ? (u32)__float_as_int(x) & 0xffffe000 : y;
+    return (u32)__float_as_int(__int_as_float((int)x) - __int_as_float((int)(x & 0xffffe000))) + 0x1000;
 }
 
-/* C += A B for f32, each a sum of two tf32; what is left out is 2^-22 of a product. */
+% local exact = p.kvdtype ~= "f32" -- K and V have no rest
+% local all_products = p.d < 64 -- the product of the rests may be 2^-20 of all, which few dimensions do not allow
+/* C += A B for f32, each a sum of two tf32${exact and ", B of one" or all_products and "" or "; the product of the rests is left out"}. */
 DEVICE void mma_split(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
-    u32 high[4], low[4];
+    u32 rest[4];
 #pragma unroll
-    for (int x = 0; x < 4; x++) {
-        high[x] = high_tf32(__int_as_float((int)a[x]));
-        low[x] = round_tf32(__int_as_float((int)a[x]) - __int_as_float((int)high[x]));
-    }
-    const u32 h0 = high_tf32(__int_as_float((int)b0)), h1 = high_tf32(__int_as_float((int)b1));
-    const u32 l0 = round_tf32(__int_as_float((int)b0) - __int_as_float((int)h0));
-    const u32 l1 = round_tf32(__int_as_float((int)b1) - __int_as_float((int)h1));
-    mma_tf32(c, low, h0, h1);
-    mma_tf32(c, high, l0, l1);
-    mma_tf32(c, high, h0, h1);
+    for (int x = 0; x < 4; x++) rest[x] = rest_tf32(a[x]);
+% if not exact then
+    const u32 rest0 = rest_tf32(b0), rest1 = rest_tf32(b1);
+%   if all_products then
+    mma_tf32(c, rest, rest0, rest1);
+%   end
+    mma_tf32(c, a, rest0, rest1);
+% end
+    mma_tf32(c, rest, b0, b1);
+    mma_tf32(c, a, b0, b1);
 }
 
 % end
@@ -272,168 +250,18 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 }
 
 % end
-% -- The temporaries of a level that these roots need.
-% local function temporaries(level, ...)
-%   local list = {}
-%   for _, t in ipairs(code[level]) do
-%     for _, root in ipairs { ... } do
-%       if t.roots[root] and list[#list] ~= t then list[#list + 1] = t end
-%     end
-%   end
-%   return ipairs(list)
-% end
-% -- What a lane's rows give, for these roots.
-% local function row_values(indent, roots)
-${indent}int i[OWN]${packs and ", h[OWN]" or ""};
-%   for _, t in temporaries("row", table.unpack(roots)) do
-${indent}${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$") and "" or " "}${t.name}[OWN];
-%   end
-#pragma unroll
-${indent}for (int r = 0; r < OWN; r++) {
-${indent}    const int row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
-${indent}    i[r] = ${packs and "row / GROUP" or "row"};
-%   if packs then
-${indent}    h[r] = hk * GROUP + row % GROUP;
-${indent}    (void)h[r];
-%   end
-${indent}    (void)i[r];
-%   for _, t in temporaries("row", table.unpack(roots)) do
-${indent}    ${t.name}[r] = ${t.text};
-%   end
-${indent}}
-% end
-% -- One pass over this lane's part of S: the variant's score, or its mask.
-% local function pass(root)
-%   local scores = root == "score"
-%   local rows = scores or code.value.keep
-%   if rows then row_values("            ", { root }) end
-#pragma unroll
-            for (int x = 0; x < 2 * KEY_TILES; x++) {
-                const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
-%   if rows then
-                const int j = ${tails and ("min_i(place, %s - 1)"):format(sk) or "place"};
-                (void)j;
-%     for _, t in temporaries("column", root) do
-                ${declare(t)} = ${t.text};
-%     end
-%   end
-#pragma unroll
-                for (int r = 0; r < OWN; r++) {
-                    float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
-%   if scores then
-                    const float s = result * scale;
-%   end
-%   if rows then
-%     for _, t in temporaries("element", root) do
-                    ${declare(t)} = ${t.text};
-%     end
-%   end
-%   local keep = {}
-%   if not scores and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
-%   if not scores and tails then keep[#keep + 1] = "place < " .. sk end
-                    result = ${scores and code.value.score or table.concat(keep, " && ") .. " ? result : -INF"};
-                }
-            }
-% end
-% -- A tensor's rows of this head.
-% local function base(name, head, cu)
-%   local text = ("a.%s + %s * a.%s_h"):format(name, head, name)
-%   if paged and name ~= "q" and name ~= "o" and name ~= "lse" then return text end
-%   if packed then return text .. (" + %s * a.%s_s"):format(cu, name) end
-%   return text .. (" + b * a.%s_b"):format(name)
-% end
-% local function row_of_tensor(name) -- of the row that is query i, head h
-%   if packs then return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(name, name, name) end
-%   return ("%s + (i64)row * a.%s_s"):format(name, name)
-% end
-% -- What a kernel reads once, and what it computes from it: of these roots.
-% local function launch_values(...)
-%   for _, slot in ipairs(slots) do if slot.read then
-    ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a.${slot.field};
-%   end end
-%   for _, param in ipairs(variant.params) do
-    const ${param.type == "int" and "int" or "float"} ${param.name} = (${param.type == "int" and "int" or "float"})a.${param.name};
-    (void)${param.name};
-%   end
-%   for _, slot in ipairs(slots) do if slot.kind == "recipe" then
-    const int ${slot.field} = (int)a.${slot.field};
-%   end end
-%   for _, t in temporaries("launch", ...) do
-    ${declare(t)} = ${t.text};
-%   end
-% end
-% -- What a sequence and a head bring, of these roots.
-% local function head_values(...)
-%   if padded then
-    const int sq = a.q_lens[b], sk = a.k_lens[b];
-%   elseif packed then
-    const int sq = a.cu_q[b + 1] - a.cu_q[b], sk = a.cu_k[b + 1] - a.cu_k[b];
-%   end
-%   for _, t in temporaries("head", ...) do
-    ${declare(t)} = ${t.text};
-%   end
-% end
+% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
+% local row_values, pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.launch_values, lanes.head_values
+% local dropout = include("templates/common/dropout.cu.t", { packs = packs })
+% local dropout_values, decide = dropout.values, dropout.decide
+% local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
+% local finish = ends.finish
 % -- No division by a 0 that the problem says.
 % local KEY_BLOCKS = p.sk == 0 and "1" or ("((%s + KEYS - 1) / KEYS)"):format(SK)
 % local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
-/* What a warp's rows see of a tile of keys: nothing, something, all of it. */
-enum { EMPTY, MIXED, FULL };
-
-/* Finds it, a warp for each; the mask reads tensors. */
-extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) classify(const __grid_constant__ struct args a)
-{
-    const int lane = (int)threadIdx.x % 32;
-%   launch_values("keep")
-    const i64 task = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32, block = task / ${KEY_BLOCKS};
-    const int warp_row = (int)(block % ${ROW_BLOCKS}) * WARP_ROWS, j0 = (int)(task % ${KEY_BLOCKS}) * KEYS;
-    const int head = (int)(block / ${ROW_BLOCKS});
-    if (head >= ${classes.b and B or "1"}${classes.h and " * HQ" or ""}) return;
-    const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
-    (void)h, (void)b;
-%   head_values("keep")
-    bool some = false, all = true;
-    if (warp_row < ${sq} && j0 < ${sk}) {
-%   row_values("        ", { "keep" })
-#pragma unroll
-        for (int x = 0; x < 2 * KEY_TILES; x++) {
-            const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, j = min_i(place, ${sk} - 1);
-%   for _, t in temporaries("column", "keep") do
-            ${declare(t)} = ${t.text};
-%   end
-#pragma unroll
-            for (int r = 0; r < OWN; r++) {
-%   for _, t in temporaries("element", "keep") do
-                ${declare(t)} = ${t.text};
-%   end
-                const bool keep = ${code.value.keep};
-                some = some | keep;
-                all = all & keep;
-            }
-        }
-    }
-    some = any_lane(some);
-    all = !any_lane(!all);
-    if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
-}
-
-/* The next tile, from j0 on, that some of a block's rows see: of 32 tiles from `first` on those are set in `seen`. */
-DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, int blocks, int key_blocks, int lane)
-{
-    for (; j0 < to; j0 = first + 32 * KEYS) {
-        if (j0 >= first + 32 * KEYS) {
-            const int tile = j0 / KEYS + lane;
-            u32 all = 0;
-            for (int x = 0; x < blocks && tile < key_blocks; x++) all |= of_block[(i64)x * key_blocks + tile];
-            first = j0;
-            seen = set_lanes(all != 0);
-        }
-        const u32 rest = seen >> (j0 - first) / KEYS;
-        if (rest) return j0 + (lowest_bit(rest)) * KEYS;
-    }
-    return to;
-}
-
+%   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
+%     key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
 % end
 % -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
 % local function multiply_k(loads)
@@ -479,48 +307,6 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
 %   if loads then
                 /* The next tile comes in small steps, between the products. */
                 ${table.concat(loads, "\n")}
-%   end
-            }
-% end
-% -- The words that decide on a lane's scores of 16 keys: word[m][q] on those of row 2 m + q % 2, the first 8 keys and the rest.
-% local function decide(chunk)
-#pragma unroll
-            for (int m = 0; m < FRAGMENTS; m++) {
-                u32 call[4];
-%   if p.shard then
-                /* A shard may begin anywhere in the rows and keys that a call decides: each score has a call of its own. */
-#pragma unroll
-                for (int r = 0; r < 2; r++) {
-                    const int row = warp_row + m * 16 + r * 8 + lane / 4;
-                    const u32 i = (u32)(${packs and "row / GROUP" or "row"} + origin_i), head_here = (u32)(b + origin_b) * (u32)whole_hq + (u32)(${packs and "hk * GROUP + row % GROUP" or "h"} + origin_h);
-                    word[m][r] = word[m][2 + r] = 0;
-#pragma unroll 1
-                    for (int y = 0; y < 4; y++) {
-                        const u32 j = (u32)(j0 + (${chunk}) * 16 + y / 2 * 8 + lane % 4 * 2 + y % 2 + origin_j);
-                        philox(call, drop, head_here, i >> 1, (j >> 4) * 4 + (j >> 1 & 3));
-                        const u32 even = j & 8 ? call[1] : call[0], odd = j & 8 ? call[3] : call[2];
-                        const u32 bits = ((i & 1 ? odd : even) >> 16 * (j & 1) & 0xffff) << 16 * (y & 1);
-                        word[m][r] |= y < 2 ? bits : 0, word[m][2 + r] |= y < 2 ? 0 : bits;
-                    }
-                }
-%   else
-                const u32 keys = (u32)(j0 / 16 + ${chunk}) * 4 + lane % 4;
-%   if packs then
-#pragma unroll
-                for (int r = 0; r < 2; r++) {
-                    const int row = warp_row + m * 16 + r * 8 + lane / 4, i = row / GROUP;
-                    philox(call, drop, (u32)(b * HQ + hk * GROUP + row % GROUP), (u32)i >> 1, keys);
-                    word[m][r] = i & 1 ? call[2] : call[0];
-                    word[m][2 + r] = i & 1 ? call[3] : call[1];
-                }
-%   else
-                /* A call decides two rows, which this lane and the one 4 further on have: each makes those of one of its rows. */
-                const bool odd = lane & 4;
-                philox(call, drop, (u32)(b * HQ + h), (u32)(warp_row + m * 16 + (odd ? 8 : 0) + lane / 4) >> 1, keys);
-                const u32 first = exchange_bits(odd ? call[0] : call[2], 4), second = exchange_bits(odd ? call[1] : call[3], 4);
-                word[m][0] = odd ? first : call[0], word[m][2] = odd ? second : call[1];
-                word[m][1] = odd ? call[2] : first, word[m][3] = odd ? call[3] : second;
-%   end
 %   end
             }
 % end
@@ -611,13 +397,6 @@ DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, 
                 best = fmaxf(best, exchange(best, 1));
                 best = fmaxf(best, exchange(best, 2));
 % end
-% local function dropout_values()
-%   if p.dropout then
-    const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
-    const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
-    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
-%   end
-% end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
@@ -636,7 +415,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
 % local tiles = p.sq and tostring(ceildiv(math.max(p.sq, 1) * (packs and group or 1), shape.rows)) or "tiles"
 % if not p.sq then
-    const int tiles = (${times_group(SQ)} + ROWS - 1) / ROWS;
+    const int tiles = (${places:times_group(SQ)} + ROWS - 1) / ROWS;
 % end
     const int task = (int)blockIdx.x${parts and " / PARTS" or ""}${splits and " / SPLITS" or ""};
 % if splits then
@@ -669,9 +448,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     if (first_row >= ${rows_all}) return;
 % end
 % local q_head = packs and "(hk * GROUP)" or "h"
-    const ${p.dtype} *q = ${base("q", q_head, "(i64)a.cu_q[b]")};
-    const ${p.kvdtype} *k = ${base("k", "hk", "(i64)a.cu_k[b]")};
-    const ${p.kvdtype} *v = ${base("v", "hk", "(i64)a.cu_k[b]")}${parts and " + first_column" or ""};
+    const ${p.dtype} *q = ${places:base("q", q_head, "(i64)a.cu_q[b]")};
+    const ${p.kvdtype} *k = ${places:base("k", "hk", "(i64)a.cu_k[b]")};
+    const ${p.kvdtype} *v = ${places:base("v", "hk", "(i64)a.cu_k[b]")}${parts and " + first_column" or ""};
 % if paged then
     const i32 *table = a.table + b * a.table_b;
 % end
@@ -719,7 +498,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
         const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
-        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${row_of_tensor("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
+        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${places:row("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
     }
     commit_copies();
 % if classes then
@@ -1068,26 +847,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     ${cfg.held == 0 and "barrier(); /* without a tile nothing has waited for Q" or "warp_barrier(); /* other lanes have read Q"}, whose place O goes through */
 % end
 
-% local some_rows = padded and times_group(SQ) or rows_all
-% -- What a row's sum and peak become in the end, and LSE. Comes in: row's variables, the place of LSE.
-% local function finish(indent, sum, top, peak, head, behind, guard, lse)
-${indent}float share = 1;
-%   if p.sinks then
-${indent}/* The sink's logit joins the row, with no value. */
-${indent}const float sink = ${behind}${p.shard and " || a.origin_j > 0" or ""} ? -INF : a.sinks[${p.shard and "(" .. head .. " + a.origin_h)" or head} * a.sinks_h] * LOG2E;
-${indent}const float now = fmaxf(${top}, sink), base = now == -INF ? 0 : now;
-${indent}share = exp2_fast(${top} - base);
-${indent}${sum} = ${sum} * share + exp2_fast(sink - base);
-${indent}${peak} = base;
-%   end
-%   if padded then
-${indent}if (${behind}) ${sum} = 0; /* behind a sequence's end */
-%   end
-%   if p.lse then
-${indent}if (${guard}) *(${lse}) = ${sum} == 0 ? -INF : fmaf(${peak}, LN2, log_r(${sum}));
-%   end
-${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / ${sum};
-% end
+% local some_rows = padded and places:times_group(SQ) or rows_all
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         sum[r] += exchange(sum[r], 1);
@@ -1119,57 +879,19 @@ ${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.
     }
 }
 
-/* Joins what the blocks that shared a row's keys have of it; a warp has a row. */
-extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(const __grid_constant__ struct args a)
-{
-% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
-    const int ${slot.field} = (int)a.${slot.field};
-% end end
-% dropout_values()
-    const i64 at = (i64)blockIdx.x * ${body.side_warps} + threadIdx.x / 32;
-    if (at >= (i64)${B} * HQ * ${SQ}) return;
-    const int lane = (int)threadIdx.x % 32, row = (int)(at % ${p.sq == 0 and "1" or SQ}), head = (int)(at / ${p.sq == 0 and "1" or SQ}), h = head % HQ, b = head / HQ;
-% if padded then
-    const int sq = a.q_lens[b];
-% elseif packed then
-    const int sq = a.cu_q[b + 1] - a.cu_q[b];
-    if (row >= sq) return;
-% end
-    const f32 *sums = a.partial_sums + at * SPLITS * 2, *partial = a.partial + at * SPLITS * DV;
-    float top = -INF;
-    for (int x = 0; x < SPLITS; x++)
-        if (sums[2 * x + 1] != 0) top = fmaxf(top, sums[2 * x]);
-    float peak = top == -INF ? 0 : top, sum = 0, o[(DV + 31) / 32] = {};
-    for (int x = 0; x < SPLITS; x++) {
-        if (sums[2 * x + 1] == 0) continue;
-        const float weight = exp2_fast(sums[2 * x] - peak);
-        sum += weight * sums[2 * x + 1];
-#pragma unroll
-        for (int n = 0; n < (DV + 31) / 32; n++)
-            if (n * 32 + lane < DV) o[n] = fmaf(weight, partial[x * DV + n * 32 + lane], o[n]);
-    }
-% local function own(name) -- the row of a tensor
-%   local text = ("a.%s + h * a.%s_h + (i64)row * a.%s_s"):format(name, name, name)
-%   return text .. (packed and (" + (i64)a.cu_q[b] * a.%s_s"):format(name) or (" + b * a.%s_b"):format(name))
-% end
-% finish("    ", "sum", "top", "peak", "h", "row >= " .. sq, "lane == 0", p.lse and own("lse"))
-    ${p.odtype} *out = ${own("o")};
-#pragma unroll
-    for (int n = 0; n < (DV + 31) / 32; n++)
-        if (n * 32 + lane < DV) ${element(p.odtype, "out", "n * 32 + lane")} = ${p.odtype == "f32" and "o[n] * share" or ("(unsigned short)pack_%s(o[n] * share, 0)"):format(p.odtype)};
-}
+% ends.combine()
 % else
 
     /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
-    ${p.odtype} *out = ${base("o", q_head, "(i64)a.cu_q[b]")}${parts and " + first_column" or ""};
+    ${p.odtype} *out = ${places:base("o", q_head, "(i64)a.cu_q[b]")}${parts and " + first_column" or ""};
 % if p.lse then
-    f32 *lse = ${base("lse", q_head, "(i64)a.cu_q[b]")};
+    f32 *lse = ${places:base("lse", q_head, "(i64)a.cu_q[b]")};
 % end
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
         (void)row;
-% finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""), p.lse and row_of_tensor("lse"))
+% finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""), p.lse and places:row("lse"))
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= share, o[r / 2][n][r % 2 * 2 + 1] *= share;
     }
@@ -1187,14 +909,14 @@ extern "C" __global__ void __launch_bounds__(${32 * body.side_warps}) combine(co
         const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = warp_row + r;
         u32 y[4];
         load_shared4(y, out_at + ${at(shape.o, "r", "c")});
-        if (row < ${some_rows} && c * 8 < ${columns_here}) store_global4(${row_of_tensor("out"):gsub("a%.out", "a.o")} + c * 8, y);
+        if (row < ${some_rows} && c * 8 < ${columns_here}) store_global4(${places:row("o", "out")} + c * 8, y);
     }
 % else
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
         if (row >= ${some_rows}) continue;
-        ${p.odtype} *to_row = ${row_of_tensor("out"):gsub("a%.out", "a.o")};
+        ${p.odtype} *to_row = ${places:row("o", "out")};
 #pragma unroll
         for (int x = 0; x < 2 * COLUMN_TILES; x++) {
             const int column = ${paired and "half * 8 * COLUMN_TILES + " or ""}x / 2 * 8 + lane % 4 * 2 + x % 2;

@@ -3,6 +3,7 @@
 -- stay in registers.
 
 local c = require "templates.forward.c"
+local row_of = require("templates.common.chunks").row
 local ranges = require "gen.range"
 local target = require "templates.target.cuda"
 
@@ -23,14 +24,6 @@ end
 local function kind_of(p) return p.dtype == p.kvdtype and p.dtype or "f32" end
 
 local function padded(n, unit) return ceildiv(n, unit) * unit end
-
--- Of a row in shared memory, in chunks of 16 bytes. Eight rows' chunks are in different banks where the pitch is odd, or,
--- for whole lines of 128 bytes of 16-bit elements, where a row's chunks are permuted by its number.
-local function row_of(columns, size)
-  local chunks = padded(columns, 16) * size // 16
-  local swizzled = size == 2 and chunks % 8 == 0
-  return { chunks = chunks, pitch = swizzled and chunks or chunks | 1, swizzled = swizzled }
-end
 
 -- Value columns of a block: all, or where O leaves the registers a part of them.
 local function columns_of(cfg, p) return padded(ceildiv(p.dv, cfg.parts), 16) end

@@ -385,8 +385,6 @@ DEVICE u32 pack_${kind}(float low, float high) { return emulated_narrow_${kind}(
 % end
 DEVICE float widen_f16(unsigned short x) { return emulated_f16(x); }
 
-DEVICE u32 round_tf32(float x) { return ((u32)__float_as_int(x) + 0x1000) & 0xffffe000; }
-
 struct emulated_value {
     u32 x;
     int lanes;

@@ -1,0 +1,51 @@
+-- How CUDA kernels spell sizes, rows and elements. A size is a number of the text where the problem says it, else a
+-- variable; with lens= each sequence has its own below those.
+
+local places = {}
+places.__index = places
+
+local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
+
+-- packs: whether rows are those of all query heads of a key head, GROUP next to each other at each position.
+--   B, SQ, SK  sizes of the tensors
+--   sq, sk     of the sequence;  rows: of a head, or of all that are packed
+--   HEADS      heads, or packs of them
+function places.new(p, packs)
+  local self = setmetatable({ p = p, packs = packs, B = p.b and "B" or "b_size", HEADS = packs and "HKV" or "HQ" }, places)
+  self.SQ = p.sq and "SQ" or p.lens and "most_sq" or "sq"
+  self.SK = p.sk and "SK" or p.lens and "most_sk" or "sk"
+  self.sq, self.sk = p.lens and "sq" or self.SQ, p.lens and "sk" or self.SK
+  self.rows = self:times_group(self.sq)
+  return self
+end
+
+function places:times_group(x) return self.packs and x .. " * GROUP" or x end
+
+-- The first row of a head in q, k, v, o or lse; cu: in a packed tensor the row where the sequence starts.
+function places:base(name, head, cu)
+  local text = ("a.%s + %s * a.%s_h"):format(name, head, name)
+  if self.p.page > 0 and (name == "k" or name == "v") then return text end
+  if self.p.lens == "packed" then return text .. (" + %s * a.%s_s"):format(cu, name) end
+  return text .. (" + b * a.%s_b"):format(name)
+end
+
+-- Row `row` of a head's; `to`: that head's first one, or nil: the variable of the tensor's name.
+function places:row(name, to)
+  if self.packs then
+    return ("%s + (i64)(row / GROUP) * a.%s_s + row %% GROUP * a.%s_h"):format(to or name, name, name)
+  end
+  return ("%s + (i64)row * a.%s_s"):format(to or name, name)
+end
+
+-- Whether elements may be aligned as less than their type.
+function places:is_loose(dtype) return self.p.align < sizes[dtype] end
+
+function places:some_loose() return self:is_loose(self.p.dtype) or self:is_loose(self.p.kvdtype) or self:is_loose(self.p.odtype) end
+
+-- Element n of a row of Q, K, V or O, which is aligned as the problem promises.
+function places:element(dtype, row, n, const)
+  if not self:is_loose(dtype) then return ("%s[%s]"):format(row, n) end
+  return ("((%sloose<%s> *)%s)[%s].x"):format(const and "const " or "", dtype, row, n)
+end
+
+return places
