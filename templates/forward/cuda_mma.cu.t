@@ -598,8 +598,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         }
 %   if spread then
         else {
-            ${stage_k("k_next", "after", "0", K_SHARES, "after < to")}
-            ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+#pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
+            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "after", "x", "x + 1", "after < to")}
+#pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
+            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
         }
 %   end
         commit_copies();
@@ -633,7 +635,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 %   local kept_too = p.dropout and ", kept" or ""
 %   -- O += P V of this tile, and with `makes` the next one's P.
 %   local function multiply_v(makes)
-#pragma unroll
+#pragma unroll${makes and "" or " 1"}
             for (int x = 0; x < KEYS / 16; x++) {
                 u32 left[FRAGMENTS][4];
 #pragma unroll
@@ -737,8 +739,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         }
 % if spread then
         else {
-            ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
-            ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+#pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
+            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", "next < to")}
+#pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
+            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
         }
         commit_copies();
 % elseif cfg.stages == 1 then
