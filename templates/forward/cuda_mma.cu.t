@@ -37,6 +37,9 @@
 % local q_way, kv_way = way(p.dtype), way(p.kvdtype)
 % local piece = math.min(p.align, 16)
 % local per_chunk = 16 // shape.size
+% -- The largest copies that such a row is whole multiples of: no byte beyond its end is touched.
+% local function grain_of(columns) return math.min(columns * shape.size & -(columns * shape.size), 16) end
+% local elementwise = q_way == "gather" or kv_way == "gather" or math.min(grain_of(p.d), grain_of(p.dv)) < 4
 %
 % local chunks = require "templates.common.chunks"
 % local at, further = chunks.at, chunks.further
@@ -75,7 +78,7 @@ enum {
 % for name, needed in pairs {
 %   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
 %   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
-%   store_shared4 = q_way == "gather" or kv_way == "gather", copy_async = q_way ~= "gather" or kv_way ~= "gather",
+%   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
 %   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
@@ -91,71 +94,95 @@ enum {
 % end
 
 % if split then
-/* x is a sum of two tf32: itself, whose last digits tensor cores cut off, and what they cut off, rounded. */
-DEVICE u32 rest_tf32(u32 x)
+/* x is a sum of two tf32, a first one to be multiplied as it is and a rest; tensor cores cut off the last 13 of 23 digits.
+ * Rounded, the first is nearest, unless there is no larger number; else it is cut off, and the rest may be twice as large. */
+template <bool ROUNDED> DEVICE u32 first_tf32(u32 x)
 {
-    return (u32)__float_as_int(__int_as_float((int)x) - __int_as_float((int)(x & 0xffffe000))) + 0x1000;
+    if (!ROUNDED) return x;
+    return x + (fabsf(__int_as_float((int)x)) < 0x1.ffep127f ? 0x1000 : 0) & 0xffffe000;
+}
+
+template <bool ROUNDED> DEVICE u32 rest_tf32(u32 x)
+{
+    const u32 first = ROUNDED ? first_tf32<true>(x) : x & 0xffffe000;
+    return (u32)__float_as_int(__int_as_float((int)x) - __int_as_float((int)first)) + 0x1000;
 }
 
 % local exact = p.kvdtype ~= "f32" -- K and V have no rest
-% local all_products = p.d < 64 -- the product of the rests may be 2^-20 of all, which few dimensions do not allow
-/* C += A B for f32, each a sum of two tf32${exact and ", B of one" or all_products and "" or "; the product of the rests is left out"}. */
-DEVICE void mma_split(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
+/* C += A B for f32, each a sum of two tf32${exact and ", B of one" or "; the product of the rests is left out"}. Small products are summed up on their own: tensor
+ * cores round towards 0. */
+template <bool ROUNDED> DEVICE void mma_split(float (&c)[4], float (&small)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
-    u32 rest[4];
+    u32 first[4], rest[4];
 #pragma unroll
-    for (int x = 0; x < 4; x++) rest[x] = rest_tf32(a[x]);
-% if not exact then
-    const u32 rest0 = rest_tf32(b0), rest1 = rest_tf32(b1);
-%   if all_products then
-    mma_tf32(c, rest, rest0, rest1);
-%   end
-    mma_tf32(c, a, rest0, rest1);
+    for (int x = 0; x < 4; x++) first[x] = first_tf32<ROUNDED>(a[x]), rest[x] = rest_tf32<ROUNDED>(a[x]);
+% if exact then
+    mma_tf32(small, rest, b0, b1);
+    mma_tf32(c, first, b0, b1);
+% else
+    const u32 first0 = first_tf32<ROUNDED>(b0), first1 = first_tf32<ROUNDED>(b1);
+    mma_tf32(small, rest, first0, first1);
+    mma_tf32(small, first, rest_tf32<ROUNDED>(b0), rest_tf32<ROUNDED>(b1));
+    mma_tf32(c, first, first0, first1);
 % end
-    mma_tf32(c, rest, b0, b1);
-    mma_tf32(c, a, b0, b1);
 }
 
 % end
 % -- Brings one chunk from `from`: number `c` of its row, if `wanted`; `inside`: whether the row is there. A column beyond
 % -- the last is zero.
-% local function stager(name, dtype, way, row, limit, columns)
-%   local whole = columns * shape.size == row.chunks * 16
-/* Chunk c of a row of ${name:upper()}; beyond the last column and where there is no such row, zeros. */
-DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside, bool wanted${limit and ", int columns" or ""})
-{
-%   local count = limit and "columns" or tostring(columns)
-%   if way == "copy" and whole and not limit then
-    copy_async<16>(to, from, inside ? 16 : 0, wanted);
-%   elseif way == "copy" then
-    copy_async<16>(to, from, inside ? max_i(0, min_i(16, (${count} - c * ${per_chunk}) * ${shape.size})) : 0, wanted);
-%   elseif way == "pieces" then
-#pragma unroll
-    for (int x = 0; x < 16; x += ${piece}) {
-        const int column = c * ${per_chunk} + x / ${shape.size};
-        copy_async<${piece}>(to + x, from + x / ${shape.size}, inside ? max_i(0, min_i(${piece}, (${count} - column) * ${shape.size})) : 0, wanted);
-    }
-%   else
-    if (!wanted) return;
-    u32 x[4] = { 0, 0, 0, 0 };
-#pragma unroll
-    for (int e = 0; e < ${per_chunk}; e++) {
-        if (inside && c * ${per_chunk} + e < ${count}) {
-%     if split then
-            x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "e", true))});
+% local function stager(name, dtype, way, row, columns, left)
+%   local whole, grain = columns * shape.size == row.chunks * 16, grain_of(columns)
+%   left = not whole and ("%s - c * 16"):format(left or columns * shape.size)
+%   local function copies(indent, bytes)
+%     local there = left and bytes < 16 and "inside && x < left" or left and "inside && 0 < left" or "inside"
+%     if bytes == 16 then
+${indent}copy_async<16>(to, from, ${there} ? 16 : 0, wanted);
 %     else
-            x[e / 2] |= (u32)${element(dtype, "from", "e", true)} << 16 * (e % 2);
+#pragma unroll
+${indent}for (int x = 0; x < 16; x += ${bytes}) copy_async<${bytes}>(to + x, from + x / ${shape.size}, ${there} ? ${bytes} : 0, wanted);
 %     end
-        }
+%   end
+%   local function elements(indent)
+${indent}if (!wanted) return;
+${indent}u32 x[4] = { 0, 0, 0, 0 };
+#pragma unroll
+${indent}for (int e = 0; e < ${per_chunk}; e++) {
+${indent}    if (inside${left and (" && e * %d < left"):format(shape.size) or ""})
+%     if split then
+${indent}        x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "e", true))});
+%     else
+${indent}        x[e / 2] |= (u32)${element(dtype, "from", "e", true)} << 16 * (e % 2);
+%     end
+${indent}}
+${indent}store_shared4(to, x);
+%   end
+/* Chunk c of a row of ${name:upper()}; beyond the last column and where there is no such row, zeros. */
+DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside, bool wanted${name == "v" and parts and ", int columns" or ""})
+{
+%   if left then
+    const int left = ${left}; /* bytes of the row from here on */
+%   end
+%   if way == "gather" then
+%     elements("    ")
+%   elseif not left or grain >= piece then
+%     copies("    ", piece)
+%   else
+    if (left <= 0 || left >= 16) {
+%     copies("        ", piece)
+    } else {
+%     if grain >= 4 then
+%       copies("        ", grain)
+%     else
+%       elements("        ")
+%     end
     }
-    store_shared4(to, x);
 %   end
 }
 
 % end
-% stager("q", p.dtype, q_way, shape.q, nil, p.d)
-% stager("k", p.kvdtype, kv_way, shape.k, nil, p.d)
-% stager("v", p.kvdtype, kv_way, shape.v, parts and "columns" or nil, parts and 0 or p.dv)
+% stager("q", p.dtype, q_way, shape.q, p.d)
+% stager("k", p.kvdtype, kv_way, shape.k, p.d)
+% stager("v", p.kvdtype, kv_way, shape.v, p.dv, parts and "columns * " .. shape.size)
 % -- Where key j's row is.
 % local function key_row(name, j)
 %   if paged then return ("%s + table[(%s) / PAGE] * a.%s_p + (%s) %% PAGE * a.%s_s"):format(name, j, name, j, name) end
@@ -264,13 +291,17 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %     key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
 % end
 % -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
+% local rounded = p.d < 64 and "true" or "false" -- errors of a score may grow with sqrt(d)
 % local function multiply_k(loads)
+%   if split then
+            float small[FRAGMENTS][KEY_TILES][4];
+%   end
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
                 for (int n = 0; n < KEY_TILES; n++)
 #pragma unroll
-                    for (int x = 0; x < 4; x++) score[m][n][x] = 0;
+                    for (int x = 0; x < 4; x++) score[m][n][x] = ${split and "small[m][n][x] = " or ""}0;
 #pragma unroll
             for (int x = 0; x < STEPS; x++) {
                 u32 left[FRAGMENTS][4];
@@ -291,8 +322,8 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 #pragma unroll
                     for (int m = 0; m < FRAGMENTS; m++) {
 %   if split then
-                        mma_split(score[m][n], left[m], right[0], right[1]);
-                        mma_split(score[m][n + 1], left[m], right[2], right[3]);
+                        mma_split<${rounded}>(score[m][n], small[m][n], left[m], right[0], right[1]);
+                        mma_split<${rounded}>(score[m][n + 1], small[m][n + 1], left[m], right[2], right[3]);
 %   else
                         if (x == 0) {
                             mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
@@ -309,6 +340,14 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
                 ${table.concat(loads, "\n")}
 %   end
             }
+%   if split then
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                    for (int x = 0; x < 4; x++) score[m][n][x] += small[m][n][x];
+%   end
 % end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
@@ -458,7 +497,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Keys [from, to) are all that the block's rows see. */
 % if bounds.always then
     ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
+% if not paired then
     const bool works = ${all_work and "true" or "warp_row < " .. rows_all};
+% end
 % else
     int from = 0, to = 0${classes and "" or ", warp_from = 0, warp_to = 0, full_first = 0, full_last = 0"};${classes and "" or " /* of the warp: that some row sees, and all */"}
     if (first_row < ${rows_all}) {
@@ -578,7 +619,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         const int next = j0 + KEYS, after = next + KEYS;
         const u32 k_here = k_at + turn * K_BYTES + half * (SPAN * ${16 * shape.k.pitch}) + k_lane, v_here = v_at + (turn ^ 1) * V_BYTES + v_lane;
         const u32 k_next = k_at + (turn ^ 1) * K_BYTES, v_next = v_at + turn * V_BYTES;
-        const bool visible = next < to && ${bounds.always and "works" or "next < warp_to && next + KEYS > warp_from"};
+        const bool visible = next < to${bounds.always and "" or " && next < warp_to && next + KEYS > warp_from"};
 %   local spread = kv_way == "copy"
 %   if not spread then
         ${stage_k("k_next", "after", "0", K_SHARES, "after < to")}
@@ -786,11 +827,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         /* P's columns go by pairs as they lie in S: 2 n is column n, 2 n + 1 column n + 4; so do V's rows. */
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) {
-            float product[FRAGMENTS][4];
+            float product[FRAGMENTS][4], small[FRAGMENTS][4];
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
-                for (int x = 0; x < 4; x++) product[m][x] = 0;
+                for (int x = 0; x < 4; x++) product[m][x] = small[m][x] = 0;
 #pragma unroll
             for (int x = 0; x < KEY_TILES; x++) {
                 const u32 at = v_here + x * 8 * ${16 * shape.v.pitch} + n * 32;
@@ -799,13 +840,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 for (int m = 0; m < FRAGMENTS; m++) {
                     const u32 weight[4] = { (u32)__float_as_int(score[m][x][0]), (u32)__float_as_int(score[m][x][2]),
                                             (u32)__float_as_int(score[m][x][1]), (u32)__float_as_int(score[m][x][3]) };
-                    mma_split(product[m], weight, v0, v1);
+                    mma_split<true>(product[m], small[m], weight, v0, v1);
                 }
             }
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
-                for (int x = 0; x < 4; x++) o[m][n][x] += product[m][x];
+                for (int x = 0; x < 4; x++) o[m][n][x] += product[m][x] + small[m][x];
         }
 % else
         /* The weights of 16 keys are made while those of the 16 before are multiplied. */
