@@ -476,6 +476,7 @@ EXPORT int cuStreamSynchronize(stream *s)
     if (held) pthread_join(holder, NULL);
     held = false;
     COUNT_LEGACY(s);
+    f->waited = s;
     if (!s) finish_copy();
     return SUCCESS;
 }

@@ -47,6 +47,7 @@ typedef struct fake_cuda {
     int allocated; /* blocks of memory */
     int events;
     int waits;          /* calls that wait for a device, or that a capture forbids */
+    void *waited;       /* the last stream that was waited for */
     int compiled;       /* programs */
     char options[1024]; /* of the last one, each with a space behind it */
     fake_launch last;
