@@ -1,4 +1,5 @@
-/* A driver and a compiler for GPUs that are not there: tests/fake_cuda.c is loaded in place of libcuda and of libnvrtc.
+/* A driver and a compiler for GPUs that are not there: tests/fake_cuda*.c are one library, loaded in place of libcuda
+ * and of libnvrtc.
  *
  * FAKE_CUDA_MAJORS in the environment has a digit a device, its architecture's major number; for other processes.
  * Its devices' memory is the host's, in blocks of 2 MiB. What its compiler writes is the source behind the
