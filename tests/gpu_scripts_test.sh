@@ -2,7 +2,9 @@
 # gpu_scripts_test.sh PROGRAM FAKE_CUDA: gpu_sweep.sh and gpu_sanitize.sh, first without a GPU, then on one that takes
 # everything and computes nothing, so that all that has an output is wrong.
 set -uo pipefail
-readonly program=$1 fake=$2 count=12
+program=$(realpath "$1")
+fake=$(realpath "$2")
+readonly program fake count=12
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
