@@ -142,6 +142,25 @@ void fg_plan_config(const fg_plan *plan, fg_plan_info *info)
 
 /* ---- Memory of a run ---- */
 
+static int64_t longest_of(int64_t each, int64_t *total, int64_t b)
+{
+    const bool known = each >= 0 && each <= PROBLEM_MAX_LENGTH && b >= 0 && b <= INT32_MAX;
+    if (each < -1 || each > PROBLEM_MAX_LENGTH) return each; /* it is refused */
+    if (*total < 0 && known) *total = b * each;
+    return *total < 0 || *total > PROBLEM_MAX_LENGTH ? -1 : *total;
+}
+
+/* A GPU's run does not read how long packed sequences are: where the problem does not bound them, and no table of pages
+ * does, one may be as long as all. */
+static void count_unread(fg_dims *d, const kernel *k)
+{
+    const int64_t b = k->facts.b == problem_dynamic ? d->b : k->facts.b;
+    if (!k->operands.device || k->operands.lens != LENS_packed) return;
+    if (k->facts.sq == problem_dynamic) d->sq = longest_of(d->sq, &d->total_q, b);
+    if (k->facts.sk == problem_dynamic && !k->operands.page)
+        d->sk = longest_of(d->sk, &d->total_k, b);
+}
+
 static fg_status bytes_of(size_t *all, size_t *prepared, const fg_plan *plan, const fg_dims *dims,
                           fg_error *error)
 {
@@ -150,6 +169,7 @@ static fg_status bytes_of(size_t *all, size_t *prepared, const fg_plan *plan, co
     if (!plan) return fail(error, FG_REQUEST, "plan is NULL");
     fg_status status = options_copy(&d, sizeof d, sizeof d, dims, "fg_dims", error);
     if (status != FG_OK) return status;
+    count_unread(&d, plan->kernel);
     if (plan->table) return table_most_bytes(all, prepared, plan->table, &d, error);
     status = kernel_most_bytes(&needed, plan->kernel, &d, error);
     *all = status == FG_OK ? needed.workspace + needed.prepared : 0;

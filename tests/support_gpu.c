@@ -5,7 +5,8 @@
 
 /* ---- Programs ---- */
 
-const char *support_missing(const char *device)
+/* Why they are missing, or "". */
+static const char *missing(const char *device)
 {
     static fg_error error;
     static char why[256];
@@ -19,14 +20,16 @@ const char *support_missing(const char *device)
     return why;
 }
 
+bool support_skips(const char *program, const char *device)
+{
+    const char *why = missing(device);
+    if (*why) printf("%s: skipped: %s\n", program, why);
+    return *why != 0;
+}
+
 int support_run_here(const char *name, const char *device, const TTest *const *tests)
 {
-    enum { skipped = 77 };
-    const char *why = support_missing(device);
-    if (*why) {
-        printf("%s: skipped: %s\n", name, why);
-        return skipped;
-    }
+    if (support_skips(name, device)) return support_skipped;
     Suite *suite = suite_create(name);
     TCase *all = tcase_create(name);
     for (; *tests; tests++) tcase_add_test(all, *tests);

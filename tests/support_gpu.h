@@ -6,11 +6,13 @@
 
 #include <check.h>
 
-/* Why contexts of `device` ("cuda", "sm_90") are not to be had here, or cannot compile; "" where they are. */
-const char *support_missing(const char *device);
+enum { support_skipped = 77 };
 
-/* Runs the tests, the last of which is NULL, in this process; main's exit code. Where contexts of `device` are missing,
- * it says so in place of that: 77. */
+/* Whether contexts of `device` ("cuda", "sm_90") are not to be had here, or cannot compile: then it says so, and why. */
+bool support_skips(const char *program, const char *device);
+
+/* Runs the tests, the last of which is NULL, in this process; main's exit code: support_skipped where contexts of
+ * `device` are missing. */
 int support_run_here(const char *name, const char *device, const TTest *const *tests);
 
 /* A test's tensors and run memory on a GPU, as they are on the host: blocks that hold exactly what strides reach. */

@@ -181,11 +181,14 @@ static fg_status run_case(outcome *o, const sweep_kind *kind, const drawn_case *
 
 /* ---- All of them ---- */
 
-static void count_config(sweep_tally *t, const char *config)
+typedef char config_text[256];
+
+/* `all`: each that came up so far. */
+static void count_config(sweep_tally *t, config_text *all, const char *config)
 {
     for (int64_t k = 0; k < t->distinct; k++)
-        if (strcmp(t->configs[k], config) == 0) return;
-    strcpy(t->configs[t->distinct++], config);
+        if (strcmp(all[k], config) == 0) return;
+    strcpy(all[t->distinct++], config);
 }
 
 static void count_features(sweep_tally *t, const outcome *o, const drawn_case *c)
@@ -212,7 +215,6 @@ static void note(sweep_tally *t, const outcome *o, int64_t index, const drawn_ca
 {
     t->ran++;
     t->wide += o->wide;
-    count_config(t, o->config);
     count_features(t, o, c);
     if (o->error.status == FG_OK && o->ratio > t->worst) {
         t->worst = o->ratio;
@@ -225,12 +227,13 @@ static void note(sweep_tally *t, const outcome *o, int64_t index, const drawn_ca
             t->kind->name, (long long)index, o->error.text, o->ratio, c->line.data, isa, o->config);
 }
 
-static void run_index(sweep_tally *t, int64_t index)
+static void run_index(sweep_tally *t, config_text *all, int64_t index)
 {
     drawn_case c;
     outcome o = { .ratio = 0 };
     fg_problem *handle = sweep_draw(&c, t->kind, index);
     run_case(&o, t->kind, &c, handle);
+    count_config(t, all, o.config);
     note(t, &o, index, &c);
     fg_problem_free(handle);
     case_free(&c);
@@ -247,9 +250,10 @@ void sweep_run(sweep_tally *t, const sweep_kind *kind, int64_t count)
         t->part = 0;
         t->parts = 1;
     }
-    t->configs = calloc((size_t)count + 1, sizeof *t->configs);
-    ck_assert_ptr_nonnull(t->configs);
-    for (int64_t k = first + t->part; k < count; k += t->parts) run_index(t, k);
+    config_text *all = calloc((size_t)count + 1, sizeof *all);
+    ck_assert_ptr_nonnull(all);
+    for (int64_t k = first + t->part; k < count; k += t->parts) run_index(t, all, k);
+    free(all);
 }
 
 void sweep_print(const sweep_tally *t)
@@ -262,8 +266,8 @@ void sweep_print(const sweep_tally *t)
     fflush(stdout); /* a failure ends this process without */
 }
 
-void sweep_tally_free(sweep_tally *t)
+void sweep_assert(const sweep_tally *t)
 {
-    free(t->configs);
-    *t = (sweep_tally){ .configs = NULL };
+    ck_assert_msg(t->wrong == 0, "%lld of %lld problems failed", (long long)t->wrong,
+                  (long long)t->ran);
 }

@@ -22,8 +22,7 @@ typedef struct sweep_tally {
     int64_t ran, wrong, wide; /* wide: three tiles or more on both axes */
     double worst;             /* error over bound, of those that are right */
     int64_t worst_index;
-    char (*configs)[256]; /* each that came up */
-    int64_t distinct;
+    int64_t distinct; /* configs */
     struct {
         int64_t cases;
         double worst;
@@ -33,10 +32,11 @@ typedef struct sweep_tally {
 /* The problem with this number that the kind takes, parsed in its context. */
 fg_problem *sweep_draw(drawn_case *c, const sweep_kind *kind, int64_t index);
 
-/* This process's share of the first `count` problems. What is not right is told on stderr. */
+/* This process's share of the first `count` problems. What is not right is told on stderr; the rest goes on. */
 void sweep_run(sweep_tally *out, const sweep_kind *kind, int64_t count);
 /* A line, and unless one problem alone ran, a table by feature. */
 void sweep_print(const sweep_tally *t);
-void sweep_tally_free(sweep_tally *t);
+/* Fails unless all were right. */
+void sweep_assert(const sweep_tally *t);
 
 #endif
