@@ -22,7 +22,7 @@
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- a warp's keys may reach beyond the last one
 %
 % local need = { load_transposed = true, ["mma_" .. kind] = true, ["pack_" .. kind] = true, copy_async = true, any_lane = true,
-%   warp_barrier = true, store_shared2 = true, load_shared4 = true, exchange_bits = p.dropout and not packs and not p.shard }
+%   warp_barrier = true, store_shared2 = true, load_shared4 = true, store_shared4 = cfg.held == 0, exchange_bits = p.dropout and not packs and not p.shard }
 % if splits then need.load_shared, need.store_shared, need.store_global4, need.load_global4, need.count_blocks = true, true, true, true, true end
 % if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
 % if p.lse then need.log_r = true end
@@ -51,7 +51,7 @@ enum {
     FRAGMENTS = ${cfg.rows // 16}, ROWS = 16 * FRAGMENTS, OWN = 2 * FRAGMENTS, LIVE = ${shape.live}, /* rows of a block; of a lane; that may be there */
     KEYS = ${cfg.keys}, KEY_TILES = KEYS / 8, FAR = WARPS * KEYS, /* of a warp at a time; from those to its next */
     STEPS = ${shape.k.chunks // 2}, COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of a product with K; of O */
-    STAGES = ${cfg.stages}, AHEAD = STAGES - 1, K_BYTES = ${shape.k_bytes}, STAGE = ${shape.stage}, /* of a ring; of K in a stage, of all of it */
+    Q_BYTES = ${shape.q_bytes}, STAGES = ${cfg.stages}, AHEAD = STAGES - 1, K_BYTES = ${shape.k_bytes}, STAGE = ${shape.stage}, /* of Q; of a ring; of K in a stage, of all of it */
     PITCH = ${shape.pitch}, QUADS = (COLUMNS + 127) / 128, /* numbers of a part of a row: O, top, sum; fours of a lane */
 };
 
@@ -223,7 +223,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 
     /* The warp's keys: those that come next, this lane's first chunk of each of K and V, and of a stage. */
-    const u32 ring = shared_base() + warp * (STAGES * STAGE);
+    const u32 ring = shared_base() + Q_BYTES + warp * (STAGES * STAGE);
     int coming = part_from + warp * KEYS;
 % if paged then
     const i32 *table = a.table + b * a.table_b;
@@ -253,26 +253,43 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     if (threadIdx.x == 0) clear_count(a.arrived + task);
 % end
 
-    /* Q stays in registers: of each 16 columns a lane has two of either half, of its two rows. */
+% -- Of Q's columns from 16 x on what a lane has as a fragment: of either half two, of its two rows.
+% local function fragment(indent, to, x)
+#pragma unroll
+${indent}for (int r = 0; r < OWN; r++) {
+${indent}    const int row = first_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+${indent}    const ${kind} *from_row = ${places:row("q")};
+#pragma unroll
+${indent}    for (int half = 0; half < 2; half++) {
+${indent}        const int column = ${x} * 16 + half * 8 + lane % 4 * 2;
+${indent}        u32 pair = 0;
+%   if p.d % 2 == 0 then
+${indent}        if (row < ${rows_all}${p.d % 16 == 0 and "" or " && column < D"}) pair = *(const u32 *)(from_row + column);
+%   else
+${indent}        if (row < ${rows_all} && column < D) pair = from_row[column];
+${indent}        if (row < ${rows_all} && column + 1 < D) pair |= (u32)from_row[column + 1] << 16;
+%   end
+${indent}        ${to}[half * 2 + r % 2] = ${has_score and "pair" or "scale < 0 ? pair ^ 0x80008000 : pair"};
+${indent}    }
+${indent}}
+% end
     const ${kind} *q = ${places:base("q", packs and "(hk * GROUP)" or "h", "(i64)a.cu_q[b]")};
+% if cfg.held == 1 then
     u32 query[FRAGMENTS][STEPS][4];
 #pragma unroll
-    for (int r = 0; r < OWN; r++) {
-        const int row = first_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
-        const ${kind} *from_row = ${places:row("q")};
-#pragma unroll
-        for (int x = 0; x < 2 * STEPS; x++) {
-            const int column = x * 8 + lane % 4 * 2;
-            u32 pair = 0;
-% if p.d % 2 == 0 then
-            if (row < ${rows_all}${p.d % 16 == 0 and "" or " && column < D"}) pair = *(const u32 *)(from_row + column);
-% else
-            if (row < ${rows_all} && column < D) pair = from_row[column];
-            if (row < ${rows_all} && column + 1 < D) pair |= (u32)from_row[column + 1] << 16;
-% end
-            query[r / 2][x / 2][x % 2 * 2 + r % 2] = ${has_score and "pair" or "scale < 0 ? pair ^ 0x80008000 : pair"};
-        }
+    for (int x = 0; x < STEPS; x++) {
+% fragment("        ", "query[r / 2][x]", "x")
     }
+% else
+    const u32 q_lane = shared_base() + lane * 16; /* a fragment's words of a lane are next to each other */
+    for (int x = warp; x < STEPS; x += WARPS) {
+        u32 left[FRAGMENTS][4];
+% fragment("        ", "left[r / 2]", "x")
+#pragma unroll
+        for (int m = 0; m < FRAGMENTS; m++) store_shared4(q_lane + (x * FRAGMENTS + m) * 512, left[m]);
+    }
+    barrier();
+% end
 
     /* Which bytes a lane names to load fragments: of V, transposed, 16 rows by two chunks; of K the same turned. */
     const u32 k_lane = ${at(shape.k, "lane % 8 + lane / 16 * 8", "lane / 8 % 2")};
@@ -292,9 +309,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         next_page = coming < part_to ? table[coming / PAGE] : 0;
 % end
 
+% local left = cfg.held == 1 and "query[m][x]" or "left[m]"
         float score[FRAGMENTS][KEY_TILES][4];
 #pragma unroll
-        for (int x = 0; x < STEPS; x++)
+        for (int x = 0; x < STEPS; x++) {
+% if cfg.held == 0 then
+            u32 left[FRAGMENTS][4];
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++) load_shared4(left[m], q_lane + (x * FRAGMENTS + m) * 512);
+% end
 #pragma unroll
             for (int n = 0; n < KEY_TILES; n += 2) {
                 u32 right[4];
@@ -302,14 +325,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
                 for (int m = 0; m < FRAGMENTS; m++) {
                     if (x == 0) {
-                        mma_first_${kind}(score[m][n], query[m][x], right[0], right[1]);
-                        mma_first_${kind}(score[m][n + 1], query[m][x], right[2], right[3]);
+                        mma_first_${kind}(score[m][n], ${left}, right[0], right[1]);
+                        mma_first_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
                     } else {
-                        mma_${kind}(score[m][n], query[m][x], right[0], right[1]);
-                        mma_${kind}(score[m][n + 1], query[m][x], right[2], right[3]);
+                        mma_${kind}(score[m][n], ${left}, right[0], right[1]);
+                        mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
                     }
                 }
             }
+        }
 
 % if has_score then
         {
@@ -392,7 +416,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Each warp's part of the rows goes where the rings have been. A warp joins a row. */
     wait_copies<0>();
     barrier();
-    const u32 parts_at = shared_base();
+    const u32 parts_at = shared_base() + Q_BYTES;
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         sum[r] += exchange(sum[r], 1);

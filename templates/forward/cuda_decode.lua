@@ -44,20 +44,22 @@ end
 -- Rows of a block that are there.
 local function live_rows(cfg, p) return math.max(1, math.min(cfg.rows, p.sq and p.sq * group_of(p) or cfg.rows)) end
 
--- stage: bytes of a warp's keys, once; pitch: numbers from one row's part to the next; bytes: of shared memory.
+-- stage: bytes of a warp's keys, once; pitch: numbers from one row's part to the next; q_bytes: of Q, where it is not held
+-- in registers; bytes: of shared memory.
 local function shape_of(cfg, p)
   local s = { k = chunks.row(p.d, 2), v = chunks.row(p.dv, 2), columns = ceildiv(p.dv, 16) * 16, live = live_rows(cfg, p) }
   s.k_share, s.v_share = share_of(s.k), share_of(s.v)
   s.k_bytes, s.v_bytes = lines(cfg.keys * 16 * s.k.pitch), lines(cfg.keys * 16 * s.v.pitch)
   s.stage, s.pitch = s.k_bytes + s.v_bytes, s.columns + 4
-  s.bytes = cfg.warps * math.max(cfg.stages * s.stage, s.live * s.pitch * 4)
+  s.q_bytes = cfg.held == 1 and 0 or cfg.rows * ceildiv(p.d, 16) * 32
+  s.bytes = s.q_bytes + cfg.warps * math.max(cfg.stages * s.stage, s.live * s.pitch * 4)
   return s
 end
 
 -- Of a thread, about: O, Q, S with what it becomes, and what addresses and row values take.
 local function registers_of(cfg, p)
   local fragments = cfg.rows // 16
-  return fragments * (ceildiv(p.dv, 16) * 8 + ceildiv(p.d, 16) * 4 + 3 * cfg.keys // 4 + 10) + 48
+  return fragments * (ceildiv(p.dv, 16) * 8 + (cfg.held == 1 and ceildiv(p.d, 16) * 4 or 4) + 3 * cfg.keys // 4 + 10) + 48
     + (p.dropout and 12 or 0) + ((p.score or p.bias or p.alibi or p.softcap or p.mask or p.maskfn) and 10 or 0)
 end
 
@@ -78,6 +80,7 @@ end
 
 local axes = {
   { name = "rows", values = { 16, 32 }, about = "query rows of a block" },
+  { name = "held", values = { 1, 0 }, about = "1: Q stays in registers; 0: in shared memory" },
   { name = "splits", values = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128 },
     about = "blocks that share the keys of a key head" },
   { name = "warps", values = { 8, 4, 2, 1 }, about = "of a block" },
@@ -96,6 +99,11 @@ local constraints = {
     holds = function(cfg, p) return cfg.keys == 16 or cfg.keys < 2 * p.likely.sk end },
   { name = "O, S and Q leave registers for the rest",
     holds = function(cfg, p, dev) return registers_of(cfg, p) <= 250 end },
+  { name = "Q leaves the registers only where they have no room for it",
+    holds = function(cfg, p)
+      if cfg.held == 1 then return true end
+      return registers_of(setmetatable({ held = 1 }, { __index = cfg }), p) > 200
+    end },
   { name = "shared memory holds each warp's stages, and its part of O",
     holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
 }
