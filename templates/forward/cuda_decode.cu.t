@@ -39,7 +39,7 @@
  *         P = exp(S - peak), sum = sum + P 1, O = O + P V_j       where S has outgrown the peak, O and sum shrink first
  *     O, peak, sum of a row = those of all warps joined${splits and "; the last block joins those of all blocks" or ""}
  *
- * A fragment has 16 rows; a lane has two of them, lane / 4 and 8 further on, and of 8 columns two, 2 (lane % 4) and the next. */
+ * A fragment has 16 rows; a lane has row lane / 4 of each 8, and of 8 columns two, 2 (lane % 4) and the next. */
 % include("templates/common/types.cu.t", { loose = places:some_loose() and p.align })
 
 enum {
@@ -48,7 +48,7 @@ enum {
     PAGE = ${p.page}, /* keys */
 % end
     WARPS = ${cfg.warps}, THREADS = 32 * WARPS, SPLITS = ${cfg.splits}, /* of a block; blocks that share the keys */
-    FRAGMENTS = ${cfg.rows // 16}, ROWS = 16 * FRAGMENTS, OWN = 2 * FRAGMENTS, LIVE = ${shape.live}, /* rows of a block; of a lane; that may be there */
+    FRAGMENTS = ${cfg.rows // 16}, ROWS = 16 * FRAGMENTS, LIVE = ${shape.live}, OWN = (LIVE + 7) / 8, /* rows of a block; that may be there; of those a lane's */
     KEYS = ${cfg.keys}, KEY_TILES = KEYS / 8, FAR = WARPS * KEYS, /* of a warp at a time; from those to its next */
     STEPS = ${shape.k.chunks // 2}, COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of a product with K; of O */
     Q_BYTES = ${shape.q_bytes}, STAGES = ${cfg.stages}, AHEAD = STAGES - 1, K_BYTES = ${shape.k_bytes}, STAGE = ${shape.stage}, /* of Q; of a ring; of K in a stage, of all of it */
@@ -215,9 +215,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
 % if splits then
-    const i64 all_keys = (max_i(to - from, 0) + KEYS - 1) / KEYS;
-    const int part_from = from + (int)(all_keys * split / SPLITS) * KEYS;
-    const int part_to = min_i(to, from + (int)(all_keys * (split + 1) / SPLITS) * KEYS);
+    const int keys_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS) * KEYS;
+    const int part_from = from + split * keys_each, part_to = min_i(to, part_from + keys_each);
 % else
     const int part_from = from, part_to = to;
 % end
@@ -253,27 +252,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     if (threadIdx.x == 0) clear_count(a.arrived + task);
 % end
 
-% -- Of Q's columns from 16 x on what a lane has as a fragment: of either half two, of its two rows.
-% local function fragment(indent, to, x)
+% -- Of Q's columns from 16 x on what a lane has as a fragment, words[m][..]: of either half two, of its rows.
+% local function fragment(indent, words, x)
 #pragma unroll
-${indent}for (int r = 0; r < OWN; r++) {
-${indent}    const int row = first_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
-${indent}    const ${kind} *from_row = ${places:row("q")};
+${indent}for (int r = 0; r < 2 * FRAGMENTS; r++)
 #pragma unroll
 ${indent}    for (int half = 0; half < 2; half++) {
-${indent}        const int column = ${x} * 16 + half * 8 + lane % 4 * 2;
-${indent}        u32 pair = 0;
+${indent}        u32 &pair = ${words}[half * 2 + r % 2];
+${indent}        pair = 0;
+${indent}        if (r >= OWN) continue;
+%   local there, place = ("first_row + 8 * r + lane / 4 < %s"):format(rows_all), ("%s * 16 + half * 8"):format(x)
 %   if p.d % 2 == 0 then
-${indent}        if (row < ${rows_all}${p.d % 16 == 0 and "" or " && column < D"}) pair = *(const u32 *)(from_row + column);
+${indent}        if (${there}${p.d % 16 == 0 and "" or (" && %s + lane %% 4 * 2 < D"):format(place)}) pair = *(const u32 *)(from_row[r] + ${place})${has_score and "" or " ^ signs"};
 %   else
-${indent}        if (row < ${rows_all} && column < D) pair = from_row[column];
-${indent}        if (row < ${rows_all} && column + 1 < D) pair |= (u32)from_row[column + 1] << 16;
+${indent}        if (${there} && ${place} + lane % 4 * 2 < D) pair = from_row[r][${place}];
+${indent}        if (${there} && ${place} + lane % 4 * 2 + 1 < D) pair |= (u32)from_row[r][${place} + 1] << 16;
+%     if not has_score then
+${indent}        pair ^= signs;
+%     end
 %   end
-${indent}        ${to}[half * 2 + r % 2] = ${has_score and "pair" or "scale < 0 ? pair ^ 0x80008000 : pair"};
 ${indent}    }
-${indent}}
 % end
     const ${kind} *q = ${places:base("q", packs and "(hk * GROUP)" or "h", "(i64)a.cu_q[b]")};
+    const ${kind} *from_row[OWN];
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        const int row = first_row + 8 * r + lane / 4;
+        from_row[r] = ${places:row("q")} + lane % 4 * 2;
+    }
+% if not has_score then
+    const u32 signs = scale < 0 ? 0x80008000 : 0;
+% end
 % if cfg.held == 1 then
     u32 query[FRAGMENTS][STEPS][4];
 #pragma unroll
@@ -391,6 +400,8 @@ ${indent}}
 #pragma unroll
             for (int u = 0; u < 4 * FRAGMENTS; u++) {
                 const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
+                weight[m][q] = 0;
+                if (r >= OWN) continue;
                 const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
                 const float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
                 part[r] += y + z;
@@ -421,7 +432,7 @@ ${indent}}
     for (int r = 0; r < OWN; r++) {
         sum[r] += exchange(sum[r], 1);
         sum[r] += exchange(sum[r], 2);
-        const int nth = r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int nth = 8 * r + lane / 4;
         const u32 to_part = parts_at + (warp * LIVE + nth) * (4 * PITCH);
         if (nth >= LIVE) continue;
 #pragma unroll
