@@ -135,6 +135,50 @@ START_TEST(products_are_on_tensor_cores)
 }
 END_TEST
 
+/* What is known at generation: 0 where a recipe says something else than a number. */
+static int64_t number_of(const recipe *r)
+{
+    int64_t value = 0;
+    const recipe_facts none = { 0 };
+    return recipe_eval(r, &none, &value, NULL) == FG_OK ? value : 0;
+}
+
+/* Few query rows: nothing spills, each product is an instruction, each warp has a ring of its own. */
+START_TEST(decoding_keeps_to_what_is_computed)
+{
+    static const struct {
+        const char *line;
+        int d;
+    } all[] = { { "dtype=bf16 b=1 hq=32 hkv=8 sq=1 sk=131072 d=128", 128 },
+                { "dtype=f16 b=16 hq=32 hkv=8 sq=4 sk=8192 d=128 causal lse lens=padded page=64",
+                  128 },
+                { "dtype=bf16 b=2 hq=16 hkv=2 sq=4 sk=8192 d=64 causal alibi softcap=30", 64 },
+                { "dtype=bf16 b=2 hq=32 hkv=8 sq=4 sk=8192 d=256 causal dropout=0.1 lse", 256 } };
+    if (!nvrtc_serves()) return;
+    for (size_t k = 0; k < sizeof all / sizeof *all * device_count; k++) {
+        const maker_device *device = &devices[k % device_count];
+        const char *line = all[k / device_count].line;
+        const int d = all[k / device_count].d;
+        rtc_result r;
+        if (!rtc_knows(device->isa)) continue;
+        made *m = make(line, device, NULL);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_str_eq(m->schedule, "cuda_decode");
+        ck_assert_int_eq(check_compiles(m, device, line), 0);
+        ck_assert_msg(rtc_compile(&r, m->text, device->isa, true), "%s", r.log);
+        const int keys = axis(m, "keys"), fragments = axis(m, "rows") / 16;
+        ck_assert_int_eq(count(r.ptx, "mma.sync.aligned.m16n8k16"),
+                         fragments * (d / 16 * keys / 8 + keys / 16 * d / 8));
+        int64_t bytes = axis(m, "warps") * axis(m, "stages") * keys * 2 * d * 2;
+        if (axis(m, "held") == 0) bytes += axis(m, "rows") * d * 2;
+        ck_assert_int_eq(number_of(&m->step[0].scratch), bytes);
+        ck_assert_int_eq(m->regions, axis(m, "splits") > 1 ? 2 : 0);
+        rtc_result_free(&r);
+        made_free(m);
+    }
+}
+END_TEST
+
 /* No instruction reads or writes more than the alignment that is promised. */
 START_TEST(loose_elements_are_in_parts)
 {
@@ -221,8 +265,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { usual_shapes_hardly_spill,        products_are_on_tensor_cores,
-                             loose_elements_are_in_parts,      older_gpus_are_refused,
-                             drawn_kernels_compile_everywhere, NULL };
+    const TTest *tests[] = { usual_shapes_hardly_spill,
+                             products_are_on_tensor_cores,
+                             decoding_keeps_to_what_is_computed,
+                             loose_elements_are_in_parts,
+                             older_gpus_are_refused,
+                             drawn_kernels_compile_everywhere,
+                             NULL };
     return support_run("cuda_text", tests);
 }

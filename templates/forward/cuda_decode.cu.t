@@ -176,7 +176,7 @@ ${indent}k_from += FAR * a.k_s, v_from += FAR * a.v_s;
 % end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
-    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+    const int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32);
 % lanes.launch_values("score", "keep")
 % if has_score then
     const float scale = (float)a.scale, factor = LOG2E;
@@ -191,7 +191,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if not p.sq then
     const int tiles = (${places:times_group(places.SQ)} + ROWS - 1) / ROWS;
 % end
-    const int task = (int)blockIdx.x${splits and " / SPLITS, split = (int)blockIdx.x % SPLITS" or ""};
+    const int task = (int)(blockIdx.x / SPLITS)${splits and ", split = (int)(blockIdx.x % SPLITS)" or ""};
     const int first_row = task % ${tiles} * ROWS, warp_row = first_row, hk = task / ${tiles} % HKV, b = task / ${tiles} / HKV;
 % if not packs then
     const int h = hk;
