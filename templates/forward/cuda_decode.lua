@@ -137,9 +137,8 @@ end
 local own = { bias = true, mask = true, slopes = true }
 local hooks = {
   dialect = require "templates.target.cuda_ops",
-  taken = { "B", "HQ", "HKV", "GROUP", "SQ", "SK", "D", "DV", "PAGE", "WARPS", "THREADS", "SPLITS", "FRAGMENTS", "ROWS",
-    "LIVE", "OWN", "KEYS", "KEY_TILES", "STEPS", "COLUMNS", "COLUMN_TILES", "STAGES", "AHEAD", "PITCH", "QUADS", "STAGE",
-    "K_BYTES", "V_BYTES", "FAR", "INF", "LOG2E", "LN2", "DEVICE", "attention" },
+  taken = { "B", "HQ", "HKV", "GROUP", "SQ", "SK", "D", "DV", "PAGE", "WARPS", "THREADS", "FRAGMENTS", "ROWS", "OWN", "KEYS",
+    "KEY_TILES", "STEPS", "COLUMN_TILES", "STAGES", "INF", "LOG2E", "LN2", "DEVICE", "attention" },
   tensor = function(name) return own[name] and name or "tensor_" .. name end,
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
