@@ -40,7 +40,7 @@ def take_fa3(row, q, k, v):
 
 def flex_of(mask, score, sq, sk):
     """FlexAttention compiled for one row alone, and its block mask."""
-    torch._dynamo.reset()
+    torch.compiler.reset()
     block = create_block_mask(mask, None, None, sq, sk, device="cuda") if mask else None
     return functools.partial(
         torch.compile(flex_attention, dynamic=False), score_mod=score, block_mask=block
