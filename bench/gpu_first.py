@@ -39,8 +39,8 @@ def both_firsts(build, line):
 class Bounded(Row):
     """`most`: what it may take. Its ratio is that to what it takes."""
 
-    def __init__(self, name, line, most):
-        super().__init__(name, "first", line, 1.0, ("allowed",))
+    def __init__(self, name, suite, line, most):
+        super().__init__(name, suite, line, 1.0, ("allowed",))
         self.most = most
 
     def lines(self):
@@ -59,7 +59,7 @@ class First(Bounded):
     unit = "s"
 
     def __init__(self, name, line, stored):
-        super().__init__(name, line, STORED if stored else NEW)
+        super().__init__(name, "first", line, STORED if stored else NEW)
         self.stored = stored
 
     def measure(self, bench):
@@ -83,4 +83,4 @@ def rows():
     for stored in (False, True):
         for name, line in PROBLEMS.items():
             yield First(f"first {'stored' if stored else 'new'} {name}", line, stored)
-    yield Host("host time over a bare launch", "dtype=bf16 b=1 hq=4 sq=64 d=64", OVER)
+    yield Host("host time over a bare launch", "host", "dtype=bf16 b=1 hq=4 sq=64 d=64", OVER)
