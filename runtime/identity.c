@@ -1,12 +1,12 @@
 #include "runtime/identity.h"
 
 #include "runtime/backend.h"
+#include "runtime/content.h"
 #include "runtime/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +72,6 @@ static bool holds(const char *content, size_t length, const char *driver)
 
 /* ---- Contents ---- */
 
-enum { piece = 1 << 18 };
-
 /* A change within the clock's tick of the last one would not show in the facts. */
 static void let_tick(const struct stat *facts)
 {
@@ -85,22 +83,14 @@ static void let_tick(const struct stat *facts)
     if (past >= 0 && past < tick_ns) nanosleep(&pause, NULL);
 }
 
-static bool hash_fd(digest *out, int fd, void *buffer)
-{
-    crypto_hash_sha256_state state;
-    ssize_t got;
-    crypto_hash_sha256_init(&state);
-    while ((got = read(fd, buffer, piece)) != 0) {
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return false;
-        crypto_hash_sha256_update(&state, buffer, (unsigned long long)got);
-    }
-    crypto_hash_sha256_final(&state, out->byte);
-    return true;
-}
+/* The threads that read, and what they read into. */
+typedef struct desk {
+    int threads;
+    unsigned char *buffer;
+} desk;
 
 /* The facts are of before the content: whoever changes it meanwhile changes them. */
-static bool hash_file(digest *out, char record[record_size], const char *path, void *buffer)
+static bool hash_file(digest *out, char record[record_size], const char *path, const desk *at)
 {
     struct stat facts;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -109,7 +99,7 @@ static bool hash_file(digest *out, char record[record_size], const char *path, v
     if (good) {
         record_facts(record, path, &facts);
         let_tick(&facts);
-        good = hash_fd(out, fd, buffer);
+        good = content_hash(out, fd, facts.st_size, at->buffer, at->threads);
     }
     int code = errno;
     if (fd >= 0) close(fd);
@@ -120,14 +110,15 @@ static bool hash_file(digest *out, char record[record_size], const char *path, v
 /* The name and content of each file into `contents`, its record into `records`. One that cannot be read
  * counts by its facts, unless it is the driver. */
 static fg_status add_files(store_key *contents, text *records, const toolchain_file *file,
-                           const char *driver, fg_error *error)
+                           const char *driver, int cores, fg_error *error)
 {
     char record[record_size], hex[digest_text_size];
     digest content;
-    void *buffer = memory_new(records->memory, piece, 1);
-    fg_status status = buffer ? FG_OK : fail_memory(error);
+    desk at = { .threads = cores < content_threads ? cores : content_threads };
+    at.buffer = memory_new(records->memory, (size_t)at.threads, content_piece);
+    fg_status status = at.buffer ? FG_OK : fail_memory(error);
     for (; file && status == FG_OK; file = file->next) {
-        bool read = hash_file(&content, record, file->path, buffer);
+        bool read = hash_file(&content, record, file->path, &at);
         if (!read && strcmp(file->path, driver) == 0)
             status = fail(error, FG_COMPILER, "cannot read the compiler %.500s: %s", driver,
                           errno_text(errno));
@@ -138,7 +129,7 @@ static fg_status add_files(store_key *contents, text *records, const toolchain_f
         key_add(contents, file->path, read ? hex : record);
         text_add(records, record, strlen(record) + 1);
     }
-    memory_free(records->memory, buffer, piece);
+    memory_free(records->memory, at.buffer, (size_t)at.threads * content_piece);
     return status;
 }
 
@@ -161,16 +152,18 @@ static void identity_drop(const memory *m, struct identity *i)
     memory_free(m, i, sizeof *i + i->length);
 }
 
-static fg_status make_of(struct identity **out, const memory *m, const toolchain *t,
+static fg_status make_of(struct identity **out, const fg_context *context, const toolchain *t,
                          const digest *key, const char *driver, fg_error *error)
 {
+    const memory *m = &context->memory;
     char record[record_size], hex[digest_text_size];
     store_key contents;
     text records, content;
     key_init(&contents, m);
     text_init(&records, m);
     text_init(&content, m);
-    fg_status status = add_files(&contents, &records, t->files, driver, error);
+    fg_status status =
+        add_files(&contents, &records, t->files, driver, context->device.cores, error);
     if (status != FG_OK) goto out;
     record_make(record, loader_cache);
     text_add(&records, record, strlen(record) + 1);
@@ -196,7 +189,7 @@ static fg_status make(struct identity **out, fg_context *context, const store_ke
     toolchain t;
     const digest d = key_digest(key);
     fg_status status = context->backend->parts(&t, context, driver, error);
-    if (status == FG_OK) status = make_of(out, &context->memory, &t, &d, driver, error);
+    if (status == FG_OK) status = make_of(out, context, &t, &d, driver, error);
     bool keep = status == FG_OK && t.whole;
     toolchain_free(&t);
     const store_section section = { keep ? (*out)->content : NULL, keep ? (*out)->length : 0 };
@@ -227,7 +220,7 @@ static fg_status make_key(store_key *out, const fg_context *context, const char 
     const char *path = secure_getenv("PATH");
     key_init(out, &context->memory);
     record_make(record, driver);
-    key_add(out, "format", "1");
+    key_add(out, "format", "2");
     key_add(out, "compiler", context->compiler);
     key_add(out, "driver", record);
     key_add(out, "path", path ? path : "");

@@ -5,7 +5,7 @@
 #include "runtime/context.h"
 #include "runtime/key.h"
 
-/* SHA-256 over the names and contents of the driver and of what it runs to make a kernel (gcc: cc1, as, ld;
+/* A hash of the names and contents of the driver and of what it runs to make a kernel (gcc: cc1, as, ld;
  * clang: itself, ld), each with the shared libraries that it loads; of a GPU's, NVRTC and its builtins. The context remembers it, and the store:
  * where path, device, inode, size, mtime and ctime of every file are as they were, no compiler's file is
  * opened and nothing is spawned. FG_COMPILER when there is none or the driver cannot be read; of another
