@@ -278,9 +278,11 @@ DEVICE void load_global4(u32 (&x)[4], const void *from)
 /* Blocks come one after the other here. */
 static const u64 emulated_counts = 0x9e6d3ab158c7ull << 16;
 
-DEVICE void clear_count(u64 *count)
+DEVICE u64 find_count(const u64 *count) { return *count; }
+
+DEVICE void clear_count(u64 *count, u64 found)
 {
-    if (*count >> 16 != emulated_counts >> 16) *count = emulated_counts;
+    if (found >> 16 != emulated_counts >> 16) *count = emulated_counts;
 }
 
 DEVICE bool arrives_last(u64 *count, u32 all)
