@@ -60,6 +60,9 @@ enum {
 #define LN2 ${f32(0.6931471805599453)}
 % include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
+% if places.row_type == "i64" then
+DEVICE i64 min_i(i64 a, i64 b) { return a < b ? a : b; }
+% end
 % if p.dropout then
 %   include("templates/common/philox.cu.t", { words = true })
 % end
@@ -105,7 +108,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
-% local dropout = include("templates/common/dropout.cu.t", { packs = packs })
+% local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = 1 })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.
 % local function bring(indent, to, page)
@@ -189,10 +192,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Which rows of which head, and which part of their keys. */
 % local tiles = p.sq and tostring(ceildiv(math.max(p.sq, 1) * group, cfg.rows)) or "tiles"
 % if not p.sq then
-    const int tiles = (${places:times_group(places.SQ)} + ROWS - 1) / ROWS;
+    const int tiles = (int)((${places:times_group(places.SQ)} + ROWS - 1) / ROWS);
 % end
     const int task = (int)(blockIdx.x / SPLITS)${splits and ", split = (int)(blockIdx.x % SPLITS)" or ""};
-    const int first_row = task % ${tiles} * ROWS, warp_row = first_row, hk = task / ${tiles} % HKV, b = task / ${tiles} / HKV;
+    const int hk = task / ${tiles} % HKV, b = task / ${tiles} / HKV;
+    const ${places.row_type} first_row = ${places.row_type == "i64" and "(i64)" or ""}(task % ${tiles}) * ROWS, warp_row = first_row;
 % if not packs then
     const int h = hk;
     (void)h;
@@ -205,7 +209,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     int from = 0, to = ${p.lens == "padded" and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
 % if not bounds.always then
     int full_first = 0, full_last = 0; /* keys that all rows see */
-    const int i0 = ${packs and "first_row / GROUP" or "first_row"}, i1 = ${packs and ("(min_i(first_row + ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
+    const int i0 = ${packs and "(int)(first_row / GROUP)" or "first_row"}, i1 = ${packs and ("(int)((min_i(first_row + ROWS, %s) - 1) / GROUP)"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
     (void)i0, (void)i1;
     if (first_row < ${rows_all}) {
         from = ${first_key ~= "0" and ("max_i(0, %s) / KEYS * KEYS"):format(first_key) or "0"};
@@ -275,7 +279,7 @@ ${indent}    }
     const ${kind} *from_row[OWN];
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = first_row + 8 * r + lane / 4;
+        const ${places.row_type} row = first_row + 8 * r + lane / 4;
         from_row[r] = ${places:row("q")} + lane % 4 * 2;
     }
 % if not has_score then
@@ -475,7 +479,7 @@ ${indent}load_global4(${to}, parts + ((i64)${x} * LIVE + nth) * PITCH + ${column
     if (!load_shared(parts_at)) return;
 % end
     for (int nth = warp; nth < LIVE; nth += WARPS) {
-        const int row = first_row + nth;
+        const ${places.row_type} row = first_row + nth;
         if (row >= ${some_rows}) break;
 % join(splits and cfg.splits or cfg.warps, splits and of_blocks or of_warps)
 % leave()

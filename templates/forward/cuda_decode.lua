@@ -5,7 +5,6 @@
 
 local c = require "templates.forward.c"
 local chunks = require "templates.common.chunks"
-local ranges = require "gen.range"
 local target = require "templates.target.cuda"
 
 local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
@@ -28,7 +27,6 @@ local function refuses(p, dev)
     return ("it is for at most %d query rows and %d of a key head, and there are %d and %d")
       :format(most_queries, most_rows, sq, sq * group_of(p))
   end
-  if (p.sq or ranges.longest.sq) * group_of(p) + most_rows >= 1 << 31 then return "it counts a key head's rows in 32 bits" end
 end
 
 ---- What the template and the constraints count with ----
