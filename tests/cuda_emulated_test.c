@@ -119,7 +119,7 @@ START_TEST(decoding_by_hand_is_right)
           "dtype=f16 b=3 hq=4 hkv=2 sq=2 sk=500 d=64 lens=padded page=64 lse sinks" },
         { "keys=32", "dtype=f16 b=2 hq=4 hkv=2 sq=2 sk=500 d=48 lens=padded page=10 align=4 lse" },
         { "splits=6 warps=1",
-          "dtype=bf16 b=2 hq=6 hkv=2 sq=5 sk=390 d=33 dv=17 align=4 alibi softcap=8 lse" },
+          "dtype=bf16 b=2 hq=6 hkv=2 sq=5 sk=390 d=34 dv=18 align=4 alibi softcap=8 lse" },
         { "", "dtype=bf16 b=1 hq=2 sq=13 sk=150 d=64 scale=-0.3 lse causal=top-left" },
         { "warps=2",
           "dtype=f16 b=2 hq=6 hkv=2 sq=4 sk=90 d=32 causal alibi bias=1HQK:f32 lse lens=padded" },

@@ -2,7 +2,7 @@
 % -- (its config), dev, variant, slots.
 % assert(cfg.keys % 16 == 0 and cfg.rows % 16 == 0, "a warp's rows and keys are whole fragments")
 % assert(cfg.stages > 1, "keys come while those before them are worked on")
-% assert(p.align >= 4 and p.kvdtype == p.dtype, "K and V come in the background, as they are multiplied")
+% assert(p.align >= 4 and p.d % 2 == 0 and p.dv % 2 == 0 and p.kvdtype == p.dtype, "K and V come in the background, as they are multiplied")
 %
 % local body, chunks = require "templates.forward.cuda_decode", require "templates.common.chunks"
 % local shape, group, kind = body.shape_of(cfg, p), body.group_of(p), p.dtype
@@ -70,10 +70,14 @@ DEVICE i64 min_i(i64 a, i64 b) { return a < b ? a : b; }
 % -- ---- Bringing keys ----
 % -- A lane has a chunk in each `lanes` chunks of a row, and of each `rows` rows one.
 % local brings = { k = { row = shape.k, share = shape.k_share, columns = "D" }, v = { row = shape.v, share = shape.v_share, columns = "DV" } }
-% local piece = math.min(p.align, 16)
 % for _, name in ipairs { "k", "v" } do
 %   local row, share, columns = brings[name].row, brings[name].share, p[name == "k" and "d" or "dv"]
 %   local whole, turns = columns * 2 == row.chunks * 16, ceildiv(cfg.keys, share.rows)
+%   -- Bytes of a copy: as many as pointers are aligned to and rows are whole multiples of.
+%   local piece = math.min(p.align, 16, columns * 2 & -(columns * 2))
+%   local function column(n)
+%     return whole and "" or (" && (lane %% %d + c * %d) * 8 + %s < %s"):format(share.lanes, share.lanes, n, brings[name].columns)
+%   end
 %   local inside = tails and ("turn * %d < rows"):format(share.rows) or "true"
 %   -- Rows of the next turn are permuted otherwise, where a turn has fewer than 8.
 %   local place = (row.swizzled and share.rows % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.rows) or "to")
@@ -97,11 +101,11 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 #pragma unroll
         for (int c = 0; c < ${share.pieces}; c++)
 %   if piece == 16 then
-            copy_async<16>(${place}, row + c * ${8 * share.lanes}, ${whole and "inside ? 16 : 0" or ("inside ? max_i(0, min_i(16, (%s - (lane %% %d + c * %d) * 8) * 2)) : 0"):format(brings[name].columns, share.lanes, share.lanes)}, true);
+            copy_async<16>(${place}, row + c * ${8 * share.lanes}, inside${column("0")} ? 16 : 0, true);
 %   else
 #pragma unroll
             for (int x = 0; x < 16; x += ${piece})
-                copy_async<${piece}>(${place} + x, row + c * ${8 * share.lanes} + x / 2, inside ? max_i(0, min_i(${piece}, (${brings[name].columns} - (lane % ${share.lanes} + c * ${share.lanes}) * 8) * 2 - x)) : 0, true);
+                copy_async<${piece}>(${place} + x, row + c * ${8 * share.lanes} + x / 2, inside${column("x / 2")} ? ${piece} : 0, true);
 %   end
     }
 }
@@ -201,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const int h = hk;
     (void)h;
 % end
-    (void)b, (void)warp_row;
+    (void)b, (void)warp_row${p.b and "" or ", (void)b_size"};
 % lanes.head_values("score", "keep")
 % if p.lens == "packed" then
     if (first_row >= ${rows_all}) return;
@@ -264,15 +268,7 @@ ${indent}        u32 &pair = ${words}[half * 2 + r % 2];
 ${indent}        pair = 0;
 ${indent}        if (r >= OWN) continue;
 %   local there, place = ("first_row + 8 * r + lane / 4 < %s"):format(rows_all), ("%s * 16 + half * 8"):format(x)
-%   if p.d % 2 == 0 then
 ${indent}        if (${there}${p.d % 16 == 0 and "" or (" && %s + lane %% 4 * 2 < D"):format(place)}) pair = *(const u32 *)(from_row[r] + ${place})${has_score and "" or " ^ signs"};
-%   else
-${indent}        if (${there} && ${place} + lane % 4 * 2 < D) pair = from_row[r][${place}];
-${indent}        if (${there} && ${place} + lane % 4 * 2 + 1 < D) pair |= (u32)from_row[r][${place} + 1] << 16;
-%     if not has_score then
-${indent}        pair ^= signs;
-%     end
-%   end
 ${indent}    }
 % end
     const ${kind} *q = ${places:base("q", packs and "(hk * GROUP)" or "h", "(i64)a.cu_q[b]")};
