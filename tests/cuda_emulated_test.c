@@ -43,21 +43,34 @@ static bool compiler_serves(void)
 
 /* ---- Problems by hand ---- */
 
-static void check_line(fg_context *context, const char *config, const char *line)
+typedef struct case_by_hand {
+    const char *config, *line;
+} case_by_hand;
+
+static void check_line(fg_context *context, const case_by_hand *c, const char *schedule)
 {
     trial x;
-    trial_open(&x, context, config, "%s", line);
-    ck_assert_msg(strstr(trial_config(&x), "warps="), "another schedule took it: %s",
-                  trial_config(&x));
+    fg_plan_info info;
+    trial_open(&x, context, c->config, "%s", c->line);
+    fg_plan_config(x.plan, &info);
+    ck_assert_msg(strcmp(info.schedule, schedule) == 0, "%s took %s", info.schedule, c->line);
     trial_check(&x, "emulated");
     trial_close(&x);
 }
 
+static void check_lines(const case_by_hand *all, int count, const char *schedule)
+{
+    int shard, shards;
+    support_shard(&shard, &shards);
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    for (int k = shard; k < count; k += shards) check_line(context, &all[k], schedule);
+    fg_context_free(context);
+}
+
 START_TEST(problems_by_hand_are_right)
 {
-    static const struct {
-        const char *config, *line;
-    } all[] = {
+    static const case_by_hand all[] = {
         { "rows=32 warps=4 stages=2 held=0", "dtype=bf16 b=1 hq=1 sq=200 sk=150 d=64 causal lse" },
         { "held=0 warps=4 rows=16 stages=2", "dtype=f16 b=1 hq=2 sq=200 sk=100 d=64 causal lse" },
         { "rows=32 warps=2 stages=4 keys=32", "dtype=f16 b=1 hq=2 sq=100 sk=333 d=128 lse" },
@@ -65,8 +78,9 @@ START_TEST(problems_by_hand_are_right)
           "dtype=bf16 b=1 hq=2 sq=70 sk=200 d=128 causal window=40,0 lse" },
         { "stages=1", "dtype=f16 b=1 hq=1 sq=40 sk=100 d=512 lse" },
         { "parts=2", "dtype=bf16 b=1 hq=1 sq=40 sk=100 d=300 dv=512 lse" },
-        { "splits=4", "dtype=bf16 b=1 hq=8 hkv=2 sq=3 sk=700 d=64 causal lse sinks dropout=0.2" },
-        { "splits=2", "dtype=bf16 b=3 hq=4 hkv=2 sq=3 sk=600 d=40 lens=packed page=16 lse" },
+        { "splits=4 held=0",
+          "dtype=bf16 b=1 hq=8 hkv=2 sq=3 sk=700 d=64 causal lse sinks dropout=0.2" },
+        { "splits=2 held=0", "dtype=bf16 b=3 hq=4 hkv=2 sq=3 sk=600 d=40 lens=packed page=16 lse" },
         { "test=int", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 alibi causal lse" },
         { "test=float", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 scale=-0.3 lse" },
         { "pack=1",
@@ -84,12 +98,92 @@ START_TEST(problems_by_hand_are_right)
         { "share=2 keys=64", "dtype=bf16 b=1 hq=2 sq=40 sk=90 d=256 causal lse dropout=0.1 shard" },
         { "", "dtype=f32 kvdtype=bf16 odtype=f16 b=1 hq=2 sq=70 sk=100 d=33 align=1 lse" },
     };
-    int shard, shards;
-    support_shard(&shard, &shards);
+    check_lines(all, sizeof all / sizeof *all, "emulated_cuda_mma");
+}
+END_TEST
+
+START_TEST(decoding_by_hand_is_right)
+{
+    static const case_by_hand all[] = {
+        { "splits=1 warps=2", "dtype=bf16 b=2 hq=8 hkv=2 sq=1 sk=333 d=128 lse" },
+        { "splits=4 warps=2 keys=16", "dtype=f16 b=1 hq=8 hkv=2 sq=1 sk=700 d=64 lse" },
+        { "splits=16 warps=1 stages=2", "dtype=bf16 b=1 hq=4 hkv=1 sq=1 sk=1024 d=64 lse" },
+        { "splits=24 warps=1 keys=16", "dtype=f16 b=1 hq=2 sq=1 sk=600 d=256 dv=40 lse sinks" },
+        { "warps=4 stages=3",
+          "dtype=bf16 b=1 hq=8 hkv=2 sq=3 sk=700 d=64 causal lse sinks dropout=0.2" },
+        { "rows=32", "dtype=bf16 b=1 hq=8 hkv=1 sq=4 sk=200 d=80 dv=72 causal window=70,0 lse" },
+        { "splits=3", "dtype=bf16 b=3 hq=4 hkv=2 sq=3 sk=600 d=40 lens=packed page=16 lse" },
+        { "keys=32 splits=2",
+          "dtype=f16 b=3 hq=4 hkv=2 sq=2 sk=500 d=64 lens=padded page=64 lse sinks" },
+        { "keys=32", "dtype=f16 b=2 hq=4 hkv=2 sq=2 sk=500 d=48 lens=padded page=10 align=4 lse" },
+        { "splits=6 warps=1",
+          "dtype=bf16 b=2 hq=6 hkv=2 sq=5 sk=390 d=34 dv=18 align=4 alibi softcap=8 lse" },
+        { "", "dtype=bf16 b=1 hq=2 sq=13 sk=150 d=64 scale=-0.3 lse causal=top-left" },
+        { "warps=2",
+          "dtype=f16 b=2 hq=6 hkv=2 sq=4 sk=90 d=32 causal alibi bias=1HQK:f32 lse lens=padded" },
+        { "splits=2 warps=2", "dtype=bf16 b=2 hq=4 hkv=2 sq=2 sk=200 d=32 mask=BHQK lse" },
+        { "splits=4 warps=1", "dtype=f16 b=2 hq=4 hkv=2 sq=3 sk=300 d=64 maskfn={j % 7 ~= h and j "
+                              "< 40 * (h + 3)} lse" },
+        { "splits=2 warps=1",
+          "dtype=f16 b=2 hq=6 hkv=2 sq=3 sk=300 d=24 dropout=0.3 sinks align=4 shard lse" },
+        { "", "dtype=f16 odtype=f32 b=2 hq=4 sq=3 sk=0 d=64 lse sinks" },
+    };
+    check_lines(all, sizeof all / sizeof *all, "emulated_cuda_decode");
+}
+END_TEST
+
+/* One kernel for all sizes: it is right for those that it is not chosen for. */
+static void check_sizes(fg_context *context, int heads)
+{
+    static const test_sizes sizes[] = { { .b = 1, .sq = 1, .sk = 700 },
+                                        { .b = 3, .sq = 5, .sk = 64 },
+                                        { .b = 2, .sq = 20, .sk = 1 },
+                                        { .b = 1, .sq = 0, .sk = 9 },
+                                        { .b = 2, .sq = 3, .sk = 0 } };
+    trial x;
+    trial_open(&x, context, "held=1 keys=16 rows=16 splits=4 stages=3 warps=2",
+               "dtype=bf16 b=* hq=%d hkv=2 sq=* sk=* d=32 causal lse sinks dropout=0.2", heads);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        test_sizes z = sizes[k];
+        test_sizes_settle(&z, x.handle->problem);
+        trial_resize(&x, &z);
+        trial_check(&x, "of another size");
+    }
+    trial_close(&x);
+}
+
+START_TEST(decoding_knows_all_sizes)
+{
     if (!compiler_serves()) return;
     fg_context *context = emulated_context();
-    for (size_t k = (size_t)shard; k < sizeof all / sizeof *all; k += (size_t)shards)
-        check_line(context, all[k].config, all[k].line);
+    check_sizes(context, 6);
+    check_sizes(context, 16); /* rows may be more than an int counts */
+    fg_context_free(context);
+}
+END_TEST
+
+/* Blocks that share keys are counted in a workspace that holds anything, what the run before left too. */
+START_TEST(any_workspace_serves)
+{
+    static const int contents[] = { -1, 0, 1, 2, 3, 0x80 };
+    trial x;
+    fg_error error;
+    fg_check_report report;
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    trial_open(&x, context, "splits=4 warps=1 keys=16 stages=2",
+               "dtype=bf16 b=2 hq=4 hkv=2 sq=2 sk=150 d=32 causal lse sinks");
+    trial_check(&x, "of NaN");
+    for (size_t k = 0; k < sizeof contents / sizeof *contents; k++) {
+        int32_t *words = x.t.args.workspace;
+        for (size_t w = 0; w < x.t.args.workspace_bytes / sizeof *words && contents[k] >= 0; w++)
+            words[w] = contents[k];
+        trial_refill(&x, k + 2);
+        ck_assert_msg(fg_run(x.plan, &x.t.args, &error) == FG_OK, "%s", error.text);
+        ck_assert_msg(fg_check(context, x.handle, &x.t.args, NULL, &report, &error) == FG_OK,
+                      "%d: %s", contents[k], error.text);
+    }
+    trial_close(&x);
     fg_context_free(context);
 }
 END_TEST
@@ -136,7 +230,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { problems_by_hand_are_right, largest_numbers_are_right,
-                             drawn_problems_are_right, NULL };
+    const TTest *tests[] = { problems_by_hand_are_right,
+                             decoding_by_hand_is_right,
+                             decoding_knows_all_sizes,
+                             any_workspace_serves,
+                             largest_numbers_are_right,
+                             drawn_problems_are_right,
+                             NULL };
     return support_run("cuda_emulated", tests);
 }

@@ -6,6 +6,7 @@
 #include "tests/support_nvrtc.h"
 #include "tests/support.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,50 @@ START_TEST(products_are_on_tensor_cores)
 }
 END_TEST
 
+/* What is known at generation: 0 where a recipe says something else than a number. */
+static int64_t number_of(const recipe *r)
+{
+    int64_t value = 0;
+    const recipe_facts none = { 0 };
+    return recipe_eval(r, &none, &value, NULL) == FG_OK ? value : 0;
+}
+
+/* Few query rows: nothing spills, each product is an instruction, each warp has a ring of its own. */
+START_TEST(decoding_keeps_to_what_is_computed)
+{
+    static const struct {
+        const char *line;
+        int d;
+    } all[] = { { "dtype=bf16 b=1 hq=32 hkv=8 sq=1 sk=131072 d=128", 128 },
+                { "dtype=f16 b=16 hq=32 hkv=8 sq=4 sk=8192 d=128 causal lse lens=padded page=64",
+                  128 },
+                { "dtype=bf16 b=2 hq=16 hkv=2 sq=4 sk=8192 d=64 causal alibi softcap=30", 64 },
+                { "dtype=bf16 b=2 hq=32 hkv=8 sq=4 sk=8192 d=256 causal dropout=0.1 lse", 256 } };
+    if (!nvrtc_serves()) return;
+    for (size_t k = 0; k < sizeof all / sizeof *all * device_count; k++) {
+        const maker_device *device = &devices[k % device_count];
+        const char *line = all[k / device_count].line;
+        const int d = all[k / device_count].d;
+        rtc_result r;
+        if (!rtc_knows(device->isa)) continue;
+        made *m = make(line, device, NULL);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_str_eq(m->schedule, "cuda_decode");
+        ck_assert_int_eq(check_compiles(m, device, line), 0);
+        ck_assert_msg(rtc_compile(&r, m->text, device->isa, true), "%s", r.log);
+        const int keys = axis(m, "keys"), fragments = axis(m, "rows") / 16;
+        ck_assert_int_eq(count(r.ptx, "mma.sync.aligned.m16n8k16"),
+                         fragments * (d / 16 * keys / 8 + keys / 16 * d / 8));
+        int64_t bytes = axis(m, "warps") * axis(m, "stages") * keys * 2 * d * 2;
+        if (axis(m, "held") == 0) bytes += axis(m, "rows") * d * 2;
+        ck_assert_int_eq(number_of(&m->step[0].scratch), bytes);
+        ck_assert_int_eq(m->regions, axis(m, "splits") > 1 ? 2 : 0);
+        rtc_result_free(&r);
+        made_free(m);
+    }
+}
+END_TEST
+
 /* No instruction reads or writes more than the alignment that is promised. */
 START_TEST(loose_elements_are_in_parts)
 {
@@ -163,6 +208,93 @@ START_TEST(older_gpus_are_refused)
     maker_device older = devices[0];
     older.isa = "sm_75";
     ck_assert_ptr_null(make("dtype=f16 b=1 hq=2 sq=64 d=64", &older, NULL));
+}
+END_TEST
+
+/* ---- Names ---- */
+
+enum { names_max = 1024 };
+
+typedef struct word {
+    char text[40];
+} word;
+
+/* Problems of both schedules that have much of their own. */
+static const char *const of_many_names[] = {
+    "dtype=bf16 b=1 hq=4 hkv=2 sq=2 sk=900 d=16 causal window=30,3 softcap=9 lse dropout=0.1 sinks",
+    "dtype=bf16 b=2 hq=2 sq=2 sk=900 d=16 page=16 lse dropout=0.1 shard",
+    "dtype=f16 b=2 hq=2 sq=200 sk=300 d=16 lens=padded page=16 lse dropout=0.1 sinks window=30,3",
+    "dtype=f32 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal softcap=9 lse",
+};
+enum { of_many_names_count = sizeof of_many_names / sizeof *of_many_names };
+
+/* Whether a problem may have a tensor of this name. */
+static bool is_allowed(const char *name)
+{
+    char line[256];
+    fg_error error;
+    problem *p = NULL;
+    snprintf(line, sizeof line, "b=1 hq=2 sq=9 d=4 score={s + %s[h]} tensor=%s:f32[hq]", name,
+             name);
+    fg_status s = problem_parse(&p, &memory_default, line, strlen(line), &error);
+    problem_free(p);
+    return s == FG_OK;
+}
+
+/* What a text calls something, with an s behind it: its tensors' values are called as one of them. */
+static void collect(word *words, int *found, const char *emitted)
+{
+    for (const char *at = strstr(emitted, "*/"); *at;) {
+        size_t length = 0;
+        word w;
+        while (isalnum((unsigned char)at[length]) || at[length] == '_') length++;
+        snprintf(w.text, sizeof w.text, "%.*ss", (int)length, at);
+        bool known = length == 0 || isdigit((unsigned char)*at) || length > 30;
+        for (int k = 0; k < *found && !known; k++) known = strcmp(words[k].text, w.text) == 0;
+        if (!known && is_allowed(w.text)) {
+            ck_assert_int_lt(*found, names_max);
+            words[(*found)++] = w;
+        }
+        at += length ? length : 1;
+    }
+}
+
+/* A kernel whose tensors have these names, read for launches, heads, rows and columns in turn. */
+static void check_names(const char *line, const word *words, int count)
+{
+    static const char *const reads[] = { "[0][1]", "[h][1]", "[i][1]", "[j][1]" };
+    text whole;
+    rtc_result r;
+    text_init(&whole, &memory_default);
+    text_addf(&whole, "%s maskfn={%s[1][j] > -3} score={s", line, words->text);
+    for (int k = 0; k < count; k++) text_addf(&whole, " + %s%s", words[k].text, reads[k % 4]);
+    text_addf(&whole, "}");
+    for (int k = 0; k < count; k++) text_addf(&whole, " tensor=%s:f32[sk,sk]", words[k].text);
+    made *m = make(whole.data, &devices[3], NULL);
+    ck_assert_msg(m != NULL, "%s", whole.data);
+    ck_assert_msg(rtc_compile(&r, m->text, "sm_90", true), "%s\n%s", whole.data, r.log);
+    rtc_result_free(&r);
+    made_free(m);
+    text_free(&whole);
+}
+
+START_TEST(tensors_may_have_any_name)
+{
+    static word words[names_max];
+    const int group = problem_max_tensors - 1; /* slots are few */
+    int found = 0;
+    if (!nvrtc_serves()) return;
+    for (int k = 0; k < of_many_names_count; k++) {
+        made *m = make(of_many_names[k], &devices[3], NULL);
+        ck_assert_ptr_nonnull(m);
+        collect(words, &found, m->text);
+        made_free(m);
+    }
+    ck_assert_int_gt(found, 300);
+    for (int k = 0, odd = 0; k < found; k += group, odd = !odd)
+        for (int l = odd; l < of_many_names_count; l += 2)
+            check_names(of_many_names[l], words + k, found - k < group ? found - k : group);
+    printf("%d names\n", found);
 }
 END_TEST
 
@@ -221,8 +353,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { usual_shapes_hardly_spill,        products_are_on_tensor_cores,
-                             loose_elements_are_in_parts,      older_gpus_are_refused,
-                             drawn_kernels_compile_everywhere, NULL };
+    const TTest *tests[] = { usual_shapes_hardly_spill,          products_are_on_tensor_cores,
+                             decoding_keeps_to_what_is_computed, loose_elements_are_in_parts,
+                             tensors_may_have_any_name,          older_gpus_are_refused,
+                             drawn_kernels_compile_everywhere,   NULL };
     return support_run("cuda_text", tests);
 }

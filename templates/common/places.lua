@@ -1,6 +1,8 @@
 -- How CUDA kernels spell sizes, rows and elements. A size is a number of the text where the problem says it, else a
 -- variable; with lens= each sequence has its own below those.
 
+local ranges = require "gen.range"
+
 local places = {}
 places.__index = places
 
@@ -10,16 +12,21 @@ local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
 --   B, SQ, SK  sizes of the tensors
 --   sq, sk     of the sequence;  rows: of a head, or of all that are packed
 --   HEADS      heads, or packs of them
+--   row_type   what counts rows: i64 where those of packs may be 2^31
 function places.new(p, packs)
   local self = setmetatable({ p = p, packs = packs, B = p.b and "B" or "b_size", HEADS = packs and "HKV" or "HQ" }, places)
   self.SQ = p.sq and "SQ" or p.lens and "most_sq" or "sq"
   self.SK = p.sk and "SK" or p.lens and "most_sk" or "sk"
   self.sq, self.sk = p.lens and "sq" or self.SQ, p.lens and "sk" or self.SK
+  local many = packs and (p.sq or ranges.longest.sq) * (p.hq // p.hkv) >= (1 << 31) - 1024
+  self.row_type = many and "i64" or "int"
   self.rows = self:times_group(self.sq)
   return self
 end
 
-function places:times_group(x) return self.packs and x .. " * GROUP" or x end
+function places:times_group(x)
+  return (self.row_type == "i64" and "(i64)" or "") .. (self.packs and x .. " * GROUP" or x)
+end
 
 -- The first row of a head in q, k, v, o or lse; cu: in a packed tensor the row where the sequence starts.
 function places:base(name, head, cu)

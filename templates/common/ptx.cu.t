@@ -52,6 +52,10 @@ DEVICE void load_shared4(u32 (&x)[4], u32 at)
 DEVICE void store_shared(u32 at, u32 x) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(x) : "memory"); }
 
 % end
+% if need.store_shared2 then
+DEVICE void store_shared2(u32 at, u32 x, u32 y) { asm volatile("st.shared.v2.b32 [%0], {%1, %2};" ::"r"(at), "r"(x), "r"(y) : "memory"); }
+
+% end
 % if need.store_shared4 then
 DEVICE void store_shared4(u32 at, const u32 (&x)[4])
 {
@@ -63,6 +67,47 @@ DEVICE void store_shared4(u32 at, const u32 (&x)[4])
 DEVICE void store_global4(void *to, const u32 (&x)[4])
 {
     asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]) : "memory");
+}
+
+% end
+% if need.load_global4 then
+/* What other blocks may have written: not from this multiprocessor's cache. */
+DEVICE void load_global4(u32 (&x)[4], const void *from)
+{
+    asm volatile("ld.global.cg.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "l"(from) : "memory");
+}
+
+% end
+% if need.count_blocks then
+/* Counts of blocks, in memory that holds anything before the first one comes: a word is a count where its upper 48 bits
+ * say so, and else nobody has come yet. Every block clears what it finds unless that is a count, and then arrives; the
+ * last to arrive leaves 0. */
+#define COUNTS 0x9e6d3ab158c7ull
+
+DEVICE u64 find_count(const u64 *count)
+{
+    u64 x;
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(x) : "l"(count) : "memory");
+    return x;
+}
+
+DEVICE void clear_count(u64 *count, u64 found)
+{
+    if (found >> 16 != COUNTS) /* another block may have cleared it since: then it differs from what was found */
+        asm volatile("{ .reg .b64 x; atom.relaxed.gpu.global.cas.b64 x, [%0], %1, %2; }"
+                     ::"l"(count), "l"(found), "l"(COUNTS << 16) : "memory");
+}
+
+/* For one thread, behind a barrier; whether it is the last of `all`. Behind another barrier its block then reads what the
+ * others wrote before they arrived. */
+DEVICE bool arrives_last(u64 *count, u32 all)
+{
+    u64 before;
+    asm volatile("atom.acq_rel.gpu.global.add.u64 %0, [%1], 1;" : "=l"(before) : "l"(count) : "memory");
+    if ((before & 0xffff) != all - 1) return false;
+    *count = COUNTS << 16;
+    return true;
 }
 
 % end
@@ -163,6 +208,6 @@ DEVICE u32 exchange_bits(u32 x, int lanes) { return __shfl_xor_sync(0xffffffff, 
 % if need.any_lane then
 DEVICE bool any_lane(bool x) { return __any_sync(0xffffffff, x); }
 % end
-% if need.store_global4 then
+% if need.store_global4 or need.warp_barrier then
 DEVICE void warp_barrier(void) { __syncwarp(); }
 % end

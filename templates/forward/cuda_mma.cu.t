@@ -279,7 +279,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
 % local row_values, pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.launch_values, lanes.head_values
-% local dropout = include("templates/common/dropout.cu.t", { packs = packs })
+% local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local dropout_values, decide = dropout.values, dropout.decide
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish

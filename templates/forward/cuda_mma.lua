@@ -56,14 +56,14 @@ local function registers_of(cfg, p)
   local q = fragments * 4 * cfg.held
   if kind_of(p) == "f32" then return o + 5 * s // 2 + q + 60 + 16 * fragments end -- P in two parts each
   return o + s + q + 40 + o // 16 + 8 * fragments + (cfg.share == 2 and 24 or 0) + (p.dropout and 12 or 0)
-    + ((p.score or p.bias or p.alibi or p.softcap) and 8 or 0)
+    + ((p.score or p.bias or p.alibi or p.softcap) and 8 + s // 8 or 0)
 end
 
--- Blocks that a multiprocessor has room for.
+-- Blocks that a multiprocessor has room for. Each of its quarters has registers of its own.
 local function resident_of(cfg, p, dev)
   local threads = 32 * cfg.warps
-  local registers = math.min(255, padded(registers_of(cfg, p), 8))
-  local by_registers = dev.registers // (threads * padded(registers, 8))
+  local registers = padded(math.min(255, registers_of(cfg, p)), 8)
+  local by_registers = dev.registers // 4 // (32 * registers) * 4 // cfg.warps
   local by_memory = dev.l1_bytes // (shape_of(cfg, p).bytes + 1024)
   return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 16))
 end

@@ -254,6 +254,13 @@ DEVICE u32 load_shared(u32 at)
 
 DEVICE void load_shared4(u32 (&x)[4], u32 at) { memcpy(x, emulated_at(at, 16, 16), 16); }
 DEVICE void store_shared(u32 at, u32 x) { memcpy(emulated_at(at, 4, 4), &x, 4); }
+
+DEVICE void store_shared2(u32 at, u32 x, u32 y)
+{
+    const u32 both[2] = { x, y };
+    memcpy(emulated_at(at, 8, 8), both, 8);
+}
+
 DEVICE void store_shared4(u32 at, const u32 (&x)[4]) { memcpy(emulated_at(at, 16, 16), x, 16); }
 
 DEVICE void store_global4(void *to, const u32 (&x)[4])
@@ -263,6 +270,30 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
 }
 
 DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
+
+DEVICE void load_global4(u32 (&x)[4], const void *from)
+{
+    if ((size_t)from % 16 != 0) emulated_fail("a misaligned load");
+    memcpy(x, from, 16);
+}
+
+/* Blocks come one after the other here. */
+static const u64 emulated_counts = 0x9e6d3ab158c7ull << 16;
+
+DEVICE u64 find_count(const u64 *count) { return *count; }
+
+DEVICE void clear_count(u64 *count, u64 found)
+{
+    if (found >> 16 != emulated_counts >> 16) *count = emulated_counts;
+}
+
+DEVICE bool arrives_last(u64 *count, u32 all)
+{
+    if (*count >> 16 != emulated_counts >> 16) emulated_fail("a count that is none");
+    const bool last = (*count & 0xffff) == all - 1;
+    *count = last ? emulated_counts : *count + 1;
+    return last;
+}
 
 template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int present, bool wanted)
 {

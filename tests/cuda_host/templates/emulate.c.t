@@ -1,10 +1,11 @@
-% -- The text of forward/cuda_mma.cu.t and, for each of its kernels, a task function that runs blocks of it.
-% local gpu = require("templates.forward.emulated").device
-% local kernels = require("templates.forward.cuda_mma").steps(p, cfg, gpu, variant)
+% -- The text of a schedule for GPUs and, for each of its kernels, a task function that runs blocks of it. Comes in: name.
+% local gpu = require("templates.emulate").gpu
+% local schedule = require("templates.forward." .. name)
+% local kernels = schedule.steps(p, cfg, gpu, variant)
 % for _, step in ipairs(kernels) do
 #define ${step.entry} ${step.entry}_kernel
 % end
-% include("templates/forward/cuda_mma.cu.t", { dev = gpu })
+% include(schedule.template, { dev = gpu })
 % for _, step in ipairs(kernels) do
 #undef ${step.entry}
 
