@@ -200,6 +200,7 @@ DEVICE float widen_f16(unsigned short x)
 % if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
 DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
+DEVICE u32 lane_bits(u32 x, int lane) { return __shfl_sync(0xffffffff, x, lane); }
 % end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 % if need.exchange_bits then

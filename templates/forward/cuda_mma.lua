@@ -222,7 +222,7 @@ local function class_rows(p, cfg, by)
 end
 
 local function class_count(p, cfg, by)
-  return ("%s * ((sk + %d) // %d)"):format(class_rows(p, cfg, by), cfg.keys - 1, cfg.keys)
+  return ("%s * ((sk + %d) // %d * 4)"):format(class_rows(p, cfg, by), 4 * cfg.keys - 1, 4 * cfg.keys)
 end
 
 -- Of a row and a split: O so far, and its peak and sum.
