@@ -381,7 +381,7 @@ FG_API void fg_plan_config(const fg_plan *plan, fg_plan_info *info);
 /* Bytes of workspace that a run of at most these sizes needs (0: none), whatever it prepares. Where a size is -1, or
  * `dims` NULL: of a run of any size that is legal, b up to 2^20, sq and sk up to 2^28, totals up to b * sq and b * sk;
  * where the workspace grows with it, that may be more than any memory holds, or (FG_REQUEST) than 2^63 bytes. Of runs on
- * a GPU with sequences that count as up to the total (fg_run) it is for those, whatever `dims` say of the longest. */
+ * a GPU with sequences that count as up to the total (fg_run) it is for those, too. */
 FG_API fg_status fg_plan_workspace(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
                                    fg_error *error);
 

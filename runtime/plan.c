@@ -142,12 +142,13 @@ void fg_plan_config(const fg_plan *plan, fg_plan_info *info)
 
 /* ---- Memory of a run ---- */
 
+/* The longest that a run may count with, where a tensor's shape says `each` or else the total counts. */
 static int64_t longest_of(int64_t each, int64_t *total, int64_t b)
 {
-    const bool known = each >= 0 && each <= PROBLEM_MAX_LENGTH && b >= 0 && b <= INT32_MAX;
-    if (each < -1 || each > PROBLEM_MAX_LENGTH) return each; /* it is refused */
-    if (*total < 0 && known) *total = b * each;
-    return *total < 0 || *total > PROBLEM_MAX_LENGTH ? -1 : *total;
+    if (each < 0 || each > PROBLEM_MAX_LENGTH) return each; /* any, or refused */
+    if (*total < 0 && b >= 0 && b <= INT32_MAX) *total = b * each;
+    if (*total < 0 || *total > PROBLEM_MAX_LENGTH) return -1;
+    return *total > each ? *total : each;
 }
 
 /* A GPU's run does not read how long packed sequences are: where the problem does not bound them, and no table of pages

@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 enum {
-    unit = 16,    /* bytes: of pointers and strides a problem promises no more */
-    loose = 4,    /* a block may have so many times the bytes of its elements */
-    host_type = 1 /* DLPack's */
+    unit = 16,     /* bytes: no problem promises more of pointers and strides */
+    loose = 4,     /* a block may have so many times the bytes of its elements */
+    host_type = 1, /* DLPack's */
 };
 
 bool reference_elsewhere(const fg_args *args)

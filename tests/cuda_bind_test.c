@@ -218,11 +218,17 @@ START_TEST(workspace_of_unread_lengths)
 {
     static const struct {
         const char *line;
-        int64_t total; /* in dims; -1: left out */
-    } cases[] = { { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed", 3 },
-                  { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed", -1 },
-                  { "dtype=f64 b=* hq=1 sq=* sk=* d=4 lens=packed", 3 },
-                  { "dtype=f64 b=2 hq=1 sq=8 sk=* d=4 lens=packed", 3 } };
+        int64_t longest, total; /* in dims; total -1: left out */
+        int64_t rows;           /* of tensors */
+        bool exact;
+    } cases[] = {
+        { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed", 2, 3, 3, true },
+        { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed", 2, -1, 3, false },
+        { "dtype=f64 b=* hq=1 sq=* sk=* d=4 lens=packed", 2, 3, 3, true },
+        { "dtype=f64 b=2 hq=1 sq=8 sk=* d=4 lens=packed", 2, 3, 3, true },
+        /* what a tensor's shape says of the longest, though all are shorter */
+        { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed bias=11QK", 5, 3, 3, true },
+    };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         cuda_run run;
         size_t bytes = 0;
@@ -235,20 +241,23 @@ START_TEST(workspace_of_unread_lengths)
         fg_problem *p = stub_problem(context, cases[k].line);
         fg_plan *plan = stub_plan(context, p);
         cuda_run_new(&run, context, p);
-        for (int t = 0; t < run.run.count; t++) run.run.tensor[t].strides = NULL;
-        for (int t = 0; t < run.run.count; t++) run.run.shape[t][0] = 3; /* rows in all, b + 1 */
+        for (int t = 0; t < run.run.count; t++) {
+            const bool bias = &run.run.tensor[t] == run.run.args.bias;
+            run.run.tensor[t].strides = NULL;
+            if (bias) run.run.shape[t][2] = run.run.shape[t][3] = cases[k].longest;
+            if (!bias) run.run.shape[t][0] = cases[k].rows; /* all sequences', or b + 1 */
+        }
         dims.b = 2;
-        dims.sq = dims.sk = 2; /* of the longest */
+        dims.sq = dims.sk = cases[k].longest;
         dims.total_q = dims.total_k = cases[k].total;
         ck_assert_int_eq(fg_plan_workspace(plan, &dims, &bytes, &error), FG_OK);
         run.run.args.workspace = (char *)run.run.tensor[0].data + 16384;
         run.run.args.workspace_bytes = bytes;
         fg_status status = fg_run(plan, &run.run.args, &error);
         ck_assert_msg(status == FG_OK, "%s: %s", cases[k].line, error.text);
-        if (cases[k].total >= 0) {
-            run.run.args.workspace_bytes = bytes - 1;
+        run.run.args.workspace_bytes = bytes - 1;
+        if (cases[k].exact)
             refuses(fg_run(plan, &run.run.args, &error), FG_WORKSPACE, "this run needs ");
-        }
         dims.sk = -2;
         refuses(fg_plan_workspace(plan, &dims, &bytes, &error), FG_REQUEST, "fg_dims.sk is -2");
         cuda_run_free(&run);

@@ -315,6 +315,9 @@ START_TEST(tensors_elsewhere)
     k->data = (char *)right.data + 8;
     refuses(check_again(&x), FG_REQUEST, "k is not aligned to 16 bytes");
     *k = right;
+    k->device = (DLDevice){ 13, 0 }; /* managed: either side reads it */
+    ck_assert_int_eq(check_again(&x), FG_WRONG);
+    *k = right;
     int *lengths = x.m.args.k_lens->data;
     lengths[1] = 10;
     refuses(check_again(&x), FG_REQUEST, "k_lens");

@@ -81,17 +81,22 @@ DEVICE void load_global4(u32 (&x)[4], const void *from)
 % end
 % if need.count_blocks then
 /* Counts of blocks, in memory that holds anything before the first one comes: a word is a count where its upper 48 bits
- * say so, and else nobody has come yet. Every block clears the count, which leaves it alone where it is one, before it
- * arrives; the last to arrive leaves 0. */
+ * say so, and else nobody has come yet. Every block clears what it finds unless that is a count, and then arrives; the
+ * last to arrive leaves 0. */
 #define COUNTS 0x9e6d3ab158c7ull
 
-DEVICE void clear_count(u64 *count)
+DEVICE u64 find_count(const u64 *count)
 {
-    u64 before;
-    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(before) : "l"(count) : "memory");
-    if (before >> 16 != COUNTS) /* another block may have done so since: then it differs from `before` */
-        asm volatile("{ .reg .b64 found; atom.relaxed.gpu.global.cas.b64 found, [%0], %1, %2; }"
-                     ::"l"(count), "l"(before), "l"(COUNTS << 16) : "memory");
+    u64 x;
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(x) : "l"(count) : "memory");
+    return x;
+}
+
+DEVICE void clear_count(u64 *count, u64 found)
+{
+    if (found >> 16 != COUNTS) /* another block may have cleared it since: then it differs from what was found */
+        asm volatile("{ .reg .b64 x; atom.relaxed.gpu.global.cas.b64 x, [%0], %1, %2; }"
+                     ::"l"(count), "l"(found), "l"(COUNTS << 16) : "memory");
 }
 
 /* For one thread, behind a barrier; whether it is the last of `all`. Behind another barrier its block then reads what the
@@ -195,6 +200,7 @@ DEVICE float widen_f16(unsigned short x)
 % if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
 DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
+DEVICE u32 lane_bits(u32 x, int lane) { return __shfl_sync(0xffffffff, x, lane); }
 % end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 % if need.exchange_bits then

@@ -2,7 +2,7 @@
 % -- (its config), dev, variant, slots.
 % assert(cfg.keys % 16 == 0 and cfg.rows % 16 == 0, "a warp's rows and keys are whole fragments")
 % assert(cfg.stages > 1, "keys come while those before them are worked on")
-% assert(p.align >= 4 and p.kvdtype == p.dtype, "K and V come in the background, as they are multiplied")
+% assert(p.align >= 4 and p.d % 2 == 0 and p.dv % 2 == 0 and p.kvdtype == p.dtype, "K and V come in the background, as they are multiplied")
 %
 % local body, chunks = require "templates.forward.cuda_decode", require "templates.common.chunks"
 % local shape, group, kind = body.shape_of(cfg, p), body.group_of(p), p.dtype
@@ -60,6 +60,9 @@ enum {
 #define LN2 ${f32(0.6931471805599453)}
 % include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
+% if places.row_type == "i64" then
+DEVICE i64 min_i(i64 a, i64 b) { return a < b ? a : b; }
+% end
 % if p.dropout then
 %   include("templates/common/philox.cu.t", { words = true })
 % end
@@ -67,10 +70,14 @@ enum {
 % -- ---- Bringing keys ----
 % -- A lane has a chunk in each `lanes` chunks of a row, and of each `rows` rows one.
 % local brings = { k = { row = shape.k, share = shape.k_share, columns = "D" }, v = { row = shape.v, share = shape.v_share, columns = "DV" } }
-% local piece = math.min(p.align, 16)
 % for _, name in ipairs { "k", "v" } do
 %   local row, share, columns = brings[name].row, brings[name].share, p[name == "k" and "d" or "dv"]
 %   local whole, turns = columns * 2 == row.chunks * 16, ceildiv(cfg.keys, share.rows)
+%   -- Bytes of a copy: as many as pointers are aligned to and rows are whole multiples of.
+%   local piece = math.min(p.align, 16, columns * 2 & -(columns * 2))
+%   local function column(n)
+%     return whole and "" or (" && (lane %% %d + c * %d) * 8 + %s < %s"):format(share.lanes, share.lanes, n, brings[name].columns)
+%   end
 %   local inside = tails and ("turn * %d < rows"):format(share.rows) or "true"
 %   -- Rows of the next turn are permuted otherwise, where a turn has fewer than 8.
 %   local place = (row.swizzled and share.rows % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.rows) or "to")
@@ -94,18 +101,18 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 #pragma unroll
         for (int c = 0; c < ${share.pieces}; c++)
 %   if piece == 16 then
-            copy_async<16>(${place}, row + c * ${8 * share.lanes}, ${whole and "inside ? 16 : 0" or ("inside ? max_i(0, min_i(16, (%s - (lane %% %d + c * %d) * 8) * 2)) : 0"):format(brings[name].columns, share.lanes, share.lanes)}, true);
+            copy_async<16>(${place}, row + c * ${8 * share.lanes}, inside${column("0")} ? 16 : 0, true);
 %   else
 #pragma unroll
             for (int x = 0; x < 16; x += ${piece})
-                copy_async<${piece}>(${place} + x, row + c * ${8 * share.lanes} + x / 2, inside ? max_i(0, min_i(${piece}, (${brings[name].columns} - (lane % ${share.lanes} + c * ${share.lanes}) * 8) * 2 - x)) : 0, true);
+                copy_async<${piece}>(${place} + x, row + c * ${8 * share.lanes} + x / 2, inside${column("x / 2")} ? ${piece} : 0, true);
 %   end
     }
 }
 
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
-% local dropout = include("templates/common/dropout.cu.t", { packs = packs })
+% local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = 1 })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.
 % local function bring(indent, to, page)
@@ -189,15 +196,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Which rows of which head, and which part of their keys. */
 % local tiles = p.sq and tostring(ceildiv(math.max(p.sq, 1) * group, cfg.rows)) or "tiles"
 % if not p.sq then
-    const int tiles = (${places:times_group(places.SQ)} + ROWS - 1) / ROWS;
+    const int tiles = (int)((${places:times_group(places.SQ)} + ROWS - 1) / ROWS);
 % end
     const int task = (int)(blockIdx.x / SPLITS)${splits and ", split = (int)(blockIdx.x % SPLITS)" or ""};
-    const int first_row = task % ${tiles} * ROWS, warp_row = first_row, hk = task / ${tiles} % HKV, b = task / ${tiles} / HKV;
+    const int hk = task / ${tiles} % HKV, b = task / ${tiles} / HKV;
+    const ${places.row_type} first_row = ${places.row_type == "i64" and "(i64)" or ""}(task % ${tiles}) * ROWS, warp_row = first_row;
 % if not packs then
     const int h = hk;
     (void)h;
 % end
-    (void)b, (void)warp_row;
+    (void)b, (void)warp_row${p.b and "" or ", (void)b_size"};
 % lanes.head_values("score", "keep")
 % if p.lens == "packed" then
     if (first_row >= ${rows_all}) return;
@@ -205,7 +213,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     int from = 0, to = ${p.lens == "padded" and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
 % if not bounds.always then
     int full_first = 0, full_last = 0; /* keys that all rows see */
-    const int i0 = ${packs and "first_row / GROUP" or "first_row"}, i1 = ${packs and ("(min_i(first_row + ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
+    const int i0 = ${packs and "(int)(first_row / GROUP)" or "first_row"}, i1 = ${packs and ("(int)((min_i(first_row + ROWS, %s) - 1) / GROUP)"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
     (void)i0, (void)i1;
     if (first_row < ${rows_all}) {
         from = ${first_key ~= "0" and ("max_i(0, %s) / KEYS * KEYS"):format(first_key) or "0"};
@@ -217,6 +225,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if splits then
     const int keys_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS) * KEYS;
     const int part_from = from + split * keys_each, part_to = min_i(to, part_from + keys_each);
+    const u64 found = find_count(a.arrived + task); /* early, as it takes a while */
 % else
     const int part_from = from, part_to = to;
 % end
@@ -248,9 +257,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if whole_pages then
     int next_page = page[AHEAD];
 % end
-% if splits then
-    if (threadIdx.x == 0) clear_count(a.arrived + task);
-% end
 
 % -- Of Q's columns from 16 x on what a lane has as a fragment, words[m][..]: of either half two, of its rows.
 % local function fragment(indent, words, x)
@@ -262,22 +268,14 @@ ${indent}        u32 &pair = ${words}[half * 2 + r % 2];
 ${indent}        pair = 0;
 ${indent}        if (r >= OWN) continue;
 %   local there, place = ("first_row + 8 * r + lane / 4 < %s"):format(rows_all), ("%s * 16 + half * 8"):format(x)
-%   if p.d % 2 == 0 then
 ${indent}        if (${there}${p.d % 16 == 0 and "" or (" && %s + lane %% 4 * 2 < D"):format(place)}) pair = *(const u32 *)(from_row[r] + ${place})${has_score and "" or " ^ signs"};
-%   else
-${indent}        if (${there} && ${place} + lane % 4 * 2 < D) pair = from_row[r][${place}];
-${indent}        if (${there} && ${place} + lane % 4 * 2 + 1 < D) pair |= (u32)from_row[r][${place} + 1] << 16;
-%     if not has_score then
-${indent}        pair ^= signs;
-%     end
-%   end
 ${indent}    }
 % end
     const ${kind} *q = ${places:base("q", packs and "(hk * GROUP)" or "h", "(i64)a.cu_q[b]")};
     const ${kind} *from_row[OWN];
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = first_row + 8 * r + lane / 4;
+        const ${places.row_type} row = first_row + 8 * r + lane / 4;
         from_row[r] = ${places:row("q")} + lane % 4 * 2;
     }
 % if not has_score then
@@ -298,6 +296,9 @@ ${indent}    }
         for (int m = 0; m < FRAGMENTS; m++) store_shared4(q_lane + (x * FRAGMENTS + m) * 512, left[m]);
     }
     barrier();
+% end
+% if splits then
+    if (threadIdx.x == 0) clear_count(a.arrived + task, found);
 % end
 
     /* Which bytes a lane names to load fragments: of V, transposed, 16 rows by two chunks; of K the same turned. */
@@ -402,10 +403,13 @@ ${indent}    }
                 const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
                 weight[m][q] = 0;
                 if (r >= OWN) continue;
-                const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-                const float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+                ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+                ${p.dropout and "" or "const "}float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
                 part[r] += y + z;
-                weight[m][q] = pack_${kind}(y, z)${p.dropout and " & kept_halves(word[m][q], drop.least)" or ""};
+%   if p.dropout then
+                keep_pair(y, z, word[m][q], drop.least);
+%   end
+                weight[m][q] = pack_${kind}(y, z);
             }
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {
@@ -474,7 +478,7 @@ ${indent}load_global4(${to}, parts + ((i64)${x} * LIVE + nth) * PITCH + ${column
     if (!load_shared(parts_at)) return;
 % end
     for (int nth = warp; nth < LIVE; nth += WARPS) {
-        const int row = first_row + nth;
+        const ${places.row_type} row = first_row + nth;
         if (row >= ${some_rows}) break;
 % join(splits and cfg.splits or cfg.warps, splits and of_blocks or of_warps)
 % leave()

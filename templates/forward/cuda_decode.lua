@@ -5,7 +5,6 @@
 
 local c = require "templates.forward.c"
 local chunks = require "templates.common.chunks"
-local ranges = require "gen.range"
 local target = require "templates.target.cuda"
 
 local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
@@ -22,13 +21,13 @@ local function refuses(p, dev)
   if sizes[p.dtype] ~= 2 or p.kvdtype ~= p.dtype then return "it takes f16 and bf16, and K and V of Q's type" end
   if not sizes[p.odtype] then return "it takes f32, f16 and bf16, not odtype=" .. p.odtype end
   if math.max(p.d, p.dv) > most_columns then return ("it takes head dimensions to %d"):format(most_columns) end
+  if p.d % 2 == 1 or p.dv % 2 == 1 then return "it takes even head dimensions" end
   if p.align < 4 then return "it takes tensors that are aligned to 4 bytes or more" end
   local sq = p.likely.sq
   if sq > most_queries or sq * group_of(p) > most_rows then
     return ("it is for at most %d query rows and %d of a key head, and there are %d and %d")
       :format(most_queries, most_rows, sq, sq * group_of(p))
   end
-  if (p.sq or ranges.longest.sq) * group_of(p) + most_rows >= 1 << 31 then return "it counts a key head's rows in 32 bits" end
 end
 
 ---- What the template and the constraints count with ----

@@ -12,6 +12,7 @@
 %
 % local packed, padded, paged = p.lens == "packed", p.lens == "padded", p.page > 0
 % local places = require("templates.common.places").new(p, packs)
+% places.adjacent = p.dropout and not packs and not p.shard
 % local B, SQ, SK, sq, sk, HEADS, rows_all = places.B, places.SQ, places.SK, places.sq, places.sk, places.HEADS, places.rows
 % local function element(...) return places:element(...) end
 %
@@ -79,7 +80,7 @@ enum {
 %   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
 %   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
 %   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
-%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard,
+%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard and not places.adjacent,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
 %   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
@@ -270,21 +271,24 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
                   const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&word)[FRAGMENTS][4], u32 least" or ""})
 {
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
-    const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
     sum[r] = part == 0 && q < 2 ? x + y : sum[r] + (x + y);
-    weight[m][part][q] = pack_${kind}(x, y)${p.dropout and " & kept_halves(word[m][q], least)" or ""};
+%   if p.dropout then
+    keep_pair(x, y, word[m][q], least);
+%   end
+    weight[m][part][q] = pack_${kind}(x, y);
 }
 
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
 % local row_values, pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.launch_values, lanes.head_values
-% local dropout = include("templates/common/dropout.cu.t", { packs = packs })
+% local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local dropout_values, decide = dropout.values, dropout.decide
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish
 % -- No division by a 0 that the problem says.
-% local KEY_BLOCKS = p.sk == 0 and "1" or ("((%s + KEYS - 1) / KEYS)"):format(SK)
+% local KEY_BLOCKS = p.sk == 0 and "4" or ("((%s + 4 * KEYS - 1) / (4 * KEYS) * 4)"):format(SK) -- whole words of bytes
 % local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
@@ -537,7 +541,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 %   end
 % end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
-        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
+        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = ${places:of_fragments("first_row", "r")};
         const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
         stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${places:row("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
     }
@@ -546,15 +550,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
     const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
     const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
-    int seen_first = from - 32 * KEYS;
+    int seen_first = from - 128 * KEYS;
     u32 seen = 0;
 % end
 % local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
+% local function class_of(tile) return classes and ("warp < blocks && %s < to ? of_block[(i64)warp * %s + %s / KEYS] : EMPTY"):format(tile, KEY_BLOCKS, tile) end
 % if classes then
     int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
     coming[0] = ${find("from")};
 #pragma unroll
     for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
+    int class_coming[AHEAD + 1]; /* what the warp's rows see of them */
+#pragma unroll
+    for (int x = 0; x <= AHEAD; x++) class_coming[x] = ${class_of("coming[x]")};
 % end
 % if paired then
     ${stage_k("k_at", "from", "0", K_SHARES, "from < to")}
@@ -724,16 +732,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll 1
     for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
 % if classes then
-        const int class_here = warp < blocks ? of_block[(i64)warp * ${KEY_BLOCKS} + j0 / KEYS] : EMPTY;
+        const int class_here = class_coming[0];
         const bool works = class_here != EMPTY;
         const int next = coming[${cfg.stages > 1 and "AHEAD" or "1"}];
 %   if cfg.stages > 1 then
 #pragma unroll
-        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1];
+        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1], class_coming[x] = class_coming[x + 1];
         coming[AHEAD] = ${find("next + KEYS")};
+        class_coming[AHEAD] = ${class_of("coming[AHEAD]")};
 %   else
-        coming[0] = next;
+        coming[0] = next, class_coming[0] = class_coming[1];
         coming[1] = ${find("next + KEYS")};
+        class_coming[1] = ${class_of("coming[1]")};
 %   end
 % end
 % if cfg.stages > 1 then
@@ -773,7 +783,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % find_rows("        ", "next", "k", "v")
 % end
         float score[FRAGMENTS][KEY_TILES][4];
+% local words = p.dropout and not split
+% if words then
+        u32 word[FRAGMENTS][4]; /* that decide on 16 keys: the first ones' are made beside the products */
+% end
         if (works) {
+% if words then
+% decide("0")
+% end
 % multiply_k(spread and {
 %   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
 %   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
@@ -852,12 +869,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         /* The weights of 16 keys are made while those of the 16 before are multiplied. */
 % local word_too = p.dropout and ", word, drop.least" or ""
         u32 weight[FRAGMENTS][KEY_TILES / 2][4];
-% if p.dropout then
-        u32 word[FRAGMENTS][4];
-        {
-% decide("0")
-        }
-% end
 #pragma unroll
         for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${word_too});
 #pragma unroll
@@ -911,7 +922,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* What this block's keys have of each row, for `combine`. */
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int row = ${places:of_lane("r")};
         if (row >= ${some_rows}) continue;
         const i64 at = ((i64)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"}) * ${SQ} + ${packs and "row / GROUP" or "row"}) * SPLITS + share_of_keys;
         if (lane % 4 == 0${parts and " && first_column == 0" or ""}) a.partial_sums[2 * at] = peak[r], a.partial_sums[2 * at + 1] = sum[r];
@@ -934,7 +945,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int row = ${places:of_lane("r")};
         (void)row;
 % finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""), p.lse and places:row("lse"))
 #pragma unroll
@@ -951,7 +962,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             store_shared(out_at + ${at(shape.o, "r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
     warp_barrier();
     for (int x = lane; x < WARP_ROWS * COLUMN_TILES; x += 32) {
-        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = warp_row + r;
+        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = ${places:of_fragments("warp_row", "r")};
         u32 y[4];
         load_shared4(y, out_at + ${at(shape.o, "r", "c")});
         if (row < ${some_rows} && c * 8 < ${columns_here}) store_global4(${places:row("o", "out")} + c * 8, y);
@@ -959,7 +970,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % else
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int row = ${places:of_lane("r")};
         if (row >= ${some_rows}) continue;
         ${p.odtype} *to_row = ${places:row("o", "out")};
 #pragma unroll

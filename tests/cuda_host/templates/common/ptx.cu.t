@@ -280,9 +280,11 @@ DEVICE void load_global4(u32 (&x)[4], const void *from)
 /* Blocks come one after the other here. */
 static const u64 emulated_counts = 0x9e6d3ab158c7ull << 16;
 
-DEVICE void clear_count(u64 *count)
+DEVICE u64 find_count(const u64 *count) { return *count; }
+
+DEVICE void clear_count(u64 *count, u64 found)
 {
-    if (*count >> 16 != emulated_counts >> 16) *count = emulated_counts;
+    if (found >> 16 != emulated_counts >> 16) *count = emulated_counts;
 }
 
 DEVICE bool arrives_last(u64 *count, u32 all)
@@ -464,5 +466,19 @@ DEVICE u32 set_lanes(bool x)
 }
 
 DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
+
+static void emulated_read(emulated_value **l)
+{
+    u32 x[32];
+    for (int lane = 0; lane < 32; lane++) x[lane] = l[lane]->x;
+    for (int lane = 0; lane < 32; lane++) l[lane]->x = x[l[lane]->lanes];
+}
+
+DEVICE u32 lane_bits(u32 x, int lane)
+{
+    emulated_value v = { x, lane };
+    emulated_together(&v, emulated_read);
+    return v.x;
+}
 
 DEVICE void warp_barrier(void) { any_lane(false); }
