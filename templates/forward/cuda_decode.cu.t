@@ -121,7 +121,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
 % local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
-% local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = 1 })
+% local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.
 % local function bring(indent, to, page)
 ${indent}if (coming < part_to) {
@@ -271,19 +271,25 @@ ${indent}    }
 % -- What parts of a row have: O's columns of this lane, the row's top, peak and sum. load(indent, to, x, column): four
 % -- numbers of part x.
 % local function join(count, load)
-%   local at_once = math.min(count, 16 // ceildiv(shape.columns, 128))
+%   local rounds = ceildiv(count, 16 // ceildiv(shape.columns, 128))
+%   local at_once = count // rounds
+%   assert(at_once * rounds == count, "parts come in equal rounds")
         float top = -INF, peak = 0, sum = 0, all[4 * QUADS] = {};
+%   if rounds > 1 then
 #pragma unroll 1
         for (int first = 0; first < ${count}; first += ${at_once}) {
+%   else
+        {
+            const int first = 0;
+%   end
             u32 end[${at_once}][4], value[${at_once}][QUADS][4];
 #pragma unroll
             for (int x = 0; x < ${at_once}; x++) {
-                const int which = min_i(first + x, ${count - 1});
-%   load("                ", "end[x]", "which", "COLUMNS")
+%   load("                ", "end[x]", "(first + x)", "COLUMNS")
 #pragma unroll
                 for (int n = 0; n < QUADS; n++) {
                     const int column = min_i((n * 32 + lane) * 4, COLUMNS);
-%   load("                    ", "value[x][n]", "which", "column")
+%   load("                    ", "value[x][n]", "(first + x)", "column")
                 }
             }
             float most = top;
@@ -296,7 +302,7 @@ ${indent}    }
             for (int n = 0; n < 4 * QUADS; n++) all[n] *= shrink;
 #pragma unroll
             for (int x = 0; x < ${at_once}; x++) {
-                const float weight = ${count % at_once == 0 and "" or ("first + x >= %d ? 0 : "):format(count)}exp2_fast(__int_as_float((int)end[x][0]) - peak);
+                const float weight = exp2_fast(__int_as_float((int)end[x][0]) - peak);
                 sum = fmaf(weight, __int_as_float((int)end[x][1]), sum);
 #pragma unroll
                 for (int n = 0; n < 4 * QUADS; n++) all[n] = fmaf(weight, __int_as_float((int)value[x][n / 4][n % 4]), all[n]);
@@ -304,10 +310,10 @@ ${indent}    }
         }
 % end
 % local function of_warps(indent, to, x, column)
-${indent}load_shared4(${to}, parts_at + ((${x} * LIVE + nth) * PITCH + ${column}) * 4);
+${indent}load_shared4(${to}, parts_at + (nth * PITCH + ${column}) * 4 + ${x} * (4 * LIVE * PITCH));
 % end
 % local function of_blocks(indent, to, x, column)
-${indent}load_global4(${to}, parts + ((i64)${x} * LIVE + nth) * PITCH + ${column});
+${indent}load_global4(${to}, parts + (nth * PITCH + ${column}) + ${x} * (LIVE * PITCH));
 % end
 % -- What this block has of the row, for the last one.
 % local function leave_part()
