@@ -136,6 +136,45 @@ START_TEST(products_are_on_tensor_cores)
 }
 END_TEST
 
+/* Which schedule takes a problem where it leaves sizes open is decided by the likely ones; what few rows are not for goes
+ * to the other. */
+START_TEST(few_rows_have_their_schedule)
+{
+    static const struct {
+        const char *line;
+        maker_sizes sizes;
+        const char *schedule;
+    } all[] = {
+        { "dtype=bf16 b=1 hq=32 hkv=8 sq=1 sk=4096 d=128", { 0 }, "cuda_decode" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal", { 4, 1, 8192 }, "cuda_decode" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal", { 4, 4, 8192 }, "cuda_decode" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal", { 4, 5, 8192 }, "cuda_mma" },
+        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 16, 8192 }, "cuda_decode" },
+        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 17, 8192 }, "cuda_mma" },
+        { "dtype=f32 b=1 hq=8 sq=1 sk=4096 d=128", { 0 }, "cuda_mma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=512", { 0 }, "cuda_mma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=128 align=2", { 0 }, "cuda_mma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=33", { 0 }, "cuda_mma" },
+    };
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        fg_error error = { 0 };
+        problem *p = NULL;
+        maker_space *s = NULL;
+        ck_assert_int_eq(
+            problem_parse(&p, &memory_default, all[k].line, strlen(all[k].line), &error), FG_OK);
+        maker_request request = {
+            .memory = &memory_default, .problem = p, .device = &devices[3], .sizes = all[k].sizes
+        };
+        ck_assert_msg(maker_installed->space(&s, &request, &error) == FG_OK, "%s: %s", all[k].line,
+                      error.text);
+        ck_assert_msg(strcmp(s->schedule, all[k].schedule) == 0, "%s took %s", s->schedule,
+                      all[k].line);
+        maker_space_free(s);
+        problem_free(p);
+    }
+}
+END_TEST
+
 /* What is known at generation: 0 where a recipe says something else than a number. */
 static int64_t number_of(const recipe *r)
 {
@@ -353,9 +392,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { usual_shapes_hardly_spill,          products_are_on_tensor_cores,
-                             decoding_keeps_to_what_is_computed, loose_elements_are_in_parts,
-                             tensors_may_have_any_name,          older_gpus_are_refused,
-                             drawn_kernels_compile_everywhere,   NULL };
+    const TTest *tests[] = { usual_shapes_hardly_spill,
+                             products_are_on_tensor_cores,
+                             few_rows_have_their_schedule,
+                             decoding_keeps_to_what_is_computed,
+                             loose_elements_are_in_parts,
+                             tensors_may_have_any_name,
+                             older_gpus_are_refused,
+                             drawn_kernels_compile_everywhere,
+                             NULL };
     return support_run("cuda_text", tests);
 }

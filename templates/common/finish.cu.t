@@ -1,4 +1,4 @@
-% -- The end of rows. Comes in: p, slots, places, dropout (functions of dropout.cu.t), warps (of a block of `combine`).
+% -- The end of rows. Comes in: p, slots, places, dropout (functions of dropout.cu.t), and for combine(): warps (of a block).
 % local padded, packed, B, SQ, sq = p.lens == "padded", p.lens == "packed", places.B, places.SQ, places.sq
 % -- What a row's sum and peak become in the end, and LSE. Comes in: row's variables, the place of LSE.
 % local function finish(indent, sum, top, peak, head, behind, guard, lse)

@@ -9,9 +9,11 @@
 % local at, further = chunks.at, chunks.further
 % local packs, splits, paged = group > 1, cfg.splits > 1, p.page > 0
 % local whole_pages = paged and p.page % cfg.keys == 0 -- a warp's keys are of one page
+% local by_row = paged and not whole_pages
 %
 % local places = require("templates.common.places").new(p, packs)
 % local sk, rows_all = places.sk, places.rows
+% local function position(row) return packs and ("(int)(%s / GROUP)"):format(row) or row end
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code(packs and { levels = { h = "row" } } or {})
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
@@ -21,14 +23,18 @@
 % local some_full = not (by_head("full_first") or by_head("full_last") or by_head("full"))
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- a warp's keys may reach beyond the last one
 %
-% local need = { load_transposed = true, ["mma_" .. kind] = true, ["pack_" .. kind] = true, copy_async = true, any_lane = true,
-%   warp_barrier = true, store_shared2 = true, load_shared4 = true, store_shared4 = cfg.held == 0, exchange_bits = p.dropout and not packs and not p.shard }
-% if splits then need.load_shared, need.store_shared, need.store_global4, need.load_global4, need.count_blocks = true, true, true, true, true end
+% local need = { load_transposed = true, load_shared4 = true, store_shared2 = true, copy_async = true, any_lane = true,
+%   warp_barrier = true, store_shared4 = cfg.held == 0, exchange_bits = p.dropout and not packs and not p.shard,
+%   load_shared = splits, store_shared = splits, load_global4 = splits, store_global4 = splits, count_blocks = splits,
+%   ["mma_" .. kind] = true, ["pack_" .. kind] = true }
 % if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
 % if p.lse then need.log_r = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
 % end
+%
+% local function size(name, n) return n and name .. " = " .. n .. ", " or "" end
+% local sizes = size("B", p.b) .. size("SQ", p.sq) .. size("SK", p.sk)
 %
 /* softmax(q k^T) v for ${p.text}
  * A block has ROWS query rows of ${packs and "a key head: row r is query head r % GROUP, position r / GROUP" or "a head"}${splits and ", and one of SPLITS parts of its keys" or ""}. A warp takes KEYS keys
@@ -43,15 +49,16 @@
 % include("templates/common/types.cu.t", { loose = places:some_loose() and p.align })
 
 enum {
-    ${p.b and "B = " .. p.b .. ", " or ""}HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, ${p.sq and "SQ = " .. p.sq .. ", " or ""}${p.sk and "SK = " .. p.sk .. ", " or ""}D = ${p.d}, DV = ${p.dv},
+    ${sizes}HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, D = ${p.d}, DV = ${p.dv},
 % if paged then
     PAGE = ${p.page}, /* keys */
 % end
     WARPS = ${cfg.warps}, THREADS = 32 * WARPS, SPLITS = ${cfg.splits}, /* of a block; blocks that share the keys */
-    FRAGMENTS = ${cfg.rows // 16}, ROWS = 16 * FRAGMENTS, LIVE = ${shape.live}, OWN = (LIVE + 7) / 8, /* rows of a block; that may be there; of those a lane's */
+    FRAGMENTS = ${cfg.rows // 16}, ROWS = 16 * FRAGMENTS, LIVE = ${shape.live}, OWN = (LIVE + 7) / 8, /* rows; that may be there; a lane's */
     KEYS = ${cfg.keys}, KEY_TILES = KEYS / 8, FAR = WARPS * KEYS, /* of a warp at a time; from those to its next */
     STEPS = ${shape.k.chunks // 2}, COLUMNS = ${shape.columns}, COLUMN_TILES = COLUMNS / 8, /* of a product with K; of O */
-    Q_BYTES = ${shape.q_bytes}, STAGES = ${cfg.stages}, AHEAD = STAGES - 1, K_BYTES = ${shape.k_bytes}, STAGE = ${shape.stage}, /* of Q; of a ring; of K in a stage, of all of it */
+    STAGES = ${cfg.stages}, AHEAD = STAGES - 1, /* of a warp's ring; that come */
+    Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, STAGE = ${shape.stage}, /* of Q; of a stage: of K, and in all */
     PITCH = ${shape.pitch}, QUADS = (COLUMNS + 127) / 128, /* numbers of a part of a row: O, top, sum; fours of a lane */
 };
 
@@ -82,8 +89,9 @@ DEVICE i64 min_i(i64 a, i64 b) { return a < b ? a : b; }
 %   -- Rows of the next turn are permuted otherwise, where a turn has fewer than 8.
 %   local place = (row.swizzled and share.rows % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.rows) or "to")
 %     .. (" + turn * %d + c * %d"):format(share.rows * 16 * row.pitch, 16 * share.lanes)
-/* This lane's part of KEYS rows of ${name:upper()}: its first chunk is at `from`, the next rows' ${paged and not whole_pages and "by the table" or "`step` further on"}.${tails and " Rows from `rows` on are zeros" or ""}${tails and (whole and "." or ",") or ""}${whole and "" or (tails and " and so are" or " Zeros are") .. " columns beyond the last."} */
-%   if paged and not whole_pages then
+/* This lane's chunks of KEYS rows of ${name:upper()}, ${by_row and "whose pages the table tells" or "from the first on, those of another row `step` further on"}.
+ * Rows from `rows` on, counted from the lane's first one, are zeros, and columns beyond the last. */
+%   if by_row then
 DEVICE void bring_${name}(u32 to, const ${kind} *${name}, const struct args &a, const i32 *table, int j0, int rows, int lane)
 %   else
 DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int lane)
@@ -92,7 +100,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 #pragma unroll
     for (int turn = 0; turn < ${turns}; turn++) {
         const bool inside = ${inside};
-%   if paged and not whole_pages then
+%   if by_row then
         const int j = inside ? j0 + turn * ${share.rows} : j0 + min_i(rows - 1, 0);
         const ${kind} *row = ${name} + table[j / PAGE] * a.${name}_p + j % PAGE * a.${name}_s;
 %   else
@@ -113,7 +121,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
 % local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
-% local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = 1 })
+% local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.
 % local function bring(indent, to, page)
 ${indent}if (coming < part_to) {
@@ -135,22 +143,156 @@ ${indent}coming += FAR;
 ${indent}k_from += FAR * a.k_s, v_from += FAR * a.v_s;
 %   end
 % end
+% -- Of Q's columns from 16 x on what a lane has as a fragment, words[m][..]: of either half two, of its rows.
+% local function fragment(indent, words, x)
+#pragma unroll
+${indent}for (int r = 0; r < 2 * FRAGMENTS; r++)
+#pragma unroll
+${indent}    for (int half = 0; half < 2; half++) {
+${indent}        u32 &pair = ${words}[half * 2 + r % 2];
+${indent}        pair = 0;
+${indent}        if (r >= OWN) continue;
+%   local there, place = ("first_row + 8 * r + lane / 4 < %s"):format(rows_all), ("%s * 16 + half * 8"):format(x)
+${indent}        if (${there}${p.d % 16 == 0 and "" or (" && %s + lane %% 4 * 2 < D"):format(place)}) pair = *(const u32 *)(from_row[r] + ${place})${has_score and "" or " ^ signs"};
+${indent}    }
+% end
+% -- S = Q K^T for the warp's keys.
+% local function multiply_k()
+% local left = cfg.held == 1 and "query[m][x]" or "left[m]"
+        float score[FRAGMENTS][KEY_TILES][4];
+#pragma unroll
+        for (int x = 0; x < STEPS; x++) {
+% if cfg.held == 0 then
+            u32 left[FRAGMENTS][4];
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++) load_shared4(left[m], q_lane + (x * FRAGMENTS + m) * 512);
+% end
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n += 2) {
+                u32 right[4];
+                load_matrices(right, ${further(shape.k, "(here + k_lane)", "2 * x")} + n * 8 * ${16 * shape.k.pitch});
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) {
+                    if (x == 0) {
+                        mma_first_${kind}(score[m][n], ${left}, right[0], right[1]);
+                        mma_first_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
+                    } else {
+                        mma_${kind}(score[m][n], ${left}, right[0], right[1]);
+                        mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
+                    }
+                }
+            }
+        }
+% end
+% -- S becomes the scores; -inf where the mask hides.
+% local function finish_scores()
+% if has_score then
+        {
+%   lanes.pass("score")
+        }
+% end
+% if tails or not bounds.always then
+%   local tests = {}
+%   if tails then tests[#tests + 1] = ("j0 + KEYS <= %s"):format(sk) end
+        {
+%   if not bounds.always then
+            const int j1 = min_i(j0 + KEYS, ${sk}) - 1;
+%     tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
+%     if some_full and bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
+%   end
+            if (!(${table.concat(tests, " && ")})) {
+%   lanes.pass("keep")
+            }
+        }
+% end
+% end
+% local function grow()
+
+        /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
+        bool grows = false;
+        float most[OWN];
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            most[r] = -INF;
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
+            grows = grows | (most[r] * factor > top[r] + 8);
+        }
+        if (any_lane(grows)) {
+#pragma unroll
+            for (int r = 0; r < OWN; r++) {
+                float best = fmaxf(most[r], exchange(most[r], 1));
+                best = fmaxf(best, exchange(best, 2));
+                const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
+                const float shrink = exp2_fast(top[r] - base);
+                top[r] = now, peak[r] = base, sum[r] *= shrink;
+#pragma unroll
+                for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
+            }
+        }
+% end
+% -- S becomes the weights, 16 keys at a time, which are summed up and multiplied with V.
+% local function multiply_v()
+
+        float part[OWN]; /* a turn's sum is on its own first: errors grow with the turns, not with the keys */
+#pragma unroll
+        for (int r = 0; r < OWN; r++) part[r] = 0;
+#pragma unroll
+        for (int x = 0; x < KEY_TILES / 2; x++) {
+            u32 weight[FRAGMENTS][4];
+% if p.dropout then
+            u32 word[FRAGMENTS][4];
+%   dropout.decide("x")
+% end
+#pragma unroll
+            for (int u = 0; u < 4 * FRAGMENTS; u++) {
+                const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
+                weight[m][q] = 0;
+                if (r >= OWN) continue;
+                ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+                ${p.dropout and "" or "const "}float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+                part[r] += y + z;
+%   if p.dropout then
+                keep_pair(y, z, word[m][q], drop.least);
+%   end
+                weight[m][q] = pack_${kind}(y, z);
+            }
+#pragma unroll
+            for (int n = 0; n < COLUMN_TILES; n += 2) {
+                u32 right[4];
+                load_transposed(right, ${further(shape.v, "(here + v_lane)", "n")} + x * 16 * ${16 * shape.v.pitch});
+#pragma unroll
+                for (int m = 0; m < FRAGMENTS; m++) {
+                    mma_${kind}(o[m][n], weight[m], right[0], right[1]);
+                    mma_${kind}(o[m][n + 1], weight[m], right[2], right[3]);
+                }
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < OWN; r++) sum[r] += part[r];
+% end
 % -- What parts of a row have: O's columns of this lane, the row's top, peak and sum. load(indent, to, x, column): four
 % -- numbers of part x.
 % local function join(count, load)
-%   local at_once = math.min(count, 16 // ceildiv(shape.columns, 128))
+%   local rounds = ceildiv(count, 16 // ceildiv(shape.columns, 128))
+%   local at_once = count // rounds
+%   assert(at_once * rounds == count, "parts come in equal rounds")
         float top = -INF, peak = 0, sum = 0, all[4 * QUADS] = {};
+%   if rounds > 1 then
 #pragma unroll 1
         for (int first = 0; first < ${count}; first += ${at_once}) {
+%   else
+        {
+            const int first = 0;
+%   end
             u32 end[${at_once}][4], value[${at_once}][QUADS][4];
 #pragma unroll
             for (int x = 0; x < ${at_once}; x++) {
-                const int which = min_i(first + x, ${count - 1});
-%   load("                ", "end[x]", "which", "COLUMNS")
+%   load("                ", "end[x]", "(first + x)", "COLUMNS")
 #pragma unroll
                 for (int n = 0; n < QUADS; n++) {
                     const int column = min_i((n * 32 + lane) * 4, COLUMNS);
-%   load("                    ", "value[x][n]", "which", "column")
+%   load("                    ", "value[x][n]", "(first + x)", "column")
                 }
             }
             float most = top;
@@ -163,12 +305,32 @@ ${indent}k_from += FAR * a.k_s, v_from += FAR * a.v_s;
             for (int n = 0; n < 4 * QUADS; n++) all[n] *= shrink;
 #pragma unroll
             for (int x = 0; x < ${at_once}; x++) {
-                const float weight = ${count % at_once == 0 and "" or ("first + x >= %d ? 0 : "):format(count)}exp2_fast(__int_as_float((int)end[x][0]) - peak);
+                const float weight = exp2_fast(__int_as_float((int)end[x][0]) - peak);
                 sum = fmaf(weight, __int_as_float((int)end[x][1]), sum);
 #pragma unroll
                 for (int n = 0; n < 4 * QUADS; n++) all[n] = fmaf(weight, __int_as_float((int)value[x][n / 4][n % 4]), all[n]);
             }
         }
+% end
+% local function of_warps(indent, to, x, column)
+${indent}load_shared4(${to}, parts_at + (nth * PITCH + ${column}) * 4 + ${x} * (4 * LIVE * PITCH));
+% end
+% local function of_blocks(indent, to, x, column)
+${indent}load_global4(${to}, parts + (nth * PITCH + ${column}) + ${x} * (LIVE * PITCH));
+% end
+% -- What this block has of the row, for the last one.
+% local function leave_part()
+        f32 *to_part = parts + (split * LIVE + nth) * PITCH;
+#pragma unroll
+        for (int n = 0; n < QUADS; n++) {
+            u32 x[4];
+#pragma unroll
+            for (int y = 0; y < 4; y++) x[y] = (u32)__float_as_int(all[4 * n + y]);
+            if ((n * 32 + lane) * 4 < COLUMNS) store_global4(to_part + (n * 32 + lane) * 4, x);
+        }
+        const u32 x[4] = { (u32)__float_as_int(top), (u32)__float_as_int(sum), 0, 0 };
+        if (lane == 0) store_global4(to_part + COLUMNS, x);
+        (void)peak;
 % end
 % -- The row's O = O / sum${p.lse and ", LSE = peak + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}.
 % local some_rows = p.lens == "padded" and places:times_group(places.SQ) or rows_all
@@ -213,7 +375,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     int from = 0, to = ${p.lens == "padded" and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
 % if not bounds.always then
     int full_first = 0, full_last = 0; /* keys that all rows see */
-    const int i0 = ${packs and "(int)(first_row / GROUP)" or "first_row"}, i1 = ${packs and ("(int)((min_i(first_row + ROWS, %s) - 1) / GROUP)"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
+    const int i0 = ${position("first_row")}, i1 = ${position(("(min_i(first_row + ROWS, %s) - 1)"):format(rows_all))};
     (void)i0, (void)i1;
     if (first_row < ${rows_all}) {
         from = ${first_key ~= "0" and ("max_i(0, %s) / KEYS * KEYS"):format(first_key) or "0"};
@@ -240,8 +402,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 %   local share = brings[name].share
     const int ${name}_row = lane / ${share.lanes};
     const u32 ${name}_own = ${at(brings[name].row, name .. "_row", ("lane %% %d"):format(share.lanes))};
-    const ${kind} *${name}_from = ${places:base(name, "hk", "(i64)a.cu_k[b]")} + lane % ${share.lanes} * 8${paged and not whole_pages and "" or (" + (i64)%s * a.%s_s"):format(paged and name .. "_row" or ("(coming + %s_row)"):format(name), name)};
-%   if not paged or whole_pages then
+%   local first = not by_row and (" + (i64)(%s%s_row) * a.%s_s"):format(paged and "" or "coming + ", name, name) or ""
+    const ${kind} *${name}_from = ${places:base(name, "hk", "(i64)a.cu_k[b]")} + lane % ${share.lanes} * 8${first};
+%   if not by_row then
     const i64 ${name}_step = ${share.rows} * a.${name}_s;
 %   end
 % end
@@ -258,19 +421,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     int next_page = page[AHEAD];
 % end
 
-% -- Of Q's columns from 16 x on what a lane has as a fragment, words[m][..]: of either half two, of its rows.
-% local function fragment(indent, words, x)
-#pragma unroll
-${indent}for (int r = 0; r < 2 * FRAGMENTS; r++)
-#pragma unroll
-${indent}    for (int half = 0; half < 2; half++) {
-${indent}        u32 &pair = ${words}[half * 2 + r % 2];
-${indent}        pair = 0;
-${indent}        if (r >= OWN) continue;
-%   local there, place = ("first_row + 8 * r + lane / 4 < %s"):format(rows_all), ("%s * 16 + half * 8"):format(x)
-${indent}        if (${there}${p.d % 16 == 0 and "" or (" && %s + lane %% 4 * 2 < D"):format(place)}) pair = *(const u32 *)(from_row[r] + ${place})${has_score and "" or " ^ signs"};
-${indent}    }
-% end
     const ${kind} *q = ${places:base("q", packs and "(hk * GROUP)" or "h", "(i64)a.cu_q[b]")};
     const ${kind} *from_row[OWN];
 #pragma unroll
@@ -319,116 +469,15 @@ ${indent}    }
         next_page = coming < part_to ? table[coming / PAGE] : 0;
 % end
 
-% local left = cfg.held == 1 and "query[m][x]" or "left[m]"
-        float score[FRAGMENTS][KEY_TILES][4];
-#pragma unroll
-        for (int x = 0; x < STEPS; x++) {
-% if cfg.held == 0 then
-            u32 left[FRAGMENTS][4];
-#pragma unroll
-            for (int m = 0; m < FRAGMENTS; m++) load_shared4(left[m], q_lane + (x * FRAGMENTS + m) * 512);
-% end
-#pragma unroll
-            for (int n = 0; n < KEY_TILES; n += 2) {
-                u32 right[4];
-                load_matrices(right, ${further(shape.k, "(here + k_lane)", "2 * x")} + n * 8 * ${16 * shape.k.pitch});
-#pragma unroll
-                for (int m = 0; m < FRAGMENTS; m++) {
-                    if (x == 0) {
-                        mma_first_${kind}(score[m][n], ${left}, right[0], right[1]);
-                        mma_first_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
-                    } else {
-                        mma_${kind}(score[m][n], ${left}, right[0], right[1]);
-                        mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
-                    }
-                }
-            }
-        }
-
-% if has_score then
-        {
-%   lanes.pass("score")
-        }
-% end
-% if tails or not bounds.always then
-%   local tests = {}
-%   if tails then tests[#tests + 1] = ("j0 + KEYS <= %s"):format(sk) end
-        {
-%   if not bounds.always then
-            const int j1 = min_i(j0 + KEYS, ${sk}) - 1;
-%     tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
-%     if some_full and bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
-%   end
-            if (!(${table.concat(tests, " && ")})) {
-%   lanes.pass("keep")
-            }
-        }
-% end
-
-        /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
-        bool grows = false;
-        float most[OWN];
-#pragma unroll
-        for (int r = 0; r < OWN; r++) {
-            most[r] = -INF;
-#pragma unroll
-            for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-            grows = grows | (most[r] * factor > top[r] + 8);
-        }
-        if (any_lane(grows)) {
-#pragma unroll
-            for (int r = 0; r < OWN; r++) {
-                float best = fmaxf(most[r], exchange(most[r], 1));
-                best = fmaxf(best, exchange(best, 2));
-                const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
-                const float shrink = exp2_fast(top[r] - base);
-                top[r] = now, peak[r] = base, sum[r] *= shrink;
-#pragma unroll
-                for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
-            }
-        }
-
-        float part[OWN]; /* a turn's sum is on its own first: errors grow with the turns, not with the keys */
-#pragma unroll
-        for (int r = 0; r < OWN; r++) part[r] = 0;
-#pragma unroll
-        for (int x = 0; x < KEY_TILES / 2; x++) {
-            u32 weight[FRAGMENTS][4];
-% if p.dropout then
-            u32 word[FRAGMENTS][4];
-%   dropout.decide("x")
-% end
-#pragma unroll
-            for (int u = 0; u < 4 * FRAGMENTS; u++) {
-                const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
-                weight[m][q] = 0;
-                if (r >= OWN) continue;
-                ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-                ${p.dropout and "" or "const "}float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
-                part[r] += y + z;
-%   if p.dropout then
-                keep_pair(y, z, word[m][q], drop.least);
-%   end
-                weight[m][q] = pack_${kind}(y, z);
-            }
-#pragma unroll
-            for (int n = 0; n < COLUMN_TILES; n += 2) {
-                u32 right[4];
-                load_transposed(right, ${further(shape.v, "(here + v_lane)", "n")} + x * 16 * ${16 * shape.v.pitch});
-#pragma unroll
-                for (int m = 0; m < FRAGMENTS; m++) {
-                    mma_${kind}(o[m][n], weight[m], right[0], right[1]);
-                    mma_${kind}(o[m][n + 1], weight[m], right[2], right[3]);
-                }
-            }
-        }
-#pragma unroll
-        for (int r = 0; r < OWN; r++) sum[r] += part[r];
+% multiply_k()
+% finish_scores()
+% grow()
+% multiply_v()
         free = here;
         here = here == ring + AHEAD * STAGE ? ring : here + STAGE;
     }
 
-    /* Each warp's part of the rows goes where the rings have been. A warp joins a row. */
+    /* Each warp's part of the rows goes where the rings have been. */
     wait_copies<0>();
     barrier();
     const u32 parts_at = shared_base() + Q_BYTES;
@@ -441,7 +490,8 @@ ${indent}    }
         if (nth >= LIVE) continue;
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++)
-            store_shared2(to_part + (n * 8 + lane % 4 * 2) * 4, (u32)__float_as_int(o[r / 2][n][r % 2 * 2]), (u32)__float_as_int(o[r / 2][n][r % 2 * 2 + 1]));
+            store_shared2(to_part + (n * 8 + lane % 4 * 2) * 4, (u32)__float_as_int(o[r / 2][n][r % 2 * 2]),
+                          (u32)__float_as_int(o[r / 2][n][r % 2 * 2 + 1]));
         if (lane % 4 == 0) store_shared2(to_part + COLUMNS * 4, (u32)__float_as_int(top[r]), (u32)__float_as_int(sum[r]));
     }
     barrier();
@@ -449,26 +499,13 @@ ${indent}    }
 % if p.lse then
     f32 *lse = ${places:base("lse", packs and "(hk * GROUP)" or "h", "(i64)a.cu_q[b]")};
 % end
-% local function of_warps(indent, to, x, column)
-${indent}load_shared4(${to}, parts_at + ((${x} * LIVE + nth) * PITCH + ${column}) * 4);
-% end
-% local function of_blocks(indent, to, x, column)
-${indent}load_global4(${to}, parts + ((i64)${x} * LIVE + nth) * PITCH + ${column});
-% end
+    /* A warp joins a row. */
 % if splits then
     f32 *parts = a.partial + (i64)task * (SPLITS * LIVE * PITCH);
     for (int nth = warp; nth < LIVE; nth += WARPS) {
         if (first_row + nth >= ${some_rows}) break;
 % join(cfg.warps, of_warps)
-        f32 *to_part = parts + (split * LIVE + nth) * PITCH;
-#pragma unroll
-        for (int n = 0; n < QUADS; n++) {
-            const u32 x[4] = { (u32)__float_as_int(all[4 * n]), (u32)__float_as_int(all[4 * n + 1]), (u32)__float_as_int(all[4 * n + 2]), (u32)__float_as_int(all[4 * n + 3]) };
-            if ((n * 32 + lane) * 4 < COLUMNS) store_global4(to_part + (n * 32 + lane) * 4, x);
-        }
-        const u32 x[4] = { (u32)__float_as_int(top), (u32)__float_as_int(sum), 0, 0 };
-        if (lane == 0) store_global4(to_part + COLUMNS, x);
-        (void)peak;
+% leave_part()
     }
 
     /* The last of the blocks to come here has all parts before it. */

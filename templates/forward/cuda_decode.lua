@@ -58,8 +58,11 @@ end
 -- Of a thread, about: O, Q, S with what it becomes, and what addresses and row values take.
 local function registers_of(cfg, p)
   local fragments = cfg.rows // 16
-  return fragments * (ceildiv(p.dv, 16) * 8 + (cfg.held == 1 and ceildiv(p.d, 16) * 4 or 4) + 3 * cfg.keys // 4 + 10) + 48
-    + (p.dropout and 12 or 0) + ((p.score or p.bias or p.alibi or p.softcap or p.mask or p.maskfn) and 10 or 0)
+  local q = cfg.held == 1 and ceildiv(p.d, 16) * 4 or 4
+  local places = 48 + (p.lens and 6 or 0) + (p.page > 0 and 6 or 0) + (p.sq and 0 or 14)
+  local variant = ((p.causal or p.window) and 10 or 0) + (p.dropout and 12 or 0)
+    + ((p.score or p.bias or p.alibi or p.softcap or p.mask or p.maskfn) and 10 or 0)
+  return fragments * (ceildiv(p.dv, 16) * 8 + q + 3 * cfg.keys // 4 + 10) + places + variant
 end
 
 -- Blocks that a multiprocessor has room for.
@@ -97,7 +100,7 @@ local constraints = {
   { name = "a warp's keys are not mostly padding",
     holds = function(cfg, p) return cfg.keys == 16 or cfg.keys < 2 * p.likely.sk end },
   { name = "O, S and Q leave registers for the rest",
-    holds = function(cfg, p, dev) return registers_of(cfg, p) <= 250 end },
+    holds = function(cfg, p, dev) return registers_of(cfg, p) <= 260 end },
   { name = "Q leaves the registers only where they have no room for it",
     holds = function(cfg, p)
       if cfg.held == 1 then return true end
@@ -123,7 +126,7 @@ local function prior(cfg, p, dev)
   local fast = (1 - 0.25 * math.max(0, 1 - under_way / 131072)) * math.min(1, 1.05 * math.min(tasks, dev.cores) / dev.cores)
   local uneven = waves > 1 and 1 + 0.15 * (math.ceil(waves) / waves - 1) or 1
   local reading = tasks / cfg.splits * keys * (p.d + p.dv) * 2 / memory / fast * uneven
-  local turn = 0.35 + (p.d + p.dv) * cfg.keys * cfg.rows / 16 * 4e-5
+  local turn = 0.35 + (p.d + p.dv) * cfg.keys * cfg.rows / 16 * 4e-5 + (p.page % cfg.keys > 0 and 0.6 or 0)
   local working = math.ceil(math.max(waves, 1)) * each * turn * math.max(1, here * cfg.warps / 8)
   local joining = 0.4 + 0.05 * cfg.warps
   if cfg.splits > 1 then joining = joining + 1.6 + 0.03 * cfg.splits + tasks * s.live * s.pitch * 8 / memory end
