@@ -219,9 +219,10 @@ local own = { bias = true, mask = true, slopes = true }
 local hooks = {
   lanes = "i",
   taken = { "stage_q", "stage_k", "stage_v", "scores", "softmax", "accumulate", "drain", "finish", "blank", "classify",
-    "attention", "transpose", "dropout_rows", "fetch", "B", "HQ", "SQ", "SK", "D", "DV", "PAGE", "VECTORS", "MK", "MV", "BLOCK",
+    "attention", "transpose", "dropout_rows", "fetch", "number", "begin", "attend", "conclude", "task_find", "task_ranges",
+    "apply_score", "apply_mask", "most", "before", "written", "range", "B", "HQ", "SQ", "SK", "D", "DV", "PAGE", "VECTORS", "MK", "MV", "BLOCK",
     "BLOCKS", "ROWS", "KEYS", "STAGED", "DEPTH", "COLUMNS", "K_PITCH", "V_PITCH", "WIDTH", "SKIP", "TILES", "ROW_BLOCKS",
-    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "PART", "FAR", "settle", "gather", "INF", "LOG2E", "LN2" },
+    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "INLINE", "APART", "UNROLLED", "PART", "FAR", "settle", "gather", "INF", "LOG2E", "LN2" },
   tensor = function(name) return own[name] and name or "tensor_" .. name end,
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
