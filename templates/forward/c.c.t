@@ -632,7 +632,7 @@ APART void attend(const struct args *a, struct scratch *t, const struct task *ta
     if (n <= 0) return;
 % end
 % local drop_i, drop_j = p.shard and "i0 + origin_i" or "i0", p.shard and "j0 + origin_j" or "j0"
-% task_values(nil, not classes and bounds.empty or "", not classes and bounds.full or "", not classes and names("i1", "empty", "full") and sq or "", p.dropout and drop_i .. drop_j or "", classes and KEY_TILES or "")
+% task_values(nil, not classes and bounds.empty or "", not classes and bounds.full or "", not classes and names("i1", "empty", "full") and sq or "", p.dropout and drop_i or "", p.dropout and drop_j or "", classes and KEY_TILES or "")
 % if has_score or not bounds.always or p.dropout then
     const int i0 = task->row + x * BLOCK, j0 = tile_first + skip;
 % end
