@@ -14,7 +14,6 @@
 % local dot = cfg.dot == 1
 % local step = dot and 2 or 1
 % local operand, element = dot and "vi" or "vr", dot and "int" or "real"
-% local function madd(sum, x, y) return dot and ("%s = dot_vr(%s, %s, %s)"):format(sum, sum, x, y) or ("%s += %s * %s"):format(sum, x, y) end
 %
 % -- Sizes: a number where the problem says it, a variable else; with lens= each sequence has its own below those.
 % local packed, padded, paged = p.lens == "packed", p.lens == "padded", p.page > 0
@@ -26,21 +25,19 @@
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code()
 % local bounds = variant:tiles()
+% local texts, lse_type = require("templates.common.texts"), require("templates.common.slots").lse_type(p)
+% local declare = texts.declare
+% local function temporaries(level, root) return texts.temporaries(code, level, root) end
+% local function words(root, ...) return texts.words(code, root, ...) end
+% local function names(word, ...) return texts.names(bounds, word, ...) end
 % -- Sums are of parts of a tile, unless all rows see enough keys, and where there may be many tiles, of so many at a time.
 % local sums = require "templates.common.sums"
 % local enough = bounds.always and p.sk and not p.lens
 % local part, far = not enough and sums.part(p, cfg.keys) or nil, sums.far(p, cfg.keys)
 % local classes = body.classes(p, variant)
-% -- Whether one of these bounds names `word`.
-% local function names(word, ...)
-%   for _, bound in ipairs { ... } do
-%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
-%   end
-% end
 % local lengths = p.lens == "padded" and "sq = a->q_lens[b], sk = a->k_lens[b]" or "sq = a->cu_q[b + 1] - a->cu_q[b], sk = a->cu_k[b + 1] - a->cu_k[b]"
 % -- A tile's last register block of S may reach keys that a block of rows does not see: their maximum is found anew.
 % local whole = not has_score and not bounds.always and " && (n % MK == 0 || j0 + n == tile_last)" or ""
-% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
 % local need = { select_r = true, max_vr = true, exp2_fall_vr = true, transpose = true, ["broadcast_" .. (dot and "i" or "r")] = true }
 % local staging = dot and { "dot_vr", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
@@ -127,264 +124,19 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 %   include("templates/common/philox.c.t", { target = target, lanes = p.shard and "rows" or "row pairs" })
 % end
 
-% -- Where row r of a key tile stands.
-% local function row(r) return paged and ("from + table[(j0 + %s) / PAGE] * page + (j0 + %s) %% PAGE * stride"):format(r, r) or ("from + %s * stride"):format(r) end
-% local where = paged and "i64 stride, const i32 *table, i64 page, int j0" or "i64 stride"
-% if dot then
-/* Rows [0, n) of a tile, where a pair of columns is an int, and copies of the last one up to a whole register
- * block. */
-APART void stage_k(int (*restrict to)[K_PITCH], const bf16 *from, ${where}, int n)
-{
-    for (int r = 0; r < (n + MK - 1) / MK * MK; r++) {
-        const int at = min_i(r, n - 1);
-        to[r][DEPTH - 1] = 0;
-        __builtin_memcpy(to[r], ${row("at")}, D * sizeof(bf16));
-    }
-}
+% include("templates/forward/c_stage.c.t", { dot = dot, paged = paged })
 
-/* Rows 2 r and 2 r + 1 as pairs; behind an odd last one zeros. */
-APART void stage_v(int (*restrict to)[V_PITCH], const bf16 *from, ${where}, int n)
-{
-    for (int r = 0; r < n; r += 2, to++) {
-        const int next = min_i(r + 1, n - 1);
-        pair_rows(*to, ${row("r")}, ${row("next")}, r < next, DV);
-        for (int c = DV; c < COLUMNS; c++) (*to)[c] = 0;
-    }
-}
-% else
-/* Rows [0, n) of a tile, and copies of the last one up to a whole register block. */
-APART void stage_k(real (*restrict to)[K_PITCH], const ${p.kvdtype} *from, ${where}, int n)
-{
-    for (int r = 0; r < (n + MK - 1) / MK * MK; r++) {
-        const int at = min_i(r, n - 1);
-        load_row_${p.kvdtype}(to[r], ${row("at")}, D);
-    }
-}
+% include("templates/forward/c_block.c.t", { lse_type = lse_type, dot = dot, step = step, operand = operand, element = element, has_score = has_score, part = part or false, far = far or false, padded = padded })
 
-APART void stage_v(real (*restrict to)[V_PITCH], const ${p.kvdtype} *from, ${where}, int n)
-{
-    for (int r = 0; r < n; r++) {
-        load_row_${p.kvdtype}(to[r], ${row("r")}, DV);
-        for (int c = DV; c < COLUMNS; c++) to[r][c] = 0;
-    }
-}
-% end
-
-/* n rows, and copies of the last one, as lanes; their O is 0. */
-APART void stage_q(struct block *restrict to, real (*restrict row)[WIDTH], const ${p.dtype} *from, i64 stride, int n${dot and "" or ", real scale"})
-{
-    for (int v = 0; v < VECTORS; v++) {
-        for (int l = 0; l < LANES; l++) {
-            const ${p.dtype} *at = from + min_i(v * LANES + l, n - 1) * stride;
-% if dot then
-            ((int *)row[l])[DEPTH - 1] = 0;
-            __builtin_memcpy(row[l], at, D * sizeof(bf16));
-% else
-            load_row_${p.dtype}(row[l], at, D);
-% end
-        }
-        for (int c = 0; c < DEPTH; c += LANES) {
-            vr x[LANES];
-            UNROLLED for (int l = 0; l < LANES; l++) x[l] = *(const vr *)(row[l] + c);
-            transpose(x);
-            UNROLLED for (int l = 0; l < min_i(LANES, DEPTH - c); l++) to->q[c + l][v] = ${dot and "(vi)x[l]" or "x[l] * scale"};
-        }
-        to->top[v] = splat_r(-INF);
-        to->sum[v] = splat_r(0);
-        for (int c = 0; c < COLUMNS; c++) to->o[c][v] = splat_r(0);
-    }
-    to->begun = 1;
-}
-
-/* Asks for rows [r, last), so that stage_q need not wait for them. */
-INLINE void fetch(const ${p.dtype} *from, i64 stride, int r, int last)
-{
-    for (; r < last; r++)
-        for (int c = 0; c < D; c += LINE / (int)sizeof *from) __builtin_prefetch(from + r * stride + c);
-}
-
-/* S^T = K Q^T for MK keys; their maximum joins top. */
-APART void scores(vr (*restrict s)[VECTORS], const ${element} (*restrict k)[K_PITCH],
-                                             const ${operand} (*restrict q)[VECTORS], vr *restrict top${dot and ", real scale" or ""})
-{
-    vr sum[MK][VECTORS];
-    UNROLLED for (int r = 0; r < MK; r++)
-        UNROLLED for (int v = 0; v < VECTORS; v++) sum[r][v] = splat_r(0);
-    for (int c = 0; c < DEPTH; c++)
-        UNROLLED for (int r = 0; r < MK; r++) {
-            const ${operand} x = broadcast_${dot and "i" or "r"}(&k[r][c]);
-            UNROLLED for (int v = 0; v < VECTORS; v++) ${madd("sum[r][v]", "x", "q[c][v]")};
-        }
-    UNROLLED for (int r = 0; r < MK; r++)
-        UNROLLED for (int v = 0; v < VECTORS; v++) {
-            s[r][v] = sum[r][v]${dot and " * scale" or ""};
-            top[v] = max_vr(top[v], s[r][v]);
-        }
-}
-
-/* S becomes P = ${has_score and "exp(S - top)" or "2^(S - top)"}${p.dropout and ", 0 where dropped" or ""}${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
- * by the new maximum. */
-% local function power(x) return has_score and ("exp2_fall_vr((%s) * LOG2E)"):format(x) or ("exp2_fall_vr(%s)"):format(x) end
-% local function weight(r) return power(("s[%s][v] - peak[v]"):format(r)) end
-APART void softmax(vr (*restrict s)[VECTORS], struct block *restrict x, const vr *top,
-                                              vr *restrict shrink, int n${p.dropout and ", const vi (*restrict keep)[VECTORS]" or ""})
-{
-    vr peak[VECTORS], sum[VECTORS];
-    UNROLLED for (int v = 0; v < VECTORS; v++) {
-        peak[v] = select_r(top[v] == -INF, splat_r(0), top[v]); /* every key hidden so far */
-        shrink[v] = ${power("x->top[v] - peak[v]")};
-        sum[v] = splat_r(0);
-    }
-% if dot then
-    vi(*p)[VECTORS] = (vi(*)[VECTORS])s;
-    for (int r = 0; r < n; r += 2)
-        UNROLLED for (int v = 0; v < VECTORS; v++) {
-            const vr a = ${weight("r")};
-            const vr b = r + 1 < n ? ${weight("r + 1")} : splat_r(0);
-            const vi low = (vi)((vu)((vi)a + 0x8000) >> 16), high = ((vi)b + 0x8000) & (int)0xffff0000;
-%   if p.dropout then
-            p[r / 2][v] = (low & keep[r][v]) | (high & keep[r + (r + 1 < n)][v]);
-%   else
-            p[r / 2][v] = low | high;
-%   end
-            sum[v] += a + b;
-        }
-% else
-%   local indent = part and "    " or ""
-%   if part then
-    for (int from = 0; from < n; from += PART) {
-        const int to = min_i(n, from + PART);
-        vr own[VECTORS];
-        UNROLLED for (int v = 0; v < VECTORS; v++) own[v] = splat_r(0);
-%   end
-    ${indent}for (int r = ${part and "from" or 0}; r < ${part and "to" or "n"}; r++)
-    ${indent}    UNROLLED for (int v = 0; v < VECTORS; v++) {
-    ${indent}        const vr p = ${weight("r")};
-    ${indent}        s[r][v] = ${p.dropout and "(vr)((vi)p & keep[r][v])" or "p"};
-    ${indent}        ${part and "own" or "sum"}[v] += p;
-    ${indent}    }
-%   if part then
-        UNROLLED for (int v = 0; v < VECTORS; v++) sum[v] += own[v];
-    }
-%   end
-% end
-    UNROLLED for (int v = 0; v < VECTORS; v++) {
-        x->sum[v] = x->sum[v] * shrink[v] + sum[v];
-        x->top[v] = top[v];
-    }
-}
-
-/* O^T = O^T shrink + V^T P^T for MV value columns. A tile's sum is on its own first: errors of a long sum of
- * like terms grow with the tiles, not with the keys. */
-APART void accumulate(vr (*restrict o)[VECTORS], const ${element} *restrict value,
-                                                 const ${operand} (*restrict p)[VECTORS], const vr *restrict shrink, int n)
-{
-    vr sum[MV][VECTORS];
-    UNROLLED for (int c = 0; c < MV; c++)
-        UNROLLED for (int v = 0; v < VECTORS; v++) sum[c][v] = splat_r(0);
-#pragma GCC unroll 4
-    for (int r = 0; r < n; r += ${step}, value += V_PITCH, p++)
-        UNROLLED for (int c = 0; c < MV; c++) {
-            const ${operand} x = broadcast_${dot and "i" or "r"}(value + c);
-            UNROLLED for (int v = 0; v < VECTORS; v++) ${madd("sum[c][v]", "x", "(*p)[v]")};
-        }
-    UNROLLED for (int c = 0; c < MV; c++)
-        UNROLLED for (int v = 0; v < VECTORS; v++) o[c][v] = o[c][v] * shrink[v] + sum[c][v];
-}
-
-% if far then
-/* The sums so far join those further back, and begin anew. */
-APART void settle(struct block *x, int first)
-{
-    for (int v = 0; v < VECTORS; v++) {
-        const vr peak = select_r(x->top[v] == -INF, splat_r(0), x->top[v]);
-        const vr shrink = first ? splat_r(0) : ${power("x->far_top[v] - peak")};
-        x->far_top[v] = x->top[v];
-        x->far_sum[v] = first ? x->sum[v] : x->far_sum[v] * shrink + x->sum[v];
-        x->sum[v] = splat_r(0);
-        for (int c = 0; c < COLUMNS; c++) {
-            x->far_o[c][v] = first ? x->o[c][v] : x->far_o[c][v] * shrink + x->o[c][v];
-            x->o[c][v] = splat_r(0);
-        }
-    }
-}
-
-APART void gather(struct block *x)
-{
-    settle(x, 0);
-    __builtin_memcpy(x->sum, x->far_sum, sizeof x->sum);
-    __builtin_memcpy(x->o, x->far_o, sizeof x->o);
-}
-
-% end
-% if p.sinks then
-/* The sink's logit joins the row, with no value. */
-APART void drain(struct block *x, real sink)
-{
-    for (int v = 0; v < VECTORS; v++) {
-        const vr top = max_vr(x->top[v], splat_r(sink)), peak = select_r(top == -INF, splat_r(0), top);
-        const vr root = ${power("(x->top[v] - peak) * (real)0.5")}; /* of what O is worth still, which may be a subnormal */
-        for (int c = 0; c < COLUMNS; c++) x->o[c][v] = x->o[c][v] * root * root;
-        x->sum[v] = x->sum[v] * root * root + ${power("splat_r(sink) - peak")};
-        x->top[v] = top;
-    }
-}
-
-% end
-% local lse_to = p.lse and ", " .. (body.lse_type(p)) .. " *lse, i64 lse_stride" or ""
-/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; both for a row without visible keys as if V were 0. */
-APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${p.dropout and ", real kept" or ""})
-{
-    for (int v = 0; v < VECTORS; v++) {
-        const int rows = min_i(LANES, n - v * LANES);
-        const vr share = select_r(x->sum[v] == 0, splat_r(0), ${p.dropout and "kept" or "1"} / x->sum[v]);
-        for (int c = 0; c < DV; c += LANES) {
-            vr y[LANES];
-            UNROLLED for (int l = 0; l < LANES; l++) y[l] = x->o[min_i(c + l, COLUMNS - 1)][v] * share;
-            transpose(y);
-            UNROLLED for (int l = 0; l < LANES; l++) *(vr *)(row[l] + c) = y[l];
-        }
-        for (int l = 0; l < rows; l++) store_row_${p.odtype}(o + (v * LANES + l) * stride, row[l], DV);
-% if p.lse then
-        const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v]${has_score and "" or " * LN2"} + log_vr(x->sum[v]));
-        for (int l = 0; l < rows; l++) lse[(v * LANES + l) * lse_stride] = logs[l];
-% end
-    }
-}
-
-% if padded then
-/* n rows behind a sequence's last. */
-APART void blank(${p.odtype} *o, i64 stride${lse_to}, int n)
-{
-    for (int r = 0; r < n; r++) {
-        for (int c = 0; c < DV; c++) o[r * stride + c] = 0;
-%   if p.lse then
-        lse[r * lse_stride] = -INF;
-%   end
-    }
-}
-
-% end
 % -- ---- What the variant's texts need ----
-% local function temporaries(level, root)
-%   local list = {}
-%   for _, t in ipairs(code[level]) do if t.roots[root] then list[#list + 1] = t end end
-%   return ipairs(list)
-% end
-% -- The words of these texts, and of all that a root needs.
-% local function words(root, ...)
-%   local set, texts = {}, { code.value[root], ... }
-%   for _, level in ipairs { "launch", "head", "row", "column", "element" } do
-%     for _, t in temporaries(level, root) do texts[#texts + 1] = t.text end
-%   end
-%   for _, text in pairs(texts) do
-%     for word in text:gmatch("[%a_][%w_]*") do set[word] = true end
-%   end
-%   return set
-% end
+% local counts = { { "tiles", ("(%s + ROWS - 1) / ROWS"):format(SQ) }, { "row_blocks", ("(%s + BLOCK - 1) / BLOCK"):format(SQ) },
+%   { "key_tiles", ("(%s + KEYS - 1) / KEYS"):format(SK) } }
 % -- Declares what a root and these texts name of the arguments, and what the root needs that a launch computes once.
 % local function launch_values(root, ...)
 %   local used = words(root, ...)
+%   for _, count in ipairs(counts) do
+%     for word in pairs(used[count[1]] and words(nil, count[2]) or {}) do used[word] = true end
+%   end
 %   for _, slot in ipairs(slots) do if slot.read and used[slot.field] then
     ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a->${slot.field};
 %   end end
@@ -393,6 +145,9 @@ APART void blank(${p.odtype} *o, i64 stride${lse_to}, int n)
 %   end end
 %   for _, slot in ipairs(slots) do if slot.kind == "recipe" and used[slot.field] then
     const int ${slot.field} = (int)a->${slot.field};
+%   end end
+%   for _, count in ipairs(counts) do if used[count[1]] then
+    const int ${count[1]} = ${count[2]};
 %   end end
 %   for _, t in temporaries("launch", root) do
     ${declare(t)} = ${t.text};
@@ -428,13 +183,7 @@ enum { EMPTY, MIXED, FULL };
 /* Which tiles a block of query rows sees nothing of, or all. A task is one block of rows. */
 void classify(const struct args *a, void *scratch, i64 first, i64 last)
 {
-% launch_values("keep", sq, sk, ROW_BLOCKS, KEY_TILES, SQ, SK)
-%   if not p.sq then
-    const int row_blocks = (${SQ} + BLOCK - 1) / BLOCK;
-%   end
-%   if not p.sk then
-    const int key_tiles = (${SK} + KEYS - 1) / KEYS;
-%   end
+% launch_values("keep", sq, sk, ROW_BLOCKS, KEY_TILES)
     (void)scratch;
     for (i64 number = first; number < last; number++) {
         const int head = (int)(number / ${ROW_BLOCKS}), i0 = (int)(number % ${ROW_BLOCKS}) * BLOCK;
@@ -516,10 +265,7 @@ struct task {
 % local key_head = group == 1 and "h" or "(h / " .. group .. ")"
 APART void task_find(struct task *task, const struct args *a, i64 number)
 {
-% launch_values(nil, SQ, SK, heads, p.dropout and drop_head or "", classes and ROW_BLOCKS or "", classes and KEY_TILES or "")
-% if not p.sq then
-    const int tiles = (${SQ} + ROWS - 1) / ROWS;
-% end
+% launch_values(nil, SQ, TILES, heads, p.dropout and drop_head or "", classes and ROW_BLOCKS or "", classes and KEY_TILES or "")
     const int tile = (int)(${place}), head = (int)(${head});
     const int h = head % HQ, b = head / HQ, row = tile * ROWS;
     task->b = b, task->h = h, task->row = row;
@@ -546,12 +292,6 @@ APART void task_find(struct task *task, const struct args *a, i64 number)
                                    ${drop_head}, (int)a->drop };
 % end
 % if classes then
-%   if not p.sq then
-    const int row_blocks = (${SQ} + BLOCK - 1) / BLOCK;
-%   end
-%   if not p.sk then
-    const int key_tiles = (${SK} + KEYS - 1) / KEYS;
-%   end
     task->class = a->classes + ((i64)${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")} * ${ROW_BLOCKS} + tile * BLOCKS) * ${KEY_TILES};
 % end
 }
@@ -637,9 +377,6 @@ APART void attend(const struct args *a, struct scratch *t, const struct task *ta
     const int i0 = task->row + x * BLOCK, j0 = tile_first + skip;
 % end
 % if classes then
-%   if not p.sk then
-    const int key_tiles = (${SK} + KEYS - 1) / KEYS;
-%   end
     const int class = task->class[x * ${KEY_TILES} + tile_first / KEYS], full = class == FULL${whole};
     if (class == EMPTY) return;
 % elseif not bounds.always then
@@ -689,7 +426,7 @@ APART void conclude(const struct args *a, struct scratch *t, const struct task *
     const int row = task->row;
     ${p.odtype} *o = ${base("o", "h", "row", "a->cu_q[b]")};
 % if p.lse then
-    ${body.lse_type(p)} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
+    ${lse_type} *lse = ${base("lse", "h", "row", "a->cu_q[b]")};
 % end
 % if p.dropout then
     const real kept = a->drop < 65536 ? (real)65536 / (real)(65536 - a->drop) : 0;
@@ -707,10 +444,7 @@ APART void conclude(const struct args *a, struct scratch *t, const struct task *
 
 void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 {
-% task_values(nil, classes and KEY_TILES or "", classes and not p.sk and SK or "")
-% if classes and not p.sk then
-    const int key_tiles = (${SK} + KEYS - 1) / KEYS;
-% end
+% task_values(nil, classes and KEY_TILES or "")
     for (i64 number = first; number < last; number++) {
         struct task task;
         task_find(&task, a, number);

@@ -12,12 +12,9 @@
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code()
 % local bounds = variant:tiles()
-% local function names(word, ...)
-%   for _, bound in ipairs { ... } do
-%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
-%   end
-% end
-% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
+% local texts = require("templates.common.texts")
+% local declare = texts.declare
+% local function names(word, ...) return texts.names(bounds, word, ...) end
 % local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_" .. p.odtype] = true,
 %   ["load_row_" .. p.dtype] = true, ["load_" .. p.kvdtype] = p.kvdtype == "f16" }
 % if p.lse then need.log_vr = true end
@@ -405,9 +402,9 @@ static void find_keys(struct keys *keys, const struct args *a, const struct task
     for (int n = 0; n < KEYS; n++) {
         const i64 j = min_i(from + n, to - 1);
 % if paged then
-        const i64 page = a->block_table[x->b * a->block_table_b + j / ${p.page}], row = j % ${p.page};
-        keys->k[n] = a->k + page * a->k_b + row * a->k_s + head_k;
-        keys->v[n] = a->v + page * a->v_b + row * a->v_s + head_v;
+        const i64 page = a->table[x->b * a->table_b + j / ${p.page}], row = j % ${p.page};
+        keys->k[n] = a->k + page * a->k_p + row * a->k_s + head_k;
+        keys->v[n] = a->v + page * a->v_p + row * a->v_s + head_v;
 % elseif packed then
         keys->k[n] = a->k + (x->keys + j) * a->k_s + head_k;
         keys->v[n] = a->v + (x->keys + j) * a->v_s + head_v;
