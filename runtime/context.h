@@ -41,8 +41,7 @@ struct fg_context {
     char *worker;           /* as in the options, or NULL */
     struct kernel *kernels; /* all that are loaded */
     struct kernel_table *tables;
-    unsigned
-        adoptions; /* winners of `*` problems, found so far: each may replace what was chosen */
+    unsigned adoptions; /* winners found so far: each may replace what was chosen */
     struct kernel_binding *bindings[context_buckets];
     struct plan_job *jobs; /* what is being made in the background */
 };

@@ -139,39 +139,34 @@ fg_status kernels_keep(kernel **k, const problem *p, fg_error *error)
     return FG_OK;
 }
 
-static void bind_locked(struct kernel_binding **b, const plan_request *r, bool replace)
-{
-    struct kernel_binding *before = find_locked((*b)->kernel->context, r), *fresh = *b;
-    if (!before) {
-        insert_locked(fresh->kernel->context, fresh);
-        *b = NULL;
-    } else if (replace) {
-        before->kernel = fresh->kernel;
-    }
-}
-
-/* *k becomes the kernel that the request gives now. */
-static fg_status bind(const plan_request *r, kernel **k, bool replace, fg_error *error)
+fg_status kernels_bind(const plan_request *r, kernel **k, unsigned adoptions, fg_error *error)
 {
     fg_context *context = (*k)->context;
     struct kernel_binding *b = binding_of(r, *k);
     if (!b) return fail_memory(error);
     library_lock();
-    bind_locked(&b, r, replace);
-    *k = find_locked(context, r)->kernel;
+    struct kernel_binding *before = find_locked(context, r);
+    const bool binds = !before && context->adoptions == adoptions;
+    if (before) *k = before->kernel;
+    if (binds) insert_locked(context, b);
     library_unlock();
-    binding_free(&context->memory, b);
+    if (!binds) binding_free(&context->memory, b);
     return FG_OK;
-}
-
-fg_status kernels_bind(const plan_request *r, kernel **k, fg_error *error)
-{
-    return bind(r, k, false, error);
 }
 
 fg_status kernels_rebind(const plan_request *r, kernel *k, fg_error *error)
 {
-    return bind(r, &k, true, error);
+    struct kernel_binding *b = binding_of(r, k);
+    if (!b) return fail_memory(error);
+    library_lock();
+    struct kernel_binding *before = find_locked(k->context, r);
+    if (before)
+        before->kernel = k;
+    else
+        insert_locked(k->context, b);
+    library_unlock();
+    if (before) binding_free(&k->context->memory, b);
+    return FG_OK;
 }
 
 fg_status kernels_renew(kernel *fresh, const problem *p, fg_error *error)

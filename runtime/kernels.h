@@ -17,6 +17,9 @@ typedef struct plan_request {
 
 plan_request request_of(const problem *p, fg_rigor rigor, const char *sizes, const char *config);
 
+/* How often winners were adopted so far: to be read before one is looked for. */
+unsigned kernels_adoptions(fg_context *context);
+
 /* The kernel bound to a request, or NULL. */
 kernel *kernels_find(fg_context *context, const plan_request *r);
 /* The loaded kernel of this problem and schedule with these very axes, all of them, or NULL. */
@@ -25,8 +28,9 @@ kernel *kernels_find_config(fg_context *context, const problem *p, const char *s
 
 /* Hands a fresh kernel to the context; *k becomes the one to use: another thread may have been first. */
 fg_status kernels_keep(kernel **k, const problem *p, fg_error *error);
-/* From now on `r` gives `*k`, which is kept, unless it gives another already: then *k becomes that. */
-fg_status kernels_bind(const plan_request *r, kernel **k, fg_error *error);
+/* From now on `r` gives `*k`, which is kept, unless it gives another already: then *k becomes that; or winners were
+ * adopted since `adoptions` was read: the next plan then chooses anew. */
+fg_status kernels_bind(const plan_request *r, kernel **k, unsigned adoptions, fg_error *error);
 
 /* For a search's winner. A fresh kernel becomes the one of its config, and a request gives `k` whatever it
  * gave before: what plans have stays loaded. */
@@ -39,7 +43,6 @@ const kernel_table *kernels_find_table(fg_context *context, const plan_request *
  * adopted since `adoptions` was read: the next plan then chooses anew. */
 fg_status kernels_keep_table(kernel_table *fresh, const plan_request *r, unsigned adoptions,
                              fg_error *error);
-unsigned kernels_adoptions(fg_context *context);
 /* A winner was adopted: the problem's tables are given no more. */
 void kernels_forget_tables(fg_context *context, const problem *p);
 

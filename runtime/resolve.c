@@ -46,6 +46,7 @@ static bool get_winner(job *j)
 
 static void choose(job *j)
 {
+    j->adoptions = kernels_adoptions(j->context);
     switch (j->rigor) {
     case FG_ESTIMATE:
         j->chosen = get_choice(j, STORE_winner) || get_choice(j, STORE_estimate);
@@ -241,7 +242,7 @@ fg_status resolve_one(resolve_job *j, const fg_problem *handle, const fg_plan_op
 {
     fg_status status = find_or_make(j, handle, o, error);
     plan_request r = request_for(j);
-    if (status == FG_OK) status = kernels_bind(&r, &j->kernel, error);
+    if (status == FG_OK) status = kernels_bind(&r, &j->kernel, j->adoptions, error);
     return status;
 }
 

@@ -16,6 +16,7 @@ typedef struct resolve_job {
     bool stamped;
     digest stamp; /* before the text was written */
     choice choice;
+    unsigned adoptions; /* before a winner was looked for */
     kernel *kernel;
     fg_source source;
 } resolve_job;

@@ -3,8 +3,10 @@
 
 /* ---- Failing on purpose ---- */
 
+static const char *path; /* of the store; "": there is none */
+
 /* On one thread, so that allocations come in one order. */
-static fg_status plan_with(failing *f, const char *path)
+static fg_status plan_with(failing *f)
 {
     fg_context_options o = stub_options();
     fg_context *context = NULL;
@@ -32,61 +34,37 @@ static fg_status plan_with(failing *f, const char *path)
     return status;
 }
 
-/* With a store, what it misses for want of memory is made anew, or the memory is missed there, too. */
-static void fail_all(const char *path, bool known)
+static void damage_store(void)
 {
-    failing f = { .at = -1 };
-    int files = stub_open_files();
-    ck_assert_int_eq(plan_with(&f, path), FG_OK);
-    f = (failing){ .at = -1 };
-    if (known) ck_assert_int_eq(plan_with(&f, path), FG_OK);
-    if (!known) {
-        if (*path) damage("estimate", 0), damage("kernel", 0);
-        ck_assert_int_eq(plan_with(&f, path), FG_OK);
-    }
-    long all = f.count, failed = 0;
-    ck_assert_int_gt((int)all, 30);
-    for (int for_good = 0; for_good < 2; for_good++)
-        for (long at = 1; at <= all; at++) {
-            if (!known && *path) damage("estimate", 0), damage("kernel", 0);
-            f = (failing){ .at = at, .for_good = for_good };
-            fg_status status = plan_with(&f, path);
-            failed += status == FG_MEMORY;
-            ck_assert_msg(status == FG_OK || status == FG_MEMORY, "allocation %ld: %s: %s", at,
-                          fg_status_name(status), error.text);
-            ck_assert_msg(f.blocks == 0 && f.bytes == 0, "allocation %ld leaks %ld blocks", at,
-                          f.blocks);
-        }
-    ck_assert_int_gt((int)failed, 10);
-    if (!*path) ck_assert_int_eq((int)failed, 2 * (int)all);
-    ck_assert_int_eq(stub_open_files(), files);
+    damage("estimate", 0);
+    damage("kernel", 0);
 }
 
-static void prepare_to_fail(void)
+/* With a store, what it misses for want of memory is made anew, or the memory is missed there, too. */
+static void fail_all(const char *where, void (*before)(void))
 {
     stub_is_number();
     fg_context_free(numbering(true));
     stub_compiler_make();
+    path = where;
+    failing_all(&(failing_way){ plan_with, before, NULL, &error, .mended = *where != 0 }, 31);
 }
 
 START_TEST(every_allocation_fails)
 {
-    prepare_to_fail();
-    fail_all("", false);
+    fail_all("", NULL);
 }
 END_TEST
 
 START_TEST(every_allocation_fails_when_it_is_made)
 {
-    prepare_to_fail();
-    fail_all(store_folder, false);
+    fail_all(store_folder, damage_store);
 }
 END_TEST
 
 START_TEST(every_allocation_fails_when_it_is_stored)
 {
-    prepare_to_fail();
-    fail_all(store_folder, true);
+    fail_all(store_folder, NULL);
 }
 END_TEST
 

@@ -146,7 +146,7 @@ START_TEST(flags_as_documented)
     o.compiler_flags = "  -DONE   -DTWO ";
     fg_context *context = stub_context(&o);
     ck_assert_int_eq(fg_context_device(context, &info, &error), FG_OK);
-    ck_assert_str_eq(info.flags, "-O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math "
+    ck_assert_str_eq(info.flags, "-O2 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math "
                                  "-ffp-contract=fast -fwrapv -fno-strict-aliasing "
                                  "-fno-tree-vectorize -fno-inline-functions -nostdlib -DONE -DTWO");
     ck_assert_str_eq(context_maker_device(context).flags, info.flags);

@@ -251,27 +251,18 @@ static fg_status whole_way(failing *f)
     return status;
 }
 
+static void nothing_is_left(void)
+{
+    ck_assert_int_eq(fake()->device[0].retained, 0);
+    ck_assert_int_eq(fake()->device[0].loaded, 0);
+    ck_assert_int_eq(fake()->allocated, 0);
+    ck_assert_int_eq(fake()->depth(), 0);
+}
+
 START_TEST(every_allocation_fails)
 {
-    failing f = { .at = -1 };
     cuda_is_number(1);
-    ck_assert_int_eq(whole_way(&f), FG_OK);
-    ck_assert_int_eq((int)f.blocks, 0);
-    ck_assert_int_eq((int)f.bytes, 0);
-    const long all = f.count;
-    ck_assert_int_gt((int)all, 10);
-    for (int for_good = 0; for_good < 2; for_good++)
-        for (long at = 1; at <= all; at++) {
-            f = (failing){ .at = at, .for_good = for_good };
-            fg_status status = whole_way(&f);
-            ck_assert_msg(status == FG_MEMORY, "allocation %ld: %s: %s", at, fg_status_name(status),
-                          error.text);
-            ck_assert_msg(f.blocks == 0 && f.bytes == 0, "allocation %ld leaks", at);
-            ck_assert_int_eq(fake()->device[0].retained, 0);
-            ck_assert_int_eq(fake()->device[0].loaded, 0);
-            ck_assert_int_eq(fake()->allocated, 0);
-            ck_assert_int_eq(fake()->depth(), 0);
-        }
+    failing_all(&(failing_way){ whole_way, NULL, nothing_is_left, &error, false }, 11);
 }
 END_TEST
 

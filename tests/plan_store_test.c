@@ -299,6 +299,56 @@ START_TEST(an_adopted_winner_takes_over)
 }
 END_TEST
 
+static fg_context *searching; /* whose other thread looks for a winner; or NULL */
+
+/* Another process stores a winner, and then this one looks for one. */
+static void *find_winner(void *argument)
+{
+    static const maker_sizes none = { 0 };
+    const kernels_winner winner = { &none, "", "stub", "best=1", false };
+    fg_context *other = keeping();
+    store_winner(other, LINE, 5, false);
+    fg_context_free(other);
+    fg_problem *p = stub_problem(argument, LINE);
+    kernels_forget_others(argument, p->problem, &winner);
+    fg_problem_free(p);
+    return NULL;
+}
+
+static fg_status make_while_searching(made **out, const maker_request *r, fg_error *e)
+{
+    pthread_t thread;
+    const fg_status status = stub_make(out, r, e);
+    if (searching) {
+        ck_assert_int_eq(pthread_create(&thread, NULL, find_winner, searching), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        searching = NULL;
+    }
+    return status;
+}
+
+/* A plan that was chosen before a winner came must not stand for what comes after. */
+START_TEST(a_winner_comes_while_a_plan_is_made)
+{
+    static const maker slow = { .make = make_while_searching,
+                                .choices = stub_choices,
+                                .hash = stub_hash };
+    fg_source source;
+    stub_is_number();
+    stub_number = 6;
+    fg_context *context = keeping();
+    context->maker = &slow;
+    searching = context;
+    ck_assert_double_eq(result_of(context, LINE, NULL, &source), 6);
+    ck_assert_int_eq(source, FG_COMPILED);
+    ck_assert_double_eq(result_of(context, LINE, NULL, &source), 5);
+    ck_assert_int_eq(source, FG_FROM_STORE);
+    ck_assert_double_eq(result_of(context, LINE, NULL, &source), 5);
+    ck_assert_int_eq(source, FG_FROM_MEMORY);
+    fg_context_free(context);
+}
+END_TEST
+
 /* ---- In the background ---- */
 
 static fg_status wait_for(fg_plan **plan, fg_context *context, const fg_problem *p,
@@ -383,47 +433,31 @@ static fg_status plan_with(failing *f)
     return status;
 }
 
-/* What the store misses for want of memory is made anew, or the memory is missed there, too. */
-static void fail_all(bool known)
+static void clear_store(void)
 {
-    failing f = { .at = -1 };
+    fg_context *context = keeping();
+    ck_assert_int_eq(fg_store_clear(context, NULL, &error), FG_OK);
+    fg_context_free(context);
+}
+
+/* What the store misses for want of memory is made anew, or the memory is missed there, too. */
+static void fail_all(void (*before)(void))
+{
     fg_context_free(keeping());
     stub_is_number();
     stub_compiler_make();
-    int files = stub_open_files();
-    ck_assert_int_eq(plan_with(&f), FG_OK);
-    if (known) {
-        f = (failing){ .at = -1 };
-        ck_assert_int_eq(plan_with(&f), FG_OK);
-    }
-    long all = f.count, failed = 0;
-    ck_assert_int_gt((int)all, 10);
-    for (int for_good = 0; for_good < 2; for_good++)
-        for (long at = 1; at <= all; at++) {
-            fg_context *context = keeping();
-            if (!known) ck_assert_int_eq(fg_store_clear(context, NULL, &error), FG_OK);
-            fg_context_free(context);
-            f = (failing){ .at = at, .for_good = for_good };
-            fg_status status = plan_with(&f);
-            failed += status == FG_MEMORY;
-            ck_assert_msg(status == FG_OK || status == FG_MEMORY, "allocation %ld: %s: %s", at,
-                          fg_status_name(status), error.text);
-            ck_assert_msg(f.blocks == 0 && f.bytes == 0, "allocation %ld leaks %ld blocks", at,
-                          f.blocks);
-        }
-    ck_assert_int_gt((int)failed, 10);
-    ck_assert_int_eq(stub_open_files(), files);
+    failing_all(&(failing_way){ plan_with, before, NULL, &error, .mended = true }, 11);
 }
 
 START_TEST(every_allocation_fails_when_it_is_made)
 {
-    fail_all(false);
+    fail_all(clear_store);
 }
 END_TEST
 
 START_TEST(every_allocation_fails_when_it_is_stored)
 {
-    fail_all(true);
+    fail_all(NULL);
 }
 END_TEST
 
@@ -465,6 +499,7 @@ int main(void)
         a_visit_tells_the_winner,
         stored_never_compiles,
         an_adopted_winner_takes_over,
+        a_winner_comes_while_a_plan_is_made,
         a_plan_in_the_background,
         a_failure_in_the_background,
         every_allocation_fails_when_it_is_made,

@@ -35,25 +35,9 @@ out:
 
 START_TEST(every_allocation_fails)
 {
-    failing f = { .at = -1 };
-    int files = stub_open_files();
     stub_is_number();
     stub_add_slot(SLOT_recipe, "b + 1", 0);
-    ck_assert_int_eq(whole_way(&f), FG_OK);
-    ck_assert_int_eq((int)f.blocks, 0);
-    ck_assert_int_eq((int)f.bytes, 0); /* sizes given back are those that were asked for */
-    long all = f.count;
-    ck_assert_int_gt((int)all, 10);
-    for (int for_good = 0; for_good < 2; for_good++)
-        for (long at = 1; at <= all; at++) {
-            f = (failing){ .at = at, .for_good = for_good };
-            fg_status status = whole_way(&f);
-            ck_assert_msg(status == FG_MEMORY, "allocation %ld: %s: %s", at, fg_status_name(status),
-                          error.text);
-            ck_assert_msg(f.blocks == 0 && f.bytes == 0, "allocation %ld leaks %ld blocks", at,
-                          f.blocks);
-        }
-    ck_assert_int_eq(stub_open_files(), files);
+    failing_all(&(failing_way){ whole_way, .error = &error }, 11);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 
 #include "runtime/folder.h"
 #include "runtime/plan.h"
+#include "tests/failing.h"
 #include "tests/support.h"
 
 #include <dirent.h>
@@ -240,14 +241,6 @@ static inline void stub_run_free(stub_run *r)
     for (int k = 0; k < r->count; k++) free(r->block[k]);
 }
 
-/* Open files of this process. */
-static inline int stub_open_files(void)
-{
-    int count = 0;
-    for (int fd = 0; fd < 4096; fd++) count += fcntl(fd, F_GETFD) != -1;
-    return count;
-}
-
 /* ---- Counted tasks ---- */
 
 /* Each task adds 1 to its own element of o, and marks its worker's scratch while it runs. */
@@ -301,30 +294,6 @@ static inline bool counts(const counted *c, int tasks, int times)
     for (int t = 0; t < 256; t++)
         if (o[t] != (t < tasks ? times : 0)) return false;
     return true;
-}
-
-/* ---- An allocator that fails ---- */
-
-typedef struct failing {
-    long count, at; /* allocations so far; the one that fails */
-    bool for_good, counts;
-    long blocks;
-    size_t bytes, most; /* now, and at once since `most` was last 0 */
-} failing;
-
-static inline void *failing_allocate(void *user, void *block, size_t old_size, size_t new_size)
-{
-    failing *f = user;
-    if (new_size > 0) {
-        f->count++;
-        if (f->count == f->at || (f->for_good && f->count > f->at)) return NULL;
-    }
-    f->blocks += (new_size > 0) - (block != NULL);
-    f->bytes += new_size - (block ? old_size : 0);
-    if (f->bytes > f->most) f->most = f->bytes;
-    if (new_size > 0) return realloc(block, new_size);
-    free(block);
-    return NULL;
 }
 
 /* ---- A temporary folder ---- */

@@ -34,18 +34,18 @@ typedef float vf __attribute__((vector_size(${4 * target.lanes})));
 typedef int vw __attribute__((vector_size(${4 * target.lanes})));
 % end
 % if need.widen_bf16 then
-static inline vr widen_bf16(vh x) { return ${from_floats(("(%s)(__builtin_convertvector(x, %s) << 16)"):format(floats, ints))}; }
+INLINE vr widen_bf16(vh x) { return ${from_floats(("(%s)(__builtin_convertvector(x, %s) << 16)"):format(floats, ints))}; }
 % end
 % if need.widen_f16 then
 %   if f16c then
-static inline vr widen_f16(vh x)
+INLINE vr widen_f16(vh x)
 {
     ${floats} y;
     __asm__("${f16c.widen}" : "=v"(y) : "${place}"(x));
     return ${from_floats("y")};
 }
 %   else
-static inline vr widen_f16(vh x)
+INLINE vr widen_f16(vh x)
 {
     const ${ints} bits = __builtin_convertvector(x, ${ints});
     const ${floats} y = (${floats})((bits & 0x7fff) << 13) * 0x1p112f; /* moves the exponent's bias; subnormals become normal */
@@ -55,7 +55,7 @@ static inline vr widen_f16(vh x)
 % end
 % if need.narrow_bf16 and not double then
 /* To nearest, ties to even; a NaN stays one. */
-static inline vh narrow_bf16(vr x)
+INLINE vh narrow_bf16(vr x)
 {
     const vu bits = (vu)x, nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const vu nan = (vu)(x != x);
@@ -72,7 +72,7 @@ static inline vh narrow_bf16(vr x)
 %     local function hex(x) return ("0x%x"):format(x) end
 %     local function exact(exponent) return hex(exponent + own_bias << fraction) end
 /* To nearest, ties to even; from ${narrow.kind == "f16" and "65520" or "0x1.ffp127"} on to infinity; a NaN stays one. */
-static inline vh narrow_${narrow.kind}(vr x)
+INLINE vh narrow_${narrow.kind}(vr x)
 {
 %     if instruction then
     vh y;
@@ -92,14 +92,14 @@ static inline vh narrow_${narrow.kind}(vr x)
 % end
 % for _, kind in ipairs { "bf16", "f16" } do
 %   if need["load_" .. kind] then
-static inline real load_${kind}(${kind} x) { return widen_${kind}((vh){ x })[0]; }
+INLINE real load_${kind}(${kind} x) { return widen_${kind}((vh){ x })[0]; }
 %   end
 %   if need["store_" .. kind] then
-static inline ${kind} store_${kind}(real x) { return narrow_${kind}(splat_r(x))[0]; }
+INLINE ${kind} store_${kind}(real x) { return narrow_${kind}(splat_r(x))[0]; }
 %   end
 % end
 % for _, kind in ipairs { "f32", "f64" } do if need["store_" .. kind] then
-static inline ${kind} store_${kind}(real x) { return ${kind == target.real and "x" or ("(%s)x"):format(kind)}; }
+INLINE ${kind} store_${kind}(real x) { return ${kind == target.real and "x" or ("(%s)x"):format(kind)}; }
 % end end
 % -- Of a row's last elements some are taken twice, so that all come in whole vectors.
 % for _, kind in ipairs { "f32", "f64", "bf16", "f16" } do
@@ -116,12 +116,12 @@ static inline ${kind} store_${kind}(real x) { return ${kind == target.real and "
 %   if need["load_row_" .. kind] then
 
 /* n elements of a row. */
-static inline void load_row_${kind}(real *restrict to, const ${kind} *from, int n)
+INLINE void load_row_${kind}(real *restrict to, const ${kind} *from, int n)
 {
     typedef vr row __attribute__((aligned(${bits // 8})));
 %     elements("elements")
 %     local load = half and "widen_" .. kind .. "(%s)" or same and "%s" or "__builtin_convertvector(%s, vr)"
-    for (int c = 0; c < n && n >= LANES; c += LANES) {
+    UNROLLED for (int c = 0; c < n && n >= LANES; c += LANES) {
         const int at = min_i(c, n - LANES);
         *(row *)(to + at) = ${load:format("*(const elements *)(from + at)")};
     }
@@ -131,12 +131,12 @@ static inline void load_row_${kind}(real *restrict to, const ${kind} *from, int 
 %   if need["store_row_" .. kind] then
 
 /* To n elements of a row. */
-static inline void store_row_${kind}(${kind} *restrict to, const real *from, int n)
+INLINE void store_row_${kind}(${kind} *restrict to, const real *from, int n)
 {
     typedef vr row __attribute__((aligned(${bits // 8})));
 %     elements("elements")
 %     local store = half and "narrow_" .. kind .. "(%s)" or same and "%s" or "__builtin_convertvector(%s, elements)"
-    for (int c = 0; c < n && n >= LANES; c += LANES) {
+    UNROLLED for (int c = 0; c < n && n >= LANES; c += LANES) {
         const int at = min_i(c, n - LANES);
         *(elements *)(to + at) = ${store:format("*(const row *)(from + at)")};
     }
@@ -147,7 +147,7 @@ static inline void store_row_${kind}(${kind} *restrict to, const real *from, int
 % if need.pair_rows then
 
 /* n ints: the low half from one row, the high half from the next one if `keep` is 1, else zeros. */
-static inline void pair_rows(int *restrict to, const bf16 *row, const bf16 *next, int keep, int n)
+INLINE void pair_rows(int *restrict to, const bf16 *row, const bf16 *next, int keep, int n)
 {
     typedef unsigned short elements __attribute__((vector_size(${target.bytes // 2}), aligned(${math.min(p.align, 2)})));
     typedef vu pairs __attribute__((aligned(4)));
@@ -168,10 +168,10 @@ static inline void pair_rows(int *restrict to, const bf16 *row, const bf16 *next
 %   local widened = kind:find("16")
 
 /* An element a lane, by its indices. */
-static inline ${result} ${gather.name}(const ${kind} *from, ${table.concat(parameters, ", ")})
+INLINE ${result} ${gather.name}(const ${kind} *from, ${table.concat(parameters, ", ")})
 {
     ${widened and "vh" or result} x;
-    for (int l = 0; l < LANES; l++) x[l] = from[${table.concat(offset, " + ")}];
+    UNROLLED for (int l = 0; l < LANES; l++) x[l] = from[${table.concat(offset, " + ")}];
     return ${widened and ("widen_%s(x)"):format(kind) or "x"};
 }
 % end

@@ -1,10 +1,10 @@
 % -- Functions of floats. Comes in: target, need, horner.
 % if need.tofloat_vr then
-static inline vr tofloat_vr(vi x) { return __builtin_convertvector(x, vr); }
+INLINE vr tofloat_vr(vi x) { return __builtin_convertvector(x, vr); }
 % end
 % -- Saturates; NaN gives 0.
 % if need.floor_vr then
-static inline vi floor_vr(vr x)
+INLINE vi floor_vr(vr x)
 {
     const vr y = (vr)((vi)x & ((x >= -0x1p31f) & (x < 0x1p31f))); /* outside: 0, mended below */
     const vi whole = __builtin_convertvector(y, vi);
@@ -15,7 +15,7 @@ static inline vi floor_vr(vr x)
 % -- e^x for x <= 0; 0 where it would be below 2^-126. x = (n + f) log(2), f in [-1/2, 1/2]: 2^f is minimax with
 % -- 2^0 = 1, so that e^0 is 1.
 % if need.exp_fall_vr then
-static inline vr exp_fall_vr(vr x)
+INLINE vr exp_fall_vr(vr x)
 {
     x = max_vr(splat_r(${f32(-127 * 0.6931471805599453)}), x);
     const vr whole = x * LOG2E + ${f32(12582912.0 + 127)}; /* 1.5 * 2^23: rounds; 127: the exponent's bias */
@@ -27,7 +27,7 @@ static inline vr exp_fall_vr(vr x)
 % -- 2^x for x <= 0, and a little above; 0 where it would be below 2^-126.
 % if need.exp2_fall_vr and target.reduce then
 % -- 2^f is minimax on [0, 1) with 2^0 = 1.
-static inline vr exp2_fall_vr(vr x)
+INLINE vr exp2_fall_vr(vr x)
 {
     vr f;
     __asm__("${target.reduce}" : "=v"(f) : "v"(x));
@@ -36,7 +36,7 @@ static inline vr exp2_fall_vr(vr x)
     return y;
 }
 % elseif need.exp2_fall_vr then
-static inline vr exp2_fall_vr(vr x)
+INLINE vr exp2_fall_vr(vr x)
 {
     x = max_vr(splat_r(-127), x);
     const vr whole = x + ${f32(12582912.0 + 127)}; /* 1.5 * 2^23: rounds; 127: the exponent's bias */
@@ -47,7 +47,7 @@ static inline vr exp2_fall_vr(vr x)
 % end
 % -- e^x everywhere. Two steps of 2^n: a subnormal or overflowing result rounds once.
 % if need.exp_vr then
-static inline vr exp_vr(vr x)
+INLINE vr exp_vr(vr x)
 {
     x = max_vr(splat_r(-105.0f), min_vr(splat_r(90.0f), x));
     const vr whole = x * LOG2E + ${f32(12582912.0)};
@@ -60,7 +60,7 @@ static inline vr exp_vr(vr x)
 % end
 % -- log(m 2^e), m in [sqrt(1/2), sqrt(2)): f = m - 1, f - f^2/2 + f^3 P(f).
 % if need.log_vr then
-static inline vr log_vr(vr x)
+INLINE vr log_vr(vr x)
 {
     const vi tiny = x < 0x1p-126f;
     const vr y = select_r(tiny, x * 0x1p25f, x);
@@ -77,7 +77,7 @@ static inline vr log_vr(vr x)
 % -- minimax in the relative error of that, up to 9, where 1 is less than a unit away. Q(0) is below a power of two, so
 % -- that roundings near it are small.
 % if need.tanh_vr then
-static inline vr tanh_vr(vr x)
+INLINE vr tanh_vr(vr x)
 {
     x = max_vr(splat_r(-9), min_vr(splat_r(9), x));
     const vr y = x * x;

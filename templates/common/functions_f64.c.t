@@ -2,11 +2,11 @@
 % local whole, whole_bits = 0x1.8p52, "0x4338000000000000" -- added to less than 2^51 it rounds to an int in the last bits
 % local log2_high, log2_low = f64(0x1.62e42fefa2p-1), f64(0x1.9ef35793c7673p-41) -- n times the first is exact
 % if need.tofloat_vr then
-static inline vr tofloat_vr(vi x) { return (vr)(x + ${whole_bits}) - ${f64(whole)}; }
+INLINE vr tofloat_vr(vi x) { return (vr)(x + ${whole_bits}) - ${f64(whole)}; }
 % end
 % -- Saturates; NaN gives 0.
 % if need.floor_vr then
-static inline vi floor_vr(vr x)
+INLINE vi floor_vr(vr x)
 {
     const vr y = (vr)((vi)x & ((x >= -0x1p31) & (x < 0x1p31))); /* outside: 0, mended below */
     const vr near = y + ${f64(whole)}; /* rounds */
@@ -17,7 +17,7 @@ static inline vi floor_vr(vr x)
 % -- e^r = 1 + r + r^2 P(r), minimax in relative error.
 % if need.exp_rest_vr then
 /* e^r for |r| up to log(2) / 2. */
-static inline vr exp_rest_vr(vr r)
+INLINE vr exp_rest_vr(vr r)
 {
     const vr p = ${horner("r", { 0x1.000000000000ap-1, 0x1.55555555554f9p-3, 0x1.555555555083fp-5, 0x1.1111111127d44p-7, 0x1.6c16c18438a60p-10, 0x1.a01a0129fd32ap-13, 0x1.a01999e263999p-16, 0x1.71df25da28198p-19, 0x1.28ad9b98370afp-22, 0x1.ad7f0359f38dep-26 })};
     return (p * (r * r) + r) + 1.0;
@@ -25,11 +25,11 @@ static inline vr exp_rest_vr(vr r)
 % end
 % if need.exp_part_vr then
 /* e^x / 2^n, n the integer next to x / log(2). */
-static inline vr exp_part_vr(vr x, vr n) { return exp_rest_vr((x - n * ${log2_high}) - n * ${log2_low}); }
+INLINE vr exp_part_vr(vr x, vr n) { return exp_rest_vr((x - n * ${log2_high}) - n * ${log2_low}); }
 % end
 % -- 2^x for x <= 0, and a little above; 0 where it would be below 2^-1022.
 % if need.exp2_fall_vr then
-static inline vr exp2_fall_vr(vr x)
+INLINE vr exp2_fall_vr(vr x)
 {
     x = max_vr(splat_r(-1023.0), x);
     const vr whole = x + ${f64(whole + 1023)}; /* 1.5 * 2^52: rounds; 1023: the exponent's bias */
@@ -38,7 +38,7 @@ static inline vr exp2_fall_vr(vr x)
 % end
 % -- e^x for x <= 0; 0 where it would be below 2^-1022.
 % if need.exp_fall_vr then
-static inline vr exp_fall_vr(vr x)
+INLINE vr exp_fall_vr(vr x)
 {
     x = max_vr(splat_r(${f64(-1023 * 0.6931471805599453)}), x);
     const vr whole = x * LOG2E + ${f64(whole + 1023)}; /* 1.5 * 2^52: rounds; 1023: the exponent's bias */
@@ -47,7 +47,7 @@ static inline vr exp_fall_vr(vr x)
 % end
 % -- e^x everywhere. Two steps of 2^n: a subnormal or overflowing result rounds once.
 % if need.exp_vr then
-static inline vr exp_vr(vr x)
+INLINE vr exp_vr(vr x)
 {
     x = max_vr(splat_r(-746.0), min_vr(splat_r(710.0), x));
     const vr n = (x * LOG2E + ${f64(whole)}) - ${f64(whole)};
@@ -59,7 +59,7 @@ static inline vr exp_vr(vr x)
 % -- log(m 2^n), m in [sqrt(1/2), sqrt(2)): with f = m - 1 and s = f / (2 + f), log(m) = 2 s + s R(s^2)
 % -- = f - (f^2 / 2 - s (f^2 / 2 + R(s^2))), where what is not exact is small.
 % if need.log_vr then
-static inline vr log_vr(vr x)
+INLINE vr log_vr(vr x)
 {
     const vi tiny = x < 0x1p-1022;
     const vu y = (vu)select_r(tiny, x * 0x1p54, x);
@@ -75,7 +75,7 @@ static inline vr log_vr(vr x)
 % end
 % -- For |x| = y below 0.55 y + y^3 P(y^2) / Q(y^2), minimax in relative error; else 1 - 2 / (e^(2 y) + 1).
 % if need.tanh_vr then
-static inline vr tanh_vr(vr x)
+INLINE vr tanh_vr(vr x)
 {
     const vr y = abs_vr(x), square = x * x, twice = min_vr(splat_r(44.0), y + y);
     const vr whole = twice * LOG2E + ${f64(whole + 1023)};

@@ -27,18 +27,18 @@
 %   return grown
 % end
 % while complete() do end
-static inline vr splat_r(real x) { return x - (vr){ 0 }; } /* + would make -0 another */
-static inline vi splat_i(int x) { return (vi){ 0 } + x; }
-static inline int min_i(int a, int b) { return a < b ? a : b; }
-static inline int max_i(int a, int b) { return a > b ? a : b; }
+INLINE vr splat_r(real x) { return x - (vr){ 0 }; } /* + would make -0 another */
+INLINE vi splat_i(int x) { return (vi){ 0 } + x; }
+INLINE int min_i(int a, int b) { return a < b ? a : b; }
+INLINE int max_i(int a, int b) { return a > b ? a : b; }
 % local lane = {}
 % for l = 1, target.lanes do lane[l] = l - 1 end
 static const vi LANE = { ${table.concat(lane, ", ")} };
 % if need.select_r then
-static inline vr select_r(vi c, vr a, vr b) { return (vr)((c & (vi)a) | (~c & (vi)b)); }
+INLINE vr select_r(vi c, vr a, vr b) { return (vr)((c & (vi)a) | (~c & (vi)b)); }
 % end
 % for suffix, type in pairs { i = "int", r = "real" } do if need["broadcast_" .. suffix] then
-static inline v${suffix} broadcast_${suffix}(const ${type} *x)
+INLINE v${suffix} broadcast_${suffix}(const ${type} *x)
 {
     v${suffix} y = splat_${suffix}(*x);
 %   if target.registers == 32 and target.max then
@@ -48,10 +48,10 @@ static inline v${suffix} broadcast_${suffix}(const ${type} *x)
 }
 % end end
 % if need.any_lane then
-static inline int any_lane(vi x)
+INLINE int any_lane(vi x)
 {
     int some = 0;
-    for (int l = 0; l < LANES; l++) some |= (int)x[l];
+    UNROLLED for (int l = 0; l < LANES; l++) some |= (int)x[l];
     return some;
 }
 % end
@@ -64,92 +64,92 @@ static inline int any_lane(vi x)
 %   local rounds, from, to = 0, "x", "y"
 %   while 1 << rounds < target.lanes do rounds = rounds + 1 end
 /* Rows become lanes. Each round shuffles row l and row l + LANES / 2 like two halves of a pack of cards. */
-static inline __attribute__((always_inline)) void transpose(vr *restrict x)
+INLINE void transpose(vr *restrict x)
 {
     vr y[LANES];
 %   for round = 1, rounds do
-    for (int l = 0; l < LANES / 2; l++) {
+    UNROLLED for (int l = 0; l < LANES / 2; l++) {
         ${to}[2 * l] = __builtin_shufflevector(${from}[l], ${from}[l + LANES / 2], ${table.concat(low, ", ")});
         ${to}[2 * l + 1] = __builtin_shufflevector(${from}[l], ${from}[l + LANES / 2], ${table.concat(high, ", ")});
     }
 %     from, to = to, from
 %   end
 %   if from == "y" then
-    for (int l = 0; l < LANES; l++) x[l] = y[l];
+    UNROLLED for (int l = 0; l < LANES; l++) x[l] = y[l];
 %   end
 }
 % end
 % if need.select_i then
-static inline vi select_i(vi c, vi a, vi b) { return (c & a) | (~c & b); }
+INLINE vi select_i(vi c, vi a, vi b) { return (c & a) | (~c & b); }
 % end
 % -- Of two numbers; a NaN in b wins, one in a loses, as x86 has it.
 % for _, name in ipairs { "max", "min" } do if need[name .. "_vr"] then
 %   if target[name] then
-static inline vr ${name}_vr(vr a, vr b)
+INLINE vr ${name}_vr(vr a, vr b)
 {
     vr x;
     __asm__("${target[name]}" : "=v"(x) : "v"(a), "v"(b));
     return x;
 }
 %   else
-static inline vr ${name}_vr(vr a, vr b) { return select_r(a ${name == "max" and ">" or "<"} b, a, b); }
+INLINE vr ${name}_vr(vr a, vr b) { return select_r(a ${name == "max" and ">" or "<"} b, a, b); }
 %   end
 % end end
 % if need.dot_vr then
 /* sum + x y over the two bf16 of each lane. */
-static inline vr dot_vr(vr sum, vi x, vi y)
+INLINE vr dot_vr(vr sum, vi x, vi y)
 {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
     return sum;
 }
 % end
 % if need.max_vi then
-static inline vi max_vi(vi a, vi b) { return select_i(a > b, a, b); }
+INLINE vi max_vi(vi a, vi b) { return select_i(a > b, a, b); }
 % end
 % if need.min_vi then
-static inline vi min_vi(vi a, vi b) { return select_i(a < b, a, b); }
+INLINE vi min_vi(vi a, vi b) { return select_i(a < b, a, b); }
 % end
 % if need.abs_vr then
-static inline vr abs_vr(vr x) { return (vr)((vi)x & ${double and "0x7fffffffffffffff" or "0x7fffffff"}); }
+INLINE vr abs_vr(vr x) { return (vr)((vi)x & ${double and "0x7fffffffffffffff" or "0x7fffffff"}); }
 % end
 % if need.wrap_vi then
-static inline vi wrap_vi(vi x) { return ((x & 0xffffffff) ^ 0x80000000) - 0x80000000; } /* as int32 does */
+INLINE vi wrap_vi(vi x) { return ((x & 0xffffffff) ^ 0x80000000) - 0x80000000; } /* as int32 does */
 % end
 % if need.abs_vi then
-static inline vi abs_vi(vi x) { return ${wrapped("(x ^ (x < 0)) - (x < 0)")}; }
+INLINE vi abs_vi(vi x) { return ${wrapped("(x ^ (x < 0)) - (x < 0)")}; }
 % end
 % for name, sign in pairs { add = "+", sub = "-", mul = "*" } do
 %   if need[name .. "_i"] then
-static inline int ${name}_i(int a, int b) { return (int)((unsigned)a ${sign} (unsigned)b); } /* wraps */
+INLINE int ${name}_i(int a, int b) { return (int)((unsigned)a ${sign} (unsigned)b); } /* wraps */
 %   end
 %   if need[name .. "_vi"] then
-static inline vi ${name}_vi(vi a, vi b) { return ${wrapped(("(vi)((vu)a %s (vu)b)"):format(sign))}; } /* wraps */
+INLINE vi ${name}_vi(vi a, vi b) { return ${wrapped(("(vi)((vu)a %s (vu)b)"):format(sign))}; } /* wraps */
 %   end
 % end
 % if need.abs_i then
-static inline int abs_i(int x) { return x < 0 ? -x : x; }
+INLINE int abs_i(int x) { return x < 0 ? -x : x; }
 % end
 % if need.abs_r then
-static inline real abs_r(real x) { return __builtin_fabs${double and "" or "f"}(x); }
+INLINE real abs_r(real x) { return __builtin_fabs${double and "" or "f"}(x); }
 % end
 % if need.max_r then
-static inline real max_r(real a, real b) { return a > b ? a : b; }
+INLINE real max_r(real a, real b) { return a > b ? a : b; }
 % end
 % if need.min_r then
-static inline real min_r(real a, real b) { return a < b ? a : b; }
+INLINE real min_r(real a, real b) { return a < b ? a : b; }
 % end
 
 % include(("templates/common/functions_%s.c.t"):format(target.real), { horner = horner })
 % if need.sqrt_vr then
-static inline vr sqrt_vr(vr x)
+INLINE vr sqrt_vr(vr x)
 {
-    for (int l = 0; l < LANES; l++) x[l] = __builtin_sqrt${double and "" or "f"}(x[l]);
+    UNROLLED for (int l = 0; l < LANES; l++) x[l] = __builtin_sqrt${double and "" or "f"}(x[l]);
     return x;
 }
 % end
 % -- Division floors; by 0 it gives 0, and the remainder too.
 % if need.floordiv_i or need.floordiv_vi then
-static inline int floordiv_i(int a, int b)
+INLINE int floordiv_i(int a, int b)
 {
     if (b == 0) return 0;
     if (b == -1) return -a; /* the one quotient that overflows: wraps */
@@ -157,22 +157,22 @@ static inline int floordiv_i(int a, int b)
 }
 % end
 % if need.mod_i or need.mod_vi then
-static inline int mod_i(int a, int b)
+INLINE int mod_i(int a, int b)
 {
     if (b == 0 || b == -1) return 0;
     return a % b + (a % b != 0 && (a % b < 0) != (b < 0) ? b : 0);
 }
 % end
 % for _, name in ipairs { "floordiv", "mod" } do if need[name .. "_vi"] then
-static inline vi ${name}_vi(vi a, vi b)
+INLINE vi ${name}_vi(vi a, vi b)
 {
     for (int l = 0; l < LANES; l++) a[l] = ${name}_i(a[l], b[l]);
     return a;
 }
 % end end
 % for _, name in ipairs { "tanh", "exp", "log", "sqrt" } do if need[name .. "_r"] then
-static inline real ${name}_r(real x) { return ${name}_vr(splat_r(x))[0]; }
+INLINE real ${name}_r(real x) { return ${name}_vr(splat_r(x))[0]; }
 % end end
 % if need.floor_r then
-static inline int floor_r(real x) { return floor_vr(splat_r(x))[0]; }
+INLINE int floor_r(real x) { return floor_vr(splat_r(x))[0]; }
 % end

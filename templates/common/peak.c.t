@@ -3,6 +3,8 @@
 typedef long long i64;
 typedef float vf __attribute__((vector_size(${target.bytes})));
 
+#define UNROLLED _Pragma("GCC unroll 64") /* so that sums may live in registers */
+
 struct args {
     i64 rounds;
 };
@@ -13,9 +15,9 @@ void fg_peak(const struct args *a, vf *scratch, i64 first, i64 last)
     for (i64 task = first; task < last; task++) {
         vf sum[${N}];
         const vf x = (vf){ 0 } + (1 - 0x1p-20f), y = (vf){ 0 } + 0x1p-20f;
-        for (int k = 0; k < ${N}; k++) sum[k] = y * (float)k;
+        UNROLLED for (int k = 0; k < ${N}; k++) sum[k] = y * (float)k;
         for (i64 round = 0; round < 1000 * a->rounds; round++)
-            for (int k = 0; k < ${N}; k++) sum[k] = sum[k] * x + y;
-        for (int k = 0; k < ${N}; k++) scratch[k] = sum[k];
+            UNROLLED for (int k = 0; k < ${N}; k++) sum[k] = sum[k] * x + y;
+        UNROLLED for (int k = 0; k < ${N}; k++) scratch[k] = sum[k];
     }
 }

@@ -26,3 +26,9 @@ typedef unsigned vu __attribute__((vector_size(${target.bytes})));
 
 #define INF ${double and "__builtin_inf()" or "__builtin_inff()"}
 #define LOG2E ${target.literal(1.4426950408889634)}
+/* What an inner loop calls is inlined before else is done with it; what surrounds one is not: it takes its registers,
+ * and compiles faster by itself. */
+#define INLINE static inline __attribute__((always_inline))
+#define APART __attribute__((noinline))
+/* Arrays that such loops index may live in registers. */
+#define UNROLLED _Pragma("GCC unroll 16")

@@ -6,6 +6,7 @@ local known_types = { f32 = true, f16 = true, bf16 = true, f64 = true }
 
 local targets = require "templates.target.c"
 local sums = require "templates.common.sums"
+local kernel_slots = require "templates.common.slots"
 local function widest(p, dev) return targets.new(dev.isa, p.dtype).lanes end
 local function registers(p, dev) return targets.new(dev.isa, p.dtype).registers end
 
@@ -214,25 +215,16 @@ local function prior(cfg, p, dev)
   return (products + softmax + spilled + staging) * wasted * idle
 end
 
--- Names in C: a user's tensor may be called like anything.
-local own = { bias = true, mask = true, slopes = true }
 local hooks = {
   lanes = "i",
   taken = { "stage_q", "stage_k", "stage_v", "scores", "softmax", "accumulate", "drain", "finish", "blank", "classify",
-    "attention", "transpose", "dropout_rows", "fetch", "B", "HQ", "SQ", "SK", "D", "DV", "PAGE", "VECTORS", "MK", "MV", "BLOCK",
+    "attention", "transpose", "dropout_rows", "fetch", "number", "begin", "attend", "conclude", "task_find", "task_ranges",
+    "apply_score", "apply_mask", "most", "before", "written", "range", "B", "HQ", "SQ", "SK", "D", "DV", "PAGE", "VECTORS", "MK", "MV", "BLOCK",
     "BLOCKS", "ROWS", "KEYS", "STAGED", "DEPTH", "COLUMNS", "K_PITCH", "V_PITCH", "WIDTH", "SKIP", "TILES", "ROW_BLOCKS",
-    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "PART", "FAR", "settle", "gather", "INF", "LOG2E", "LN2" },
-  tensor = function(name) return own[name] and name or "tensor_" .. name end,
-  stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
+    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "INLINE", "APART", "UNROLLED", "PART", "FAR", "settle", "gather", "INF", "LOG2E", "LN2" },
+  tensor = kernel_slots.tensor,
+  stride = kernel_slots.stride,
 }
-
--- Dimensions of the run's tensors, from 0.
-local layouts = {
-  bshd = { b = 0, s = 1, h = 2 }, bhsd = { b = 0, h = 1, s = 2 }, packed = { s = 0, h = 1 },
-  pages = { p = 0, s = 1, h = 2 }, lse = { b = 0, h = 1, s = 2 }, packed_lse = { h = 0, s = 1 },
-}
-
-local function lse_type(p) return p.dtype == "f64" and "f64" or "f32" end
 
 -- For masks that read tensors: which of b and h the tiles' classes differ by; or nil.
 local function classes(p, variant)
@@ -240,54 +232,9 @@ local function classes(p, variant)
   return { b = variant.keep:depends_on("b") or p.lens ~= false, h = variant.keep:depends_on("h") }
 end
 
--- One table makes the kernel's argument struct and what the runtime fills it with.
 local function slots(p, cfg, variant)
-  local list = {}
-  local function add(slot) list[#list + 1] = slot end
-  local function pointer(name, ctype, layout)
-    add { kind = "pointer", name = name, field = name, ctype = ctype .. " *" }
-    for _, dim in ipairs { "b", "h", "p", "s" } do
-      if layout and layout[dim] then
-        add { kind = "stride", name = name, dim = layout[dim], field = name .. "_" .. dim }
-      end
-    end
-  end
-  local rows = layouts[p.lens == "packed" and "packed" or p.layout]
-  local keys = p.page > 0 and layouts.pages or rows
-  pointer("q", "const " .. p.dtype, rows)
-  pointer("k", "const " .. p.kvdtype, keys)
-  pointer("v", "const " .. p.kvdtype, keys)
-  pointer("o", p.odtype, rows)
-  if p.lse then pointer("lse", lse_type(p), layouts[p.lens == "packed" and "packed_lse" or "lse"]) end
-  if p.sinks then pointer("sinks", "const f32", { h = 0 }) end
-  for _, name in ipairs(p.lens == "padded" and { "q_lens", "k_lens" } or p.lens and { "cu_q", "cu_k" } or {}) do
-    pointer(name, "const i32")
-  end
-  if p.page > 0 then
-    add { kind = "pointer", name = "block_table", field = "table", ctype = "const i32 *" }
-    add { kind = "stride", name = "block_table", dim = 0, field = "table_b" }
-  end
-  for _, read in ipairs(variant.reads) do
-    local field = hooks.tensor(read.name)
-    add { kind = "pointer", name = read.name, field = field, ctype = "const " .. read.type .. " *", read = true }
-    for k, dim in ipairs(read.dims) do
-      add { kind = "stride", name = read.name, dim = dim, field = hooks.stride(read.name, k - 1), read = true }
-    end
-  end
-  add { kind = "real", name = "scale", field = "scale", ctype = "double " }
-  for _, param in ipairs(variant.params) do
-    local kind = param.type == "int" and "int" or "real"
-    add { kind = kind, name = param.name, field = param.name, ctype = kind == "int" and "i64 " or "double " }
-  end
-  if p.dropout then
-    pointer("rng", "const i32")
-    for _, name in ipairs { "seed", "offset", "drop" } do add { kind = "int", name = name, field = name, ctype = "i64 " } end
-  end
-  if classes(p, variant) then add { kind = "region", name = "classes", field = "classes", ctype = "u8 *" } end
-  local fields = { b = "b_size", sq = p.lens and "most_sq" or "sq", sk = p.lens and "most_sk" or "sk" }
-  for _, key in ipairs { "b", "sq", "sk" } do
-    if not p[key] then add { kind = "recipe", recipe = key, field = fields[key], ctype = "i64 " } end
-  end
+  local list = kernel_slots.list(p, variant, { b = "b_size", sq = p.lens and "most_sq" or "sq", sk = p.lens and "most_sk" or "sk" })
+  if classes(p, variant) then list[#list + 1] = { kind = "region", name = "classes", field = "classes", ctype = "u8 *" } end
   return list
 end
 
@@ -329,5 +276,4 @@ return {
   width = width,
   pitch = pitch,
   classes = classes,
-  lse_type = lse_type,
 }

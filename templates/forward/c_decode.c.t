@@ -12,12 +12,9 @@
 % local has_score = variant.score.name ~= "s"
 % local code = variant:code()
 % local bounds = variant:tiles()
-% local function names(word, ...)
-%   for _, bound in ipairs { ... } do
-%     if (bounds[bound] or ""):find("%f[%w_]" .. word .. "%f[^%w_]") then return true end
-%   end
-% end
-% local function declare(t) return "const " .. t.ctype .. (t.ctype:find("%*$") and "" or " ") .. t.name end
+% local texts = require("templates.common.texts")
+% local declare = texts.declare
+% local function names(word, ...) return texts.names(bounds, word, ...) end
 % local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_" .. p.odtype] = true,
 %   ["load_row_" .. p.dtype] = true, ["load_" .. p.kvdtype] = p.kvdtype == "f16" }
 % if p.lse then need.log_vr = true end
@@ -93,7 +90,7 @@ typedef vh elements __attribute__((aligned(${math.min(p.align, 2)})));
 % end
 
 /* To float${p.kvdtype == "bf16" and ": even columns, odd ones" or ""}. */
-static inline void widen(vr *restrict to, elements x)
+INLINE void widen(vr *restrict to, elements x)
 {
 % if p.kvdtype == "f32" then
     to[0] = x;
@@ -108,7 +105,7 @@ static inline void widen(vr *restrict to, elements x)
 %   local rest = length % CHUNK
 
 /* Chunk c of a row${rest > 0 and length > CHUNK and (name == "k" and "; of the last one, zeros where the one before has been" or "; the last one repeats some of the one before") or ""}. */
-static inline void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
+INLINE void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
 {
 %   if length < CHUNK then
     elements x = { 0 };
@@ -132,17 +129,17 @@ static inline void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
 % end
 
 /* The first column of a chunk of a row of n elements. */
-static inline int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : max_i(n - CHUNK, 0); }
+INLINE int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : max_i(n - CHUNK, 0); }
 
 /* Where column x of a chunk is among its vectors' lanes. */
-static inline int lane_at(int x) { return x % WIDTH * LANES + x / WIDTH; }
+INLINE int lane_at(int x) { return x % WIDTH * LANES + x / WIDTH; }
 
 static void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
 {
     float row[D], *q = (float *)to;
     load_row_${p.dtype}(row, from, D);
     for (int c = 0; c < DEPTH; c++)
-        for (int x = 0, at = chunk_at(c, D); x < CHUNK; x++, at++)
+        UNROLLED for (int x = 0, at = chunk_at(c, D); x < CHUNK; x++, at++)
             q[c * CHUNK + lane_at(x)] = at >= c * CHUNK && at < D ? row[at] * scale : 0;
 }
 
@@ -156,14 +153,14 @@ static void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
 % local bit = 1
 % while bit < L do
 /* Sums of pairs of lanes, ${bit} apart: of a where the lane's number lacks that bit, else of b. */
-static inline vr fold_${bit}(vr a, vr b)
+INLINE vr fold_${bit}(vr a, vr b)
 {
     const vr own = __builtin_shufflevector(a, b, ${list(function(l) return l & bit == 0 and l or L + l end)});
     const vr other = __builtin_shufflevector(a, b, ${list(function(l) return l & bit == 0 and l ~ bit or L + (l ~ bit) end)});
     return own + other;
 }
 
-static inline vr swap_${bit}(vr a) { return __builtin_shufflevector(a, a, ${list(function(l) return l ~ bit end)}); }
+INLINE vr swap_${bit}(vr a) { return __builtin_shufflevector(a, a, ${list(function(l) return l ~ bit end)}); }
 
 %   bit = 2 * bit
 % end
@@ -173,13 +170,13 @@ static inline vr swap_${bit}(vr a) { return __builtin_shufflevector(a, a, ${list
 %   return ("fold_%d(%s, %s)"):format(half, tree(k, half), tree(k + half, half))
 % end
 /* Lane l: the sum of x[l]. */
-static inline vr sums(const vr *x)
+INLINE vr sums(const vr *x)
 {
     return ${tree(0, L)};
 }
 
 /* The maximum of all lanes, in all lanes. */
-static inline vr peak_of(vr x)
+INLINE vr peak_of(vr x)
 {
 % bit = L // 2
 % while bit > 0 do
@@ -189,7 +186,7 @@ static inline vr peak_of(vr x)
     return x;
 }
 
-static inline real total(vr x)
+INLINE real total(vr x)
 {
 % bit = L // 2
 % while bit > 0 do
@@ -211,44 +208,44 @@ struct keys {
  * to each other comes in together. */
 % for name, length in pairs { k = p.d, v = p.dv } do
 %   local bytes = length * (p.kvdtype == "f32" and 4 or 2)
-static inline void fetch_${name}(const struct keys *next, i64 head_stride, int x)
+INLINE void fetch_${name}(const struct keys *next, i64 head_stride, int x)
 {
     const char *row = (const char *)(next->${name}[x / HEADS] + x % HEADS * head_stride);
-    for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
+    UNROLLED for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
 }
 % end
 % end
 
 /* S = Q K^T for the rows of a register block. */
-static inline void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
+INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
                           i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
 {
     for (int j = 0; j < n; j += LANES) {
         vr sum[MR][LANES];
         for (int m = 0; m < LANES; m += MK) {
             vr part[MR][MK];
-            for (int r = 0; r < MR; r++)
-                for (int y = 0; y < MK; y++) part[r][y] = splat_r(0);
+            UNROLLED for (int r = 0; r < MR; r++)
+                UNROLLED for (int y = 0; y < MK; y++) part[r][y] = splat_r(0);
 % if cfg.ahead == 1 then
             if (x >= 0)
-                for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
+                UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
 % end
-            for (int c = 0; c < DEPTH; c++)
-                for (int y = 0; y < MK; y++) {
+            UNROLLED for (int c = 0; c < DEPTH; c++)
+                UNROLLED for (int y = 0; y < MK; y++) {
                     vr k[WIDTH];
                     load_k(k, keys->k[j + m + y] + at, c);
-                    for (int r = 0; r < MR; r++)
-                        for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
+                    UNROLLED for (int r = 0; r < MR; r++)
+                        UNROLLED for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
                 }
-            for (int r = 0; r < MR; r++)
-                for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
+            UNROLLED for (int r = 0; r < MR; r++)
+                UNROLLED for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
         }
-        for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
+        UNROLLED for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
     }
 }
 
 /* A row of S becomes P = exp(S - top); what sum and O so far are worth by the new maximum. */
-static inline vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
+INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
 {
     vr most = *top, all = splat_r(0);
     if (n % LANES) s[n / LANES] = select_r(LANE < n % LANES, s[n / LANES], splat_r(-INF));
@@ -294,23 +291,23 @@ static void gather(struct head *x)
 % for _, mv in ipairs { cfg.mv, shape.columns % cfg.mv } do if mv > 0 then
 /* O = O shrink + P V for ${mv} chunks of V, from the c-th, and the rows of a register block. A block's sum is on its own
  * first: errors of a long sum of like terms grow with the blocks, not with the keys. */
-static inline void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
+INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
                                 const struct keys *keys, i64 at, int n, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
 {
     vr sum[MR][${mv} * WIDTH];
-    for (int r = 0; r < MR; r++)
-        for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
+    UNROLLED for (int r = 0; r < MR; r++)
+        UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
     for (int j = 0; j < n; j++) {
         vr v[${mv} * WIDTH];
 %   if cfg.ahead == 1 then
         if (x >= 0${passes > 1 and " && (x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, ${passes > 1 and "(x + j) / " .. passes or "x + j"});
 %   end
-        for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, keys->v[j] + at, c + y);
-        for (int r = 0; r < MR; r++)
-            for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
+        UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, keys->v[j] + at, c + y);
+        UNROLLED for (int r = 0; r < MR; r++)
+            UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
     }
-    for (int r = 0; r < MR; r++)
-        for (int w = 0; w < ${mv} * WIDTH; w++)
+    UNROLLED for (int r = 0; r < MR; r++)
+        UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++)
             o[r][c * WIDTH + w] = o[r][c * WIDTH + w] * shrink[r] + sum[r][w];
 }
 
@@ -405,9 +402,9 @@ static void find_keys(struct keys *keys, const struct args *a, const struct task
     for (int n = 0; n < KEYS; n++) {
         const i64 j = min_i(from + n, to - 1);
 % if paged then
-        const i64 page = a->block_table[x->b * a->block_table_b + j / ${p.page}], row = j % ${p.page};
-        keys->k[n] = a->k + page * a->k_b + row * a->k_s + head_k;
-        keys->v[n] = a->v + page * a->v_b + row * a->v_s + head_v;
+        const i64 page = a->table[x->b * a->table_b + j / ${p.page}], row = j % ${p.page};
+        keys->k[n] = a->k + page * a->k_p + row * a->k_s + head_k;
+        keys->v[n] = a->v + page * a->v_p + row * a->v_s + head_v;
 % elseif packed then
         keys->k[n] = a->k + (x->keys + j) * a->k_s + head_k;
         keys->v[n] = a->v + (x->keys + j) * a->v_s + head_v;
@@ -420,7 +417,7 @@ static void find_keys(struct keys *keys, const struct args *a, const struct task
 
 % if p.dropout then
 /* Row y of P, of the task's key head g, loses what dropout does not keep. */
-static inline void drop(vr *restrict p, struct dropout *dropout, const struct task *x, int g,
+INLINE void drop(vr *restrict p, struct dropout *dropout, const struct task *x, int g,
                         int y, int j0, int n${p.shard and ", const struct args *a" or ""})
 {
     vi keep[VECTORS + 1];
@@ -508,8 +505,8 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 if (y < rows)
                     stage_q(own->q[y], a->q + ${packed and "" or "x.b * a->q_b + "}query * a->q_h + (x.place + place) * a->q_s, (float)a->scale);
                 else
-                    for (int c = 0; c < DEPTH * WIDTH; c++) own->q[y][c] = splat_r(0);
-                for (int c = 0; c < COLUMNS * WIDTH; c++) own->o[y][c] = splat_r(0);
+                    UNROLLED for (int c = 0; c < DEPTH * WIDTH; c++) own->q[y][c] = splat_r(0);
+                UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) own->o[y][c] = splat_r(0);
                 own->top[y] = splat_r(-INF);
                 own->sum[y] = splat_r(0);
             }
@@ -591,7 +588,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % if SPLITS > 1 then
             for (int y = 0; y < rows; y++) {
                 struct partial *left = a->partial + ((((i64)x.b * HKV + x.head + g) * ((GROUP * ${size("sq")} + ROWS - 1) / ROWS) + x.first / ROWS) * ROWS + y) * SPLITS + split;
-                for (int c = 0; c < COLUMNS * WIDTH; c++) left->o[c] = t->head[g].o[y][c];
+                UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) left->o[c] = t->head[g].o[y][c];
                 left->top = t->head[g].top[y][0];
                 left->sum = total(t->head[g].sum[y]);
             }
@@ -626,12 +623,12 @@ void combine(const struct args *a, void *scratch, i64 first, i64 last)
             }
 %   end
             real top = -INF, sum = 0;
-            for (int n = 0; n < SPLITS; n++) top = left[n].top > top ? left[n].top : top;
+            UNROLLED for (int n = 0; n < SPLITS; n++) top = left[n].top > top ? left[n].top : top;
             vr o[COLUMNS * WIDTH] = { 0 };
             const real peak = top == -INF ? 0 : top;
-            for (int n = 0; n < SPLITS; n++) {
+            UNROLLED for (int n = 0; n < SPLITS; n++) {
                 const real weight = exp_fall_vr(splat_r(left[n].top - peak))[0];
-                for (int c = 0; c < COLUMNS * WIDTH; c++) o[c] += left[n].o[c] * weight;
+                UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) o[c] += left[n].o[c] * weight;
                 sum += left[n].sum * weight;
             }
             finish(a, x.b, query, x.place + place, o, top, sum);

@@ -4,6 +4,7 @@
 
 local targets = require "templates.target.c"
 local sums = require "templates.common.sums"
+local kernel_slots = require "templates.common.slots"
 local function target_of(dev) return targets.new(dev.isa) end
 
 local element_bytes = { f32 = 4, f16 = 2, bf16 = 2 }
@@ -177,69 +178,22 @@ end
 
 ---- What a run fills in ----
 
--- Names in C: a user's tensor may be called like anything.
-local own = { bias = true, mask = true, slopes = true }
 local hooks = {
   lanes = "j",
   levels = { h = "row" }, -- a task's rows are of many heads
   spell = function(level, name) return level == "row" and name .. "[r]" or name end,
-  tensor = function(name) return own[name] and name or "tensor_" .. name end,
-  stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
+  tensor = kernel_slots.tensor,
+  stride = kernel_slots.stride,
   taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "far_o", "far_sum",
     "far_top", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "lane_at", "left",
     "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place",
     "query", "rng", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
-    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "LANE", "LANES", "FAR", "INF", "LOG2E" },
+    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "INF", "LOG2E" },
 }
 
--- Dimensions of q, k, v, o by letter, from 0; nil: there is none.
-local function head_dims(p, name)
-  if p.page > 0 and (name == "k" or name == "v") then return { b = 0, s = 1, h = 2 } end
-  if p.lens == "packed" then return { s = 0, h = 1 } end
-  return p.layout == "bshd" and { b = 0, s = 1, h = 2 } or { b = 0, h = 1, s = 2 }
-end
-
--- One table makes the kernel's argument struct and what the runtime fills it with.
 local function slots(p, cfg, variant)
-  local list = {}
-  local function add(slot) list[#list + 1] = slot end
-  local function tensor(name, ctype, dims)
-    add { kind = "pointer", name = name, field = name, ctype = ctype .. " *" }
-    for _, letter in ipairs { "b", "h", "s" } do
-      if dims[letter] then add { kind = "stride", name = name, dim = dims[letter], field = name .. "_" .. letter } end
-    end
-  end
-  local types = { q = p.dtype, k = p.kvdtype, v = p.kvdtype, o = p.odtype }
-  for _, name in ipairs { "q", "k", "v", "o" } do
-    tensor(name, (name == "o" and "" or "const ") .. types[name], head_dims(p, name))
-  end
-  if p.lse then tensor("lse", "f32", p.lens == "packed" and { h = 0, s = 1 } or { b = 0, h = 1, s = 2 }) end
-  if p.sinks then tensor("sinks", "const f32", { h = 0 }) end
-  local lengths = { padded = { "q_lens", "k_lens" }, packed = { "cu_q", "cu_k" } }
-  for _, name in ipairs(lengths[p.lens] or {}) do tensor(name, "const i32", {}) end
-  if p.page > 0 then tensor("block_table", "const i32", { b = 0 }) end
-  for _, read in ipairs(variant.reads) do
-    local field = hooks.tensor(read.name)
-    add { kind = "pointer", name = read.name, field = field, ctype = "const " .. read.type .. " *", read = true }
-    for k, dim in ipairs(read.dims) do
-      add { kind = "stride", name = read.name, dim = dim, field = hooks.stride(read.name, k - 1), read = true }
-    end
-  end
-  add { kind = "real", name = "scale", field = "scale", ctype = "double " }
-  if p.dropout then
-    tensor("rng", "const i32", {})
-    for _, name in ipairs { "seed", "offset", "drop" } do
-      add { kind = "int", name = name, field = name, ctype = "i64 " }
-    end
-  end
-  for _, param in ipairs(variant.params) do
-    local kind = param.type == "int" and "int" or "real"
-    add { kind = kind, name = param.name, field = param.name, ctype = kind == "int" and "i64 " or "double " }
-  end
-  for _, key in ipairs { "b", "sq", "sk" } do
-    if not p[key] then add { kind = "recipe", recipe = key, field = key .. "_size", ctype = "i64 " } end
-  end
-  if cfg.splits > 1 then add { kind = "region", name = "partial", field = "partial", ctype = "struct partial *" } end
+  local list = kernel_slots.list(p, variant, { b = "b_size", sq = "sq_size", sk = "sk_size" })
+  if cfg.splits > 1 then list[#list + 1] = { kind = "region", name = "partial", field = "partial", ctype = "struct partial *" } end
   return list
 end
 
