@@ -13,6 +13,9 @@ DEVICE u32 shared_base(void)
 
 DEVICE void barrier(void) { asm volatile("barrier.cta.sync.aligned 0;" ::: "memory"); }
 
+/* x is made here, not where it is needed. */
+DEVICE void make_now(u32 &x) { asm volatile("" : "+r"(x)); }
+
 /* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
 DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
 

@@ -794,6 +794,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % multiply_k(spread and {
 %   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
 %   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
+% if words then
+#pragma unroll
+            for (int x = 0; x < 4 * FRAGMENTS; x++) make_now(word[x / 4][x % 4]);
+% end
         }
 % if spread then
         else {
