@@ -5,6 +5,9 @@
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
 enum { EMPTY, MIXED, FULL };
 
+/* Where that is written, of 128 tiles: tiles n, n + 32, n + 64 and n + 96 are a word, which lane n reads. */
+DEVICE i64 class_place(i64 tile) { return (tile & ~(i64)127) + tile % 32 * 4 + tile / 32 % 4; }
+
 /* Finds it, a warp for each; the mask reads tensors. */
 extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __grid_constant__ struct args a)
 {
@@ -39,29 +42,27 @@ extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __gri
     }
     some = any_lane(some);
     all = !any_lane(!all);
-    if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
+    if (lane == 0) a.classes[block * ${key_blocks} + class_place(task % ${key_blocks})] = some ? all ? FULL : MIXED : EMPTY;
 }
 
-/* The next tile, from j0 on, that some of a block's rows see. Of 128 tiles from `first` on each lane has what all rows
- * together see of four. */
-DEVICE int find_tile(int j0, int to, int &first, u32 &four, const u8 *of_block, int blocks, int key_blocks, int lane)
+/* The next tile, from j0 on, that some of a block's rows see: of 128 tiles from `first` on those are set in `seen`. */
+DEVICE int find_tile(int j0, int to, int &first, u64 (&seen)[2], const u8 *of_block, int blocks, int key_blocks, int lane)
 {
     for (; j0 < to; j0 = first + 128 * KEYS) {
         if (j0 >= first + 128 * KEYS) {
-            first = j0 / (4 * KEYS) * (4 * KEYS);
-            four = 0;
-            const int tile = first / KEYS + 4 * lane;
+            first = (int)((u32)j0 / (128 * KEYS)) * (128 * KEYS);
+            u32 four = 0;
 #pragma unroll
             for (int x = 0; x < WARPS; x++)
-                if (x < blocks && tile < key_blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + tile);
+                if (x < blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + first / KEYS + 4 * lane);
+#pragma unroll
+            for (int x = 0; x < 2; x++)
+                seen[x] = set_lanes(four >> 16 * x & 0xff) | (u64)set_lanes(four >> 16 * x & 0xff00) << 32;
         }
         const int nth = (int)((u32)(j0 - first) / KEYS);
-        const u32 later = lane < nth / 4 ? 0 : lane > nth / 4 ? four : four >> nth % 4 * 8 << nth % 4 * 8;
-        const u32 lanes = set_lanes(later != 0);
-        if (lanes) {
-            const int there = lowest_bit(lanes);
-            return first + (4 * there + lowest_bit(lane_bits(later, there)) / 8) * KEYS;
-        }
+        const u64 near = nth < 64 ? seen[0] >> nth : 0, far = nth < 64 ? seen[1] : seen[1] >> nth - 64;
+        if (near) return j0 + lowest_bit(near) * KEYS;
+        if (far) return first + (max_i(nth, 64) + lowest_bit(far)) * KEYS;
     }
     return to;
 }

@@ -288,7 +288,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish
 % -- No division by a 0 that the problem says.
-% local KEY_BLOCKS = p.sk == 0 and "4" or ("((%s + 4 * KEYS - 1) / (4 * KEYS) * 4)"):format(SK) -- whole words of bytes
+% local KEY_BLOCKS = p.sk == 0 and "128" or ("((%s + 128 * KEYS - 1) / (128 * KEYS) * 128)"):format(SK)
 % local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
@@ -551,10 +551,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
     const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
     int seen_first = from - 128 * KEYS;
-    u32 seen = 0;
+    u64 seen[2] = { 0, 0 };
 % end
 % local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
-% local function class_of(tile) return classes and ("warp < blocks && %s < to ? of_block[(i64)warp * %s + %s / KEYS] : EMPTY"):format(tile, KEY_BLOCKS, tile) end
+% local function class_of(tile) return classes and ("warp < blocks && %s < to ? of_block[(i64)warp * %s + class_place(%s / KEYS)] : EMPTY"):format(tile, KEY_BLOCKS, tile) end
 % if classes then
     int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
     coming[0] = ${find("from")};

@@ -248,7 +248,7 @@ local function class_rows(p, cfg, by)
 end
 
 local function class_count(p, cfg, by)
-  return ("%s * ((sk + %d) // %d * 4)"):format(class_rows(p, cfg, by), 4 * cfg.keys - 1, 4 * cfg.keys)
+  return ("%s * ((sk + %d) // %d * 128)"):format(class_rows(p, cfg, by), 128 * cfg.keys - 1, 128 * cfg.keys)
 end
 
 -- Of a row and a split: O so far, and its peak and sum.
