@@ -55,8 +55,8 @@ fg_status mirror_make(mirror *out, fg_context *context, const fg_plan *plan, int
 
 fg_status mirror_fetch(mirror *m, fg_error *error)
 {
+    fg_status s = FG_OK;
     if (!m->gpu) return FG_OK;
-    fg_status s = fg_context_wait(m->context, error);
     for (int k = 0; k < m->host->count && s == FG_OK; k++) {
         const tensor *t = &m->host->item[k];
         if (t->output)

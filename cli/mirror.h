@@ -20,7 +20,7 @@ fg_status mirror_make(mirror *out, fg_context *context, const fg_plan *plan, int
                       tensors *host, fg_error *error);
 /* The workspace of the plan's runs on these tensors, in their args. */
 fg_status mirror_workspace(mirror *m, const fg_plan *plan, fg_error *error);
-/* Waits for the runs, and copies what they wrote to the host's tensors. */
+/* Copies what the runs wrote to the host's tensors. */
 fg_status mirror_fetch(mirror *m, fg_error *error);
 void mirror_free(mirror *m);
 

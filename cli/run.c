@@ -156,7 +156,7 @@ static fg_status first_run(job *j, run_result *r, fg_error *error)
     r->first_seconds = measure_now() - start;
     r->problem = fg_problem_format(j->problem);
     fg_plan_config(j->plan, &r->plan);
-    return s == FG_OK ? mirror_fetch(&j->mirror, error) : s;
+    return s;
 }
 
 static bool all_drawn(tensors *t)
@@ -170,7 +170,7 @@ static fg_status check(job *j, run_result *r, const run_choices *c, fg_error *er
     fg_check_options how = FG_CHECK_OPTIONS_INIT;
     how.full = c->check.value != NULL;
     how.drawn = all_drawn(&j->tensors);
-    fg_status s = fg_check(j->context, j->problem, &j->tensors.args, &how, &r->report, error);
+    fg_status s = fg_check(j->context, j->problem, &j->mirror.args, &how, &r->report, error);
     r->checked = s == FG_OK || s == FG_WRONG;
     r->right = s == FG_OK;
     return s;
@@ -216,6 +216,7 @@ static fg_status run(void *choices, int argc, char **argv, char **line, fg_error
     if ((s = command_problem(&given, argc, argv, error)) != FG_OK) goto out;
     if ((s = prepare(&j, c, given, line, error)) != FG_OK) goto out;
     if ((s = first_run(&j, &r, error)) != FG_OK) goto out;
+    if ((c->out || c->lse || c->expect) && (s = mirror_fetch(&j.mirror, error)) != FG_OK) goto out;
     if ((s = compare(&j, &r, c, &wrong, error)) != FG_OK) goto out;
     if ((s = run_write(c, &j.tensors, error)) != FG_OK) goto out;
     if ((s = measure(&j, &r, error)) != FG_OK) goto out;

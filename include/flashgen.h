@@ -380,7 +380,8 @@ FG_API void fg_plan_config(const fg_plan *plan, fg_plan_info *info);
 
 /* Bytes of workspace that a run of at most these sizes needs (0: none), whatever it prepares. Where a size is -1, or
  * `dims` NULL: of a run of any size that is legal, b up to 2^20, sq and sk up to 2^28, totals up to b * sq and b * sk;
- * where the workspace grows with it, that may be more than any memory holds, or (FG_REQUEST) than 2^63 bytes. */
+ * where the workspace grows with it, that may be more than any memory holds, or (FG_REQUEST) than 2^63 bytes. Of runs on
+ * a GPU with sequences that count as up to the total (fg_run) it is for those, too. */
 FG_API fg_status fg_plan_workspace(const fg_plan *plan, const fg_dims *dims, size_t *bytes,
                                    fg_error *error);
 
@@ -561,14 +562,18 @@ typedef struct fg_check_report {
     int64_t worst[4];        /* b, h, i and column of the largest; column -1 for lse */
 } fg_check_report;
 
-/* Compares outputs with a naive reference on the same inputs, all in the host's memory, in float64 (dtype=f64: long double). FG_WRONG,
- * with a sentence, when outside the bound; the report is filled then too. Rows behind a length are held to what
- * they must be; dropout needs the run's seed. `options` may be NULL. */
+/* Compares outputs with a naive reference on the same inputs, in float64 (dtype=f64: long double). FG_WRONG, with a
+ * sentence, when outside the bound; the report is filled then too. Rows behind a length are held to what they must be;
+ * dropout needs the run's seed. `options` may be NULL.
+ *
+ * All tensors are in the host's memory, or, of a GPU's context, all in that GPU's as fg_run has them: then the call waits
+ * for args->stream and compares copies, which take at most 4 times what the tensors' elements do of the host's memory
+ * (FG_MEMORY). Lengths and block tables are checked by value. Not while a stream is captured. */
 FG_API fg_status fg_check(fg_context *context, const fg_problem *problem, const fg_args *args,
                           const fg_check_options *options, fg_check_report *report,
                           fg_error *error);
 
-/* Query-key pairs that the masks leave visible, over all b and query heads. */
+/* Query-key pairs that the masks leave visible, over all b and query heads. Tensors are where fg_check takes them. */
 FG_API fg_status fg_visible_pairs(fg_context *context, const fg_problem *problem,
                                   const fg_args *args, int64_t *pairs, fg_error *error);
 

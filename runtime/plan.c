@@ -142,6 +142,26 @@ void fg_plan_config(const fg_plan *plan, fg_plan_info *info)
 
 /* ---- Memory of a run ---- */
 
+/* The longest that a run may count with, where a tensor's shape says `each` or else the total counts. */
+static int64_t longest_of(int64_t each, int64_t *total, int64_t b)
+{
+    if (each < 0 || each > PROBLEM_MAX_LENGTH) return each; /* any, or refused */
+    if (*total < 0 && b >= 0 && b <= INT32_MAX) *total = b * each;
+    if (*total < 0 || *total > PROBLEM_MAX_LENGTH) return -1;
+    return *total > each ? *total : each;
+}
+
+/* A GPU's run does not read how long packed sequences are: where the problem does not bound them, and no table of pages
+ * does, one may be as long as all. */
+static void count_unread(fg_dims *d, const kernel *k)
+{
+    const int64_t b = k->facts.b == problem_dynamic ? d->b : k->facts.b;
+    if (!k->operands.device || k->operands.lens != LENS_packed) return;
+    if (k->facts.sq == problem_dynamic) d->sq = longest_of(d->sq, &d->total_q, b);
+    if (k->facts.sk == problem_dynamic && !k->operands.page)
+        d->sk = longest_of(d->sk, &d->total_k, b);
+}
+
 static fg_status bytes_of(size_t *all, size_t *prepared, const fg_plan *plan, const fg_dims *dims,
                           fg_error *error)
 {
@@ -150,6 +170,7 @@ static fg_status bytes_of(size_t *all, size_t *prepared, const fg_plan *plan, co
     if (!plan) return fail(error, FG_REQUEST, "plan is NULL");
     fg_status status = options_copy(&d, sizeof d, sizeof d, dims, "fg_dims", error);
     if (status != FG_OK) return status;
+    count_unread(&d, plan->kernel);
     if (plan->table) return table_most_bytes(all, prepared, plan->table, &d, error);
     status = kernel_most_bytes(&needed, plan->kernel, &d, error);
     *all = status == FG_OK ? needed.workspace + needed.prepared : 0;

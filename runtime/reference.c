@@ -1,4 +1,5 @@
 #include "runtime/reference.h"
+#include "runtime/reference_copies.h"
 #include "runtime/run.h"
 
 static fg_status bind(reference *r, const fg_args *args, fg_error *error)
@@ -107,36 +108,50 @@ fg_status reference_spread(const reference *r, reference_task task, const void *
 
 /* ---- The interface ---- */
 
-static fg_status start(reference *r, fg_args *copy, fg_context *context, const fg_problem *p,
-                       const fg_args *args, fg_error *error)
+/* A caller's run, and what of it was copied from a GPU. */
+typedef struct given {
+    fg_args args;
+    reference_copies copies;
+    reference reference;
+} given;
+
+static fg_status start(given *g, fg_context *context, const fg_problem *p, const fg_args *args,
+                       fg_error *error)
 {
-    *copy = (fg_args)FG_ARGS_INIT;
+    *g = (given){ .args = FG_ARGS_INIT };
     fg_status s =
-        options_copy(copy, sizeof *copy, offsetof(fg_args, origin_b), args, "fg_args", error);
-    return s == FG_OK ? reference_new(r, context, p->problem, copy, error) : s;
+        options_copy(&g->args, sizeof g->args, offsetof(fg_args, origin_b), args, "fg_args", error);
+    if (s == FG_OK && context->gpu && reference_elsewhere(&g->args))
+        s = reference_copies_make(&g->copies, context, p->problem, &g->args, error);
+    return s == FG_OK ? reference_new(&g->reference, context, p->problem, &g->args, error) : s;
+}
+
+static void finish(given *g)
+{
+    reference_free(&g->reference);
+    reference_copies_free(&g->copies);
 }
 
 fg_status fg_check(fg_context *context, const fg_problem *p, const fg_args *args,
                    const fg_check_options *options, fg_check_report *report, fg_error *error)
 {
-    reference r = { 0 };
-    fg_args copy;
+    given g;
     fg_check_options chosen = FG_CHECK_OPTIONS_INIT;
     fg_status s =
         options_copy(&chosen, sizeof chosen, sizeof chosen, options, "fg_check_options", error);
-    if (s == FG_OK) s = start(&r, &copy, context, p, args, error);
-    if (s == FG_OK) s = reference_check(&r, &chosen, report, error);
-    reference_free(&r);
+    if (s != FG_OK) return s;
+    s = start(&g, context, p, args, error);
+    if (s == FG_OK) s = reference_check(&g.reference, &chosen, report, error);
+    finish(&g);
     return s;
 }
 
 fg_status fg_visible_pairs(fg_context *context, const fg_problem *p, const fg_args *args,
                            int64_t *pairs, fg_error *error)
 {
-    reference r = { 0 };
-    fg_args copy;
-    fg_status s = start(&r, &copy, context, p, args, error);
-    if (s == FG_OK) s = reference_pairs(&r, pairs, error);
-    reference_free(&r);
+    given g;
+    fg_status s = start(&g, context, p, args, error);
+    if (s == FG_OK) s = reference_pairs(&g.reference, pairs, error);
+    finish(&g);
     return s;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* With a driver that shows GPUs which are not there. */
 START_TEST(info_says_which_gpus_there_are)
@@ -97,13 +98,33 @@ START_TEST(emitted_for_a_gpu)
 }
 END_TEST
 
+/* What a GPU left in its memory is checked, and fetched where a file is to have it. */
+START_TEST(checked_on_a_gpu)
+{
+#define ON_GPU                                                                                     \
+    "--check", "--store", "none", "--target", "cuda", "--cuda-driver", FLASHGEN_FAKE_CUDA,         \
+        "--nvrtc", FLASHGEN_FAKE_CUDA
+    enter_folder();
+    outcome o = RUN("run", "dtype=f16 b=1 hq=1 sq=8 d=16 lse", ON_GPU, "--out", "o.npy", "--lse",
+                    "lse.npy");
+    ck_assert_int_eq(o.code, 1);
+    ck_assert_msg(strstr(o.out, "check     WRONG: error ") != NULL, "%s", o.out);
+    ck_assert_msg(strstr(o.err, "the output is wrong: ") != NULL, "%s", o.err);
+    ck_assert_int_eq(access("o.npy", R_OK), 0);
+    ck_assert_int_eq(access("lse.npy", R_OK), 0);
+    outcome_free(&o);
+    o = assert_works(RUN("run", "dtype=f16 b=1 hq=1 sq=0 sk=4 d=16", ON_GPU));
+    ck_assert_msg(strstr(o.out, "kernel    target cuda, ") != NULL, "%s", o.out);
+    ck_assert_msg(strstr(o.out, "check     right: ") != NULL, "%s", o.out);
+    outcome_free(&o);
+    leave_folder();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        info_says_which_gpus_there_are,
-        what_it_runs_on,
-        emitted_for_a_gpu,
-        NULL,
+        info_says_which_gpus_there_are, what_it_runs_on, emitted_for_a_gpu, checked_on_a_gpu, NULL,
     };
     return support_run("cli_target", tests);
 }

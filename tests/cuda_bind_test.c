@@ -157,13 +157,10 @@ END_TEST
 START_TEST(what_is_not_built)
 {
     double rate;
-    fg_check_report report;
     scene s;
     scene_new(&s, "cuda", 1);
     refuses(fg_context_peak(s.context, &rate, &error), FG_UNSUPPORTED, "cuda:0");
     refuses(fg_tune(NULL, s.context, s.problem, NULL, &error), FG_UNSUPPORTED, "GPUs");
-    refuses(fg_check(s.context, s.problem, &s.run.run.args, NULL, &report, &error), FG_REQUEST,
-            "q is on device type 2: it must be in host memory (1)");
     scene_free(&s);
 }
 END_TEST
@@ -216,12 +213,74 @@ START_TEST(lengths_on_a_device)
 }
 END_TEST
 
+/* The workspace is as large as the run will say that it must be. */
+START_TEST(workspace_of_unread_lengths)
+{
+    static const struct {
+        const char *line;
+        int64_t longest, total; /* in dims; total -1: left out */
+        int64_t rows;           /* of tensors */
+        bool exact;
+    } cases[] = {
+        { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed", 2, 3, 3, true },
+        { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed", 2, -1, 3, false },
+        { "dtype=f64 b=* hq=1 sq=* sk=* d=4 lens=packed", 2, 3, 3, true },
+        { "dtype=f64 b=2 hq=1 sq=8 sk=* d=4 lens=packed", 2, 3, 3, true },
+        /* what a tensor's shape says of the longest, though all are shorter */
+        { "dtype=f64 b=2 hq=1 sq=* sk=* d=4 lens=packed bias=11QK", 5, 3, 3, true },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        cuda_run run;
+        size_t bytes = 0;
+        fg_dims dims = FG_DIMS_INIT;
+        cuda_is_number(1);
+        stub_regions = 0;
+        stub_add_region("part", "sq * 64 + sk * 1024", false);
+        stub_add_slot(SLOT_region, "part", 0);
+        fg_context *context = gpu_context("cuda");
+        fg_problem *p = stub_problem(context, cases[k].line);
+        fg_plan *plan = stub_plan(context, p);
+        cuda_run_new(&run, context, p);
+        for (int t = 0; t < run.run.count; t++) {
+            const bool bias = &run.run.tensor[t] == run.run.args.bias;
+            run.run.tensor[t].strides = NULL;
+            if (bias) run.run.shape[t][2] = run.run.shape[t][3] = cases[k].longest;
+            if (!bias) run.run.shape[t][0] = cases[k].rows; /* all sequences', or b + 1 */
+        }
+        dims.b = 2;
+        dims.sq = dims.sk = cases[k].longest;
+        dims.total_q = dims.total_k = cases[k].total;
+        ck_assert_int_eq(fg_plan_workspace(plan, &dims, &bytes, &error), FG_OK);
+        run.run.args.workspace = (char *)run.run.tensor[0].data + 16384;
+        run.run.args.workspace_bytes = bytes;
+        fg_status status = fg_run(plan, &run.run.args, &error);
+        ck_assert_msg(status == FG_OK, "%s: %s", cases[k].line, error.text);
+        run.run.args.workspace_bytes = bytes - 1;
+        if (cases[k].exact)
+            refuses(fg_run(plan, &run.run.args, &error), FG_WORKSPACE, "this run needs ");
+        dims.sk = -2;
+        refuses(fg_plan_workspace(plan, &dims, &bytes, &error), FG_REQUEST, "fg_dims.sk is -2");
+        cuda_run_free(&run);
+        fg_plan_free(plan);
+        fg_problem_free(p);
+        fg_context_free(context);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        tensors_elsewhere, empty_tensors,       streams,
-        workspaces,        launches_that_fail,  steps_of_another_machine,
-        what_is_not_built, lengths_on_a_device, NULL,
+        tensors_elsewhere,
+        empty_tensors,
+        streams,
+        workspaces,
+        launches_that_fail,
+        steps_of_another_machine,
+        what_is_not_built,
+        lengths_on_a_device,
+        workspace_of_unread_lengths,
+        NULL,
     };
     return support_run("cuda_bind", tests);
 }

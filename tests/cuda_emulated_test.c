@@ -1,7 +1,7 @@
 /* CUDA kernels run by this processor, a fiber for each thread of a block (tests/cuda_host), against the reference: what
- * they compute, on machines without a GPU too. FLASHGEN_TEST_SWEEP_ONLY=INDEX runs one problem again. */
+ * they compute, on machines without a GPU too. */
 /* ctest: shards=2 labels=slow */
-#include "tests/support_contents.h"
+#include "tests/support_sweep.h"
 #include "tests/support_trial.h"
 #include "tests/support.h"
 
@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { seed = 20261122, most_reported = 12 };
-
 /* Multiply-adds of a problem that is run: 32 lanes of a warp come one after the other. */
-static const double most_work = 4e6;
+enum { most_work = 4000000 };
 
 /* Contraction, or not, is up to the text. The fibers of a block leave their stacks by longjmp, which a fortified one
  * takes for a mistake. */
@@ -207,103 +205,26 @@ END_TEST
 
 /* ---- Drawn problems ---- */
 
-static double work_of(const drawn_case *c)
-{
-    return (double)(c->b * c->hq) * (double)(c->sq + 16) * (double)(c->sk + 16) *
-           (double)(c->d + c->dv + 32);
-}
+static fg_context *drawn_context;
 
-/* The next drawn problem that the schedule takes and that is small enough. */
-static fg_problem *draw(drawn_case *c, fg_context *context, int64_t index, uint64_t attempt)
+static fg_context *context_for(const drawn_case *c)
 {
-    fg_problem *handle = NULL;
-    fg_error error;
-    case_draw(c, seed + attempt, index, isa_lanes);
-    if (!case_has(c, CASE_f64) && !strstr(c->line.data, "f64") && work_of(c) <= most_work &&
-        fg_problem_parse(&handle, context, c->line.data, &error) == FG_OK)
-        return handle;
-    case_free(c);
-    return NULL;
-}
-
-static fg_status find_config(char out[256], fg_context *context, const drawn_case *c,
-                             const problem *p, fg_error *error)
-{
-    char *config = NULL;
-    int64_t count = 0;
-    maker_device device = context_maker_device(context);
-    maker_request request = { .memory = &context->memory,
-                              .problem = p,
-                              .device = &device,
-                              .config = "",
-                              .templates = context->templates };
-    fg_status s = context->maker->config_at(&config, &count, &request, (int64_t)c->config, error);
-    snprintf(out, 256, "%s", config ? config : "");
-    fg_text_free(context, config);
-    return s;
-}
-
-static fg_status run_case(char config[256], fg_context *context, const drawn_case *c,
-                          fg_problem *handle, double *ratio, fg_error *error)
-{
-    fg_plan *plan = NULL;
-    fg_plan_options how = FG_PLAN_OPTIONS_INIT;
-    fg_check_options check = FG_CHECK_OPTIONS_INIT;
-    fg_check_report report = { 0 };
-    test_tensors t = { 0 };
-    fg_status s = find_config(config, context, c, handle->problem, error);
-    how.config = config;
-    if (s == FG_OK) s = fg_plan_new(&plan, context, handle, &how, error);
-    if (s == FG_OK) {
-        case_tensors(&t, handle, c);
-        s = test_run(&t, plan, error);
-    }
-    check.full = 1;
-    if (s == FG_OK) s = fg_check(context, handle, &t.args, &check, &report, error);
-    *ratio = report.error_over_bound;
-    const char *spilled = s == FG_OK ? test_spilled(&t) : NULL;
-    if (spilled) {
-        snprintf(error->text, sizeof error->text, "bytes beside %s were written", spilled);
-        s = FG_WRONG;
-    }
-    test_tensors_free(&t);
-    fg_plan_free(plan);
-    return s;
+    (void)c;
+    return drawn_context;
 }
 
 START_TEST(drawn_problems_are_right)
 {
-    int shard, shards;
-    const char *only = getenv("FLASHGEN_TEST_SWEEP_ONLY");
-    int64_t count = support_sweep() / 5, first = only ? atoll(only) : 0, wrong = 0, ran = 0;
-    double worst = 0;
-    support_shard(&shard, &shards);
-    if (only) shard = 0, shards = 1, count = first + 1;
+    static const sweep_kind kind = {
+        .name = "emulated", .seed = 20261122, .context_for = context_for, .most_work = most_work
+    };
+    sweep_tally t;
     if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
-    for (int64_t k = first + shard; k < count; k += shards) {
-        drawn_case c;
-        char config[256];
-        fg_error error = { 0 };
-        fg_problem *handle = NULL;
-        double ratio = 0;
-        for (uint64_t attempt = 0; !handle; attempt++) handle = draw(&c, context, k, attempt);
-        fg_status s = run_case(config, context, &c, handle, &ratio, &error);
-        if (only) fprintf(stderr, "%s\n%s: %.3f\n", c.line.data, config, ratio);
-        if (s == FG_OK && ratio > worst) worst = ratio;
-        ran++;
-        if (s != FG_OK && wrong++ < most_reported)
-            fprintf(stderr, "emulated %lld: %s (%.3g of the bound)\n  problem: %s\n  config: %s\n",
-                    (long long)k, error.text, ratio, c.line.data, config);
-        fg_problem_free(handle);
-        case_free(&c);
-    }
-    printf("emulated, part %d of %d: %lld problems, %lld wrong, worst error/bound of the others "
-           "%.3f\n",
-           shard + 1, shards, (long long)ran, (long long)wrong, worst);
-    fflush(stdout);
-    ck_assert_int_eq(wrong, 0);
-    fg_context_free(context);
+    drawn_context = emulated_context();
+    sweep_run(&t, &kind, support_sweep() / 5);
+    sweep_print(&t);
+    fg_context_free(drawn_context);
+    sweep_assert(&t);
 }
 END_TEST
 

@@ -234,6 +234,28 @@ END_TEST
 
 /* ---- Forks ---- */
 
+/* How many calls there are that do not tell what is wrong; processors are there as ever. */
+static int use_in_child(scene *s)
+{
+    char byte;
+    void *block = NULL;
+    double seconds;
+    fg_context *host = NULL;
+    const fg_args *args[] = { &s->run.run.args };
+    const fg_status statuses[] = {
+        fg_memory_new(&block, s->context, 1, &error),
+        fg_memory_copy(s->context, &byte, s->run.run.tensor[0].data, 1, &error),
+        fg_context_wait(s->context, &error),
+        fg_plan_time(s->plan, args, 1, &seconds, 1, &error),
+        fg_check(s->context, s->problem, args[0], NULL, NULL, &error),
+    };
+    int wrong = fg_context_new(&host, NULL, &error) != FG_OK;
+    for (size_t k = 0; k < sizeof statuses / sizeof *statuses; k++)
+        wrong += statuses[k] != FG_MACHINE;
+    fg_context_free(host);
+    return wrong;
+}
+
 static int in_child(scene *s)
 {
     fg_context *context;
@@ -243,11 +265,12 @@ static int in_child(scene *s)
     if (plan_again(s, LINE " causal", &source) != FG_MACHINE) return 2;
     if (fg_context_new(&context, &o, &error) != FG_MACHINE) return 3;
     if (!strstr(error.text, "before this process was forked")) return 4;
+    if (use_in_child(s) != 0) return 5;
     const int calls = fake_count("cuModuleUnload");
     fg_plan_free(s->plan);
     fg_problem_free(s->problem);
     fg_context_free(s->context);
-    return fake_count("cuModuleUnload") == calls ? 0 : 5;
+    return fake_count("cuModuleUnload") == calls ? 0 : 6;
 }
 
 START_TEST(forked)

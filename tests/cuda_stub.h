@@ -1,4 +1,4 @@
-/* Contexts on the devices of tests/fake_cuda.c, and runs on their memory. */
+/* Contexts on the devices of tests/fake_cuda.h, and runs on their memory. */
 #ifndef TESTS_CUDA_STUB_H
 #define TESTS_CUDA_STUB_H
 

@@ -1,78 +1,27 @@
-#include "tests/fake_cuda.h"
+/* The fake driver: its state, devices and contexts. */
+#include "tests/fake_cuda_parts.h"
 
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-/* The driver's codes. */
-enum {
-    SUCCESS = 0,
-    INVALID_VALUE = 1,
-    OUT_OF_MEMORY = 2,
-    NOT_INITIALIZED = 3,
-    INVALID_DEVICE = 101,
-    INVALID_CONTEXT = 201,
-    NO_BINARY = 209,
-    INVALID_HANDLE = 400,
-    NOT_FOUND = 500,
-    CAPTURE_UNSUPPORTED = 900,
-    CAPTURE_IMPLICIT = 906,
-};
-
-typedef struct context {
-    int device;
-    bool primary;
-} context;
-
-typedef struct module {
-    int device;
-    char *image;
-} module;
-
-typedef struct function {
-    module *module;
-    char name[32];
-    int most_shared;
-    struct function *next;
-} function;
-
-typedef struct stream {
-    context *context;
-} stream;
-
-typedef struct block {
-    char *data;
-    size_t bytes;
-    int device;
-} block;
-
-enum { block_size = 2 << 20, shared_most = 227 << 10, shared_usual = 48 << 10 };
-
 static context contexts[fake_devices_max], foreign = { 0, false };
 static stream streams[2] = { { &contexts[0] }, { &foreign } };
-static block blocks[fake_blocks_max];
-static function *functions;
 static pid_t started;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local context *stack[fake_depth_max];
 static _Thread_local int depth;
 static _Thread_local int mode;
 
-static void execute(const fake_launch *l);
-
-static void replay(fake_cuda *f)
+context *fake_here(void)
 {
-    for (int k = 0; k < f->captured; k++) execute(&f->graph[k]);
+    return depth ? stack[depth - 1] : NULL;
 }
 
 static void *current(void)
 {
-    return depth ? stack[depth - 1] : NULL;
+    return fake_here();
 }
 
 static int current_depth(void)
@@ -80,19 +29,17 @@ static int current_depth(void)
     return depth;
 }
 
-EXPORT fake_cuda fake_cuda_state = {
+fake_cuda fake_cuda_state = {
     .devices = 2,
     .version = 13000,
     .device = { { "Fake H100", 9, 0, 132, 0, 0 }, { "Fake A100", 8, 0, 108, 0, 0 } },
     .stream = &streams[0],
     .foreign_stream = &streams[1],
     .foreign_context = &foreign,
-    .replay = replay,
+    .replay = fake_replay,
     .current = current,
     .depth = current_depth,
 };
-
-static fake_cuda *const f = &fake_cuda_state;
 
 /* ---- Counting, and failing on purpose ---- */
 
@@ -106,37 +53,22 @@ static int count_locked(const char *symbol)
     return number >= f->fail_from && number < f->fail_from + f->fail_count ? f->fail_code : SUCCESS;
 }
 
-static int count(const char *symbol)
+int fake_called(const char *symbol)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&fake_lock);
     int code = count_locked(symbol);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&fake_lock);
     if (code == SUCCESS && strcmp(symbol, "cuInit") != 0 && symbol[0] == 'c' && started != getpid())
         return NOT_INITIALIZED;
     return code;
 }
 
-#define COUNT()                                                                                    \
-    do {                                                                                           \
-        int code_ = count(__func__);                                                               \
-        if (code_ != SUCCESS) return code_;                                                        \
-    } while (0)
-
-/* A call that allocates, loads or waits: not while a stream is captured, unless the thread says so. */
-#define COUNT_SLOW()                                                                               \
-    do {                                                                                           \
-        COUNT();                                                                                   \
-        f->waits++;                                                                                \
-        if (f->capturing && mode != 2) return CAPTURE_UNSUPPORTED;                                 \
-        if (!depth) return INVALID_CONTEXT;                                                        \
-    } while (0)
-
-/* Work in the legacy stream waits for that which is captured, which cannot be: a blocking one. */
-#define COUNT_LEGACY(stream)                                                                       \
-    do {                                                                                           \
-        COUNT_SLOW();                                                                              \
-        if (f->capturing && !(stream)) return CAPTURE_IMPLICIT;                                    \
-    } while (0)
+int fake_slow(void)
+{
+    f->waits++;
+    if (f->capturing && mode != 2) return CAPTURE_UNSUPPORTED;
+    return depth ? SUCCESS : INVALID_CONTEXT;
+}
 
 /* ---- Devices ---- */
 
@@ -254,7 +186,7 @@ EXPORT int cuCtxPopCurrent_v2(context **c)
 EXPORT int cuCtxGetCurrent(context **c)
 {
     COUNT();
-    *c = current();
+    *c = fake_here();
     return SUCCESS;
 }
 
@@ -264,387 +196,5 @@ EXPORT int cuThreadExchangeStreamCaptureMode(int *wanted)
     int before = mode;
     mode = *wanted;
     *wanted = before;
-    return SUCCESS;
-}
-
-/* ---- Modules ---- */
-
-EXPORT int cuModuleLoadData(module **out, const void *image)
-{
-    COUNT_SLOW();
-    const int device = stack[depth - 1]->device;
-    char isa[16];
-    snprintf(isa, sizeof isa, "sm_%d%d\n", f->device[device].major, f->device[device].minor);
-    if (strncmp(image, isa, strlen(isa)) != 0) return NO_BINARY;
-    module *m = malloc(sizeof *m);
-    *m = (module){ device, strdup(image) };
-    f->device[device].loaded++;
-    *out = m;
-    return SUCCESS;
-}
-
-EXPORT int cuModuleUnload(module *m)
-{
-    COUNT_SLOW();
-    for (function **at = &functions; *at;) {
-        function *one = *at;
-        if (one->module != m) {
-            at = &one->next;
-            continue;
-        }
-        *at = one->next;
-        free(one);
-    }
-    f->device[m->device].loaded--;
-    free(m->image);
-    free(m);
-    return SUCCESS;
-}
-
-EXPORT int cuModuleGetFunction(function **out, module *m, const char *name)
-{
-    COUNT_SLOW();
-    if (!strstr(m->image, name)) return NOT_FOUND;
-    function *one = calloc(1, sizeof *one);
-    snprintf(one->name, sizeof one->name, "%s", name);
-    one->module = m;
-    one->most_shared = shared_usual;
-    one->next = functions;
-    functions = one;
-    *out = one;
-    return SUCCESS;
-}
-
-EXPORT int cuFuncGetAttribute(int *value, int attribute, function *one)
-{
-    COUNT();
-    *value = attribute == 1 ? 1024 : one->most_shared; /* so much it has of its own */
-    return SUCCESS;
-}
-
-EXPORT int cuFuncSetAttribute(function *one, int attribute, int value)
-{
-    COUNT();
-    if (attribute != 8 || value < 0 || value + 1024 > shared_most) return INVALID_VALUE;
-    one->most_shared = value;
-    return SUCCESS;
-}
-
-EXPORT int cuFuncLoad(function *one)
-{
-    COUNT_SLOW();
-    return one ? SUCCESS : INVALID_HANDLE;
-}
-
-/* ---- Copies ---- */
-
-/* One that its caller believes done: what it reads was put aside. */
-static struct {
-    void *to, *data;
-    size_t bytes;
-} copying;
-
-static void finish_copy(void)
-{
-    pthread_mutex_lock(&lock);
-    if (copying.data) memcpy(copying.to, copying.data, copying.bytes);
-    free(copying.data);
-    copying.data = NULL;
-    pthread_mutex_unlock(&lock);
-}
-
-/* ---- Launches ---- */
-
-typedef struct config {
-    unsigned blocks[3], threads[3], shared;
-    stream *stream;
-    void *attributes;
-    unsigned attribute_count;
-} config;
-
-static void execute(const fake_launch *l)
-{
-    double number = (double)l->parameter[fake_parameters - 1];
-    if (!l->parameter[fake_parameters - 2]) return; /* a real kernel's text: nothing to play */
-    memcpy((void *)(uintptr_t)l->parameter[0], &number, sizeof number);
-}
-
-EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, void **extra)
-{
-    COUNT();
-    const context *here = current();
-    const char *program = strstr(one->module->image, "program ");
-    if (extra || c->attribute_count || !here || here->device != one->module->device)
-        return INVALID_CONTEXT;
-    if (c->stream && c->stream->context != here) return INVALID_HANDLE;
-    if (c->blocks[1] * c->blocks[2] * c->threads[1] * c->threads[2] != 1) return INVALID_VALUE;
-    if (c->threads[0] > 1024 || (int)c->shared > one->most_shared) return INVALID_VALUE;
-    fake_launch l = { c->blocks[0], c->threads[0], c->shared, here->device, c->stream, { 0 } };
-    memcpy(l.parameter, parameters[0], sizeof(int64_t) * 8);
-    l.parameter[fake_parameters - 2] = program != NULL;
-    l.parameter[fake_parameters - 1] = program ? strtol(program + 8, NULL, 10) : 0;
-    pthread_mutex_lock(&lock);
-    f->last = l;
-    f->launches++;
-    if (f->capturing && c->stream == f->stream)
-        f->graph[f->captured++] = l;
-    else
-        execute(&l);
-    pthread_mutex_unlock(&lock);
-    return SUCCESS;
-}
-
-EXPORT int cuStreamGetCtx(stream *s, context **c)
-{
-    COUNT();
-    *c = s ? s->context : current();
-    return SUCCESS;
-}
-
-EXPORT int cuCtxSynchronize(void)
-{
-    COUNT_SLOW();
-    finish_copy();
-    return SUCCESS;
-}
-
-/* ---- Events: each launch takes a millisecond ---- */
-
-typedef struct event {
-    int launches;
-} event;
-
-static pthread_t holder;
-static bool held;
-
-typedef struct host_call {
-    void (*function)(void *);
-    void *user;
-} host_call;
-
-static void *call_host(void *argument)
-{
-    host_call *c = argument;
-    c->function(c->user);
-    free(c);
-    return NULL;
-}
-
-EXPORT int cuLaunchHostFunc(stream *s, void (*call)(void *), void *user)
-{
-    COUNT();
-    (void)s;
-    host_call *c = malloc(sizeof *c);
-    *c = (host_call){ call, user };
-    held = pthread_create(&holder, NULL, call_host, c) == 0;
-    return held ? SUCCESS : INVALID_VALUE;
-}
-
-EXPORT int cuEventCreate(event **out, unsigned flags)
-{
-    COUNT();
-    *out = calloc(1, sizeof **out);
-    f->events++;
-    return flags ? INVALID_VALUE : SUCCESS;
-}
-
-EXPORT int cuEventRecord(event *e, stream *s)
-{
-    COUNT();
-    (void)s;
-    e->launches = f->launches;
-    return SUCCESS;
-}
-
-EXPORT int cuEventElapsedTime(float *milliseconds, event *from, event *to)
-{
-    COUNT();
-    *milliseconds = (float)(to->launches - from->launches);
-    return SUCCESS;
-}
-
-EXPORT int cuEventDestroy_v2(event *e)
-{
-    COUNT();
-    free(e);
-    f->events--;
-    return SUCCESS;
-}
-
-EXPORT int cuStreamSynchronize(stream *s)
-{
-    if (held) pthread_join(holder, NULL);
-    held = false;
-    COUNT_LEGACY(s);
-    if (!s) finish_copy();
-    return SUCCESS;
-}
-
-/* ---- Memory ---- */
-
-static block *block_of(uint64_t address)
-{
-    for (int k = 0; k < fake_blocks_max; k++) {
-        uint64_t first = (uint64_t)(uintptr_t)blocks[k].data;
-        if (first && address >= first && address < first + blocks[k].bytes) return &blocks[k];
-    }
-    return NULL;
-}
-
-EXPORT int cuMemAlloc_v2(uint64_t *address, size_t bytes)
-{
-    COUNT_SLOW();
-    block *b = blocks;
-    while (b->data) b++;
-    b->bytes = (bytes + block_size - 1) / block_size * block_size;
-    b->data = aligned_alloc(block_size, b->bytes);
-    b->device = stack[depth - 1]->device;
-    memset(b->data, 0x5a, b->bytes);
-    f->allocated++;
-    *address = (uint64_t)(uintptr_t)b->data;
-    return SUCCESS;
-}
-
-EXPORT int cuMemFree_v2(uint64_t address)
-{
-    COUNT_SLOW();
-    block *b = block_of(address);
-    if (!b) return INVALID_VALUE;
-    free(b->data);
-    *b = (block){ NULL, 0, 0 };
-    f->allocated--;
-    return SUCCESS;
-}
-
-EXPORT int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, stream *s)
-{
-    COUNT_LEGACY(s);
-    memset((void *)(uintptr_t)address, value, bytes);
-    return SUCCESS;
-}
-
-EXPORT int cuMemcpy(uint64_t to, uint64_t from, size_t bytes)
-{
-    COUNT_LEGACY(NULL);
-    finish_copy();
-    if (!block_of(to))
-        return memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes), SUCCESS;
-    pthread_mutex_lock(&lock);
-    copying.to = (void *)(uintptr_t)to;
-    copying.bytes = bytes;
-    copying.data = malloc(bytes);
-    memcpy(copying.data, (void *)(uintptr_t)from, bytes);
-    pthread_mutex_unlock(&lock);
-    return SUCCESS;
-}
-
-EXPORT int cuPointerGetAttributes(unsigned wanted, const int *attribute, void **data,
-                                  uint64_t address)
-{
-    COUNT();
-    const block *b = block_of(address);
-    for (unsigned k = 0; k < wanted; k++) {
-        int value = attribute[k] == 2 ? (b ? 2 : 0) : attribute[k] == 9 ? (b ? b->device : -2) : 0;
-        memcpy(data[k], &value, attribute[k] == 8 ? 1 : sizeof value);
-    }
-    return depth ? SUCCESS : INVALID_CONTEXT;
-}
-
-/* ---- The compiler ---- */
-
-typedef struct program {
-    char *source, *log, *output;
-} program;
-
-EXPORT int nvrtcVersion(int *major, int *minor)
-{
-    *major = 13;
-    *minor = 0;
-    return SUCCESS;
-}
-
-EXPORT const char *nvrtcGetErrorString(int result)
-{
-    return result == 6 ? "NVRTC_ERROR_COMPILATION" : "NVRTC_ERROR_INVALID_OPTION";
-}
-
-EXPORT int nvrtcCreateProgram(program **out, const char *source, const char *name, int headers,
-                              const char *const *header, const char *const *names)
-{
-    COUNT();
-    if (headers || header || names || !name) return 2;
-    *out = calloc(1, sizeof **out);
-    (*out)->source = strdup(source);
-    return SUCCESS;
-}
-
-EXPORT int nvrtcDestroyProgram(program **p)
-{
-    free((*p)->source);
-    free((*p)->log);
-    free((*p)->output);
-    free(*p);
-    *p = NULL;
-    return SUCCESS;
-}
-
-EXPORT int nvrtcCompileProgram(program *p, int options, const char *const *option)
-{
-    static const char gpu[] = "--gpu-architecture=";
-    const char *isa = NULL;
-    COUNT();
-    pthread_mutex_lock(&lock);
-    f->compiled++;
-    *f->options = 0;
-    for (int k = 0; k < options; k++) {
-        if (strncmp(option[k], gpu, strlen(gpu)) == 0) isa = option[k] + strlen(gpu);
-        strncat(f->options, option[k], sizeof f->options - strlen(f->options) - 2);
-        strcat(f->options, " ");
-    }
-    pthread_mutex_unlock(&lock);
-    if (!isa) return 5;
-    if (strstr(p->source, "mistake")) {
-        p->log = strdup("forward/x.cu.t(7): error: a mistake\n");
-        return 6;
-    }
-    size_t size = strlen(isa) + strlen(p->source) + 2;
-    p->output = malloc(size);
-    snprintf(p->output, size, "%s\n%s", isa, p->source);
-    return SUCCESS;
-}
-
-EXPORT int nvrtcGetProgramLogSize(program *p, size_t *size)
-{
-    *size = (p->log ? strlen(p->log) : 0) + 1;
-    return SUCCESS;
-}
-
-EXPORT int nvrtcGetProgramLog(program *p, char *log)
-{
-    strcpy(log, p->log ? p->log : "");
-    return SUCCESS;
-}
-
-EXPORT int nvrtcGetCUBINSize(program *p, size_t *size)
-{
-    *size = p->output ? strlen(p->output) + 1 : 0;
-    return SUCCESS;
-}
-
-EXPORT int nvrtcGetCUBIN(program *p, char *cubin)
-{
-    strcpy(cubin, p->output);
-    return SUCCESS;
-}
-
-EXPORT int nvrtcGetPTXSize(program *p, size_t *size)
-{
-    return nvrtcGetCUBINSize(p, size);
-}
-
-EXPORT int nvrtcGetPTX(program *p, char *ptx)
-{
-    COUNT();
-    strcpy(ptx, p->output);
     return SUCCESS;
 }

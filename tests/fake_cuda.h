@@ -1,4 +1,5 @@
-/* A driver and a compiler for GPUs that are not there: tests/fake_cuda.c is loaded in place of libcuda and of libnvrtc.
+/* A driver and a compiler for GPUs that are not there: tests/fake_cuda*.c are one library, loaded in place of libcuda
+ * and of libnvrtc.
  *
  * FAKE_CUDA_MAJORS in the environment has a digit a device, its architecture's major number; for other processes.
  * Its devices' memory is the host's, in blocks of 2 MiB. What its compiler writes is the source behind the
@@ -47,6 +48,7 @@ typedef struct fake_cuda {
     int allocated; /* blocks of memory */
     int events;
     int waits;          /* calls that wait for a device, or that a capture forbids */
+    void *waited;       /* the last stream that was waited for */
     int compiled;       /* programs */
     char options[1024]; /* of the last one, each with a space behind it */
     fake_launch last;

@@ -1,5 +1,6 @@
 /* A GPU: contexts, streams, graphs, and what a run costs the host. */
 /* ctest: labels=gpu serial */
+#include "tests/support_gpu.h"
 #include "tests/text_stub.h"
 
 #include "runtime/device_cuda.h"
@@ -250,8 +251,13 @@ START_TEST(after_a_fork)
         fg_context *context;
         fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
         o.device = "cuda";
-        bool right = scene_run(&s) == FG_MACHINE && strstr(error.text, "forked") &&
-                     fg_context_new(&context, &o, &error) == FG_MACHINE;
+        void *block;
+        bool right =
+            scene_run(&s) == FG_MACHINE && strstr(error.text, "forked") &&
+            fg_context_new(&context, &o, &error) == FG_MACHINE &&
+            fg_memory_new(&block, s.context, 1, &error) == FG_MACHINE &&
+            fg_check(s.context, s.problem, &s.run.args, NULL, NULL, &error) == FG_MACHINE &&
+            fg_context_wait(s.context, &error) == FG_MACHINE;
         fg_plan_free(s.plan);
         _exit(right ? 0 : 1);
     }
@@ -322,40 +328,10 @@ START_TEST(what_a_run_costs_the_host)
 }
 END_TEST
 
-/* Why nothing can be tested here, or "". */
-static const char *missing(void)
-{
-    static char why[256];
-    fg_context *context = NULL;
-    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
-    o.device = "cuda";
-    o.store = "";
-    if (fg_context_new(&context, &o, &error) != FG_OK) return error.text;
-    snprintf(why, sizeof why, "%s", context->compiler ? "" : context->compiler_missing);
-    fg_context_free(context);
-    return why;
-}
-
-/* In one process: CUDA does not outlive a fork. */
 int main(void)
 {
-    enum { skipped = 77 };
-    const char *why = missing();
-    if (*why) {
-        printf("gpu_test: skipped: %s\n", why);
-        return skipped;
-    }
-    Suite *s = suite_create("gpu");
-    TCase *c = tcase_create("gpu");
-    const TTest *const tests[] = { a_run,        streams, graphs,
-                                   wrong_memory, times,   what_a_run_costs_the_host,
-                                   after_a_fork };
-    for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) tcase_add_test(c, tests[k]);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    const TTest *const tests[] = {
+        a_run, streams, graphs, wrong_memory, times, what_a_run_costs_the_host, after_a_fork, NULL,
+    };
+    return support_run_here("gpu", "cuda", tests);
 }

@@ -1,5 +1,7 @@
 /* NVRTC itself, through the backend: no GPU is needed to compile for one. */
+#include "tests/support_gpu.h"
 #include "tests/text_stub.h"
+#include "tests/support.h"
 
 #include "runtime/library.h"
 #include "runtime/nvrtc.h"
@@ -75,11 +77,9 @@ static int architecture_of(const binary *b)
     return head.e_ident[EI_ABIVERSION] >= 8 ? high : low;
 }
 
-START_TEST(binaries)
+static void check_binary(const char *isa)
 {
-    const char *isa = isas[_i];
     image i;
-    stub_is_product();
     fg_context *context = context_for(isa);
     fg_status status = image_for(&i, context);
     ck_assert_msg(status == FG_OK, "%s", error.text);
@@ -88,6 +88,12 @@ START_TEST(binaries)
     printf("%s: %zu bytes in %d ms\n", isa, i.compiled.size, (int)(i.compile_seconds * 1000));
     image_free(&i);
     fg_context_free(context);
+}
+
+START_TEST(binaries)
+{
+    stub_is_product();
+    for (int k = 0; k < isa_count; k++) check_binary(isas[k]);
 }
 END_TEST
 
@@ -265,40 +271,11 @@ START_TEST(parts_of_the_compiler)
 }
 END_TEST
 
-/* Why nothing can be tested here, or "". */
-static const char *missing(void)
-{
-    static char why[256];
-    fg_context *context = NULL;
-    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
-    o.device = "sm_90";
-    o.store = "";
-    if (fg_context_new(&context, &o, &error) != FG_OK) return error.text;
-    snprintf(why, sizeof why, "%s", context->compiler ? "" : context->compiler_missing);
-    fg_context_free(context);
-    return why;
-}
-
 int main(void)
 {
-    enum { skipped = 77 };
-    const char *why = missing();
-    if (*why) {
-        printf("nvrtc_test: skipped: %s (./dev setup)\n", why);
-        return skipped;
-    }
-    Suite *s = suite_create("nvrtc");
-    TCase *c = tcase_create("nvrtc");
     const TTest *const tests[] = {
-        the_same_every_time, ptx, emitted_as_ptx, logs, flags, threads, plans, parts_of_the_compiler
+        binaries, the_same_every_time,   ptx,  emitted_as_ptx, logs, flags, threads,
+        plans,    parts_of_the_compiler, NULL,
     };
-    tcase_set_timeout(c, 0);
-    tcase_add_loop_test(c, binaries, 0, isa_count);
-    for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) tcase_add_test(c, tests[k]);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return support_skips("nvrtc_test", "sm_90") ? support_skipped : support_run("nvrtc", tests);
 }

@@ -309,7 +309,7 @@ typedef struct failing {
     long count, at; /* allocations so far; the one that fails */
     bool for_good, counts;
     long blocks;
-    size_t bytes;
+    size_t bytes, most; /* now, and at once since `most` was last 0 */
 } failing;
 
 static inline void *failing_allocate(void *user, void *block, size_t old_size, size_t new_size)
@@ -321,6 +321,7 @@ static inline void *failing_allocate(void *user, void *block, size_t old_size, s
     }
     f->blocks += (new_size > 0) - (block != NULL);
     f->bytes += new_size - (block ? old_size : 0);
+    if (f->bytes > f->most) f->most = f->bytes;
     if (new_size > 0) return realloc(block, new_size);
     free(block);
     return NULL;

@@ -2,12 +2,11 @@
 #include "tests/support_tensor.h"
 
 #include "tests/support.h"
+#include "tests/support_gpu.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { zone = 64 }; /* on either side of a run's memory */
 
 static size_t element_size(const test_tensor *t)
 {
@@ -22,18 +21,18 @@ static void *renew(test_memory *m, size_t bytes)
     free(m->block);
     *m = (test_memory){ .bytes = bytes };
     if (!bytes) return NULL;
-    ck_assert_int_eq(posix_memalign((void **)&m->block, 64, bytes + 2 * zone), 0);
-    memset(m->block, test_untouched, bytes + 2 * zone);
-    memset(m->block + zone, 0xff, bytes);
-    return m->block + zone;
+    ck_assert_int_eq(posix_memalign((void **)&m->block, 64, bytes + 2 * test_zone), 0);
+    memset(m->block, test_untouched, bytes + 2 * test_zone);
+    memset(m->block + test_zone, 0xff, bytes);
+    return m->block + test_zone;
 }
 
 static bool memory_spilled(const test_memory *m)
 {
     bool found = false;
-    for (size_t k = 0; k < zone && m->block; k++)
+    for (size_t k = 0; k < test_zone && m->block; k++)
         found = found || m->block[k] != test_untouched ||
-                m->block[zone + m->bytes + k] != test_untouched;
+                m->block[test_zone + m->bytes + k] != test_untouched;
     return found;
 }
 
@@ -80,10 +79,35 @@ static fg_status give_workspace(test_tensors *t, const fg_plan *plan, fg_error *
     return FG_OK;
 }
 
+typedef fg_status (*plan_call)(const fg_plan *plan, const fg_args *args, fg_error *error);
+
+/* fg_run or fg_plan_prepare, where the tensors are to be. */
+static fg_status call_plan(plan_call call, test_tensors *t, const fg_plan *plan, fg_error *error)
+{
+    test_mirror m;
+    if (!t->gpu) return call(plan, &t->args, error);
+    fg_status s = test_mirror_open(&m, t->gpu, t, error);
+    if (s == FG_OK) s = call(plan, &m.args, error);
+    if (s == FG_OK) s = test_mirror_fetch(&m, error);
+    test_mirror_close(&m);
+    return s;
+}
+
 fg_status test_run(test_tensors *t, const fg_plan *plan, fg_error *error)
 {
     fg_status s = give_workspace(t, plan, error);
-    return s == FG_OK ? fg_run(plan, &t->args, error) : s;
+    return s == FG_OK ? call_plan(fg_run, t, plan, error) : s;
+}
+
+fg_status test_check(test_tensors *t, fg_context *context, const fg_check_options *options,
+                     fg_check_report *report, fg_error *error)
+{
+    test_mirror m;
+    if (!t->gpu) return fg_check(context, t->problem, &t->args, options, report, error);
+    fg_status s = test_mirror_open(&m, t->gpu, t, error);
+    if (s == FG_OK) s = fg_check(context, t->problem, &m.args, options, report, error);
+    test_mirror_close(&m);
+    return s;
 }
 
 /* ---- Preparing ---- */
@@ -100,7 +124,7 @@ static fg_status prepare(test_tensors *t, const fg_plan *plan, fg_error *error)
     if (s != FG_OK) return s;
     t->args.prepared = renew(&t->prepared, bytes);
     t->args.prepared_bytes = bytes;
-    return fg_plan_prepare(plan, &t->args, error);
+    return call_plan(fg_plan_prepare, t, plan, error);
 }
 
 fg_status test_prepare(test_tensors *t, const fg_plan *plan, fg_error *error)

@@ -9,6 +9,7 @@
 enum {
     test_tensors_max = 32,
     test_untouched = 0x7f, /* bytes of huge numbers: what outputs hold, and what must stay */
+    test_zone = 64,        /* bytes on either side of a run's memory */
 };
 
 typedef struct test_tensor {
@@ -40,6 +41,8 @@ typedef struct test_tensors {
     int count;
     fg_args args; /* dropout has a seed by value */
     test_memory workspace, prepared;
+    fg_context
+        *gpu; /* what runs and checks are on, with copies of all this; NULL: the processors */
 } test_tensors;
 
 /* Layouts are drawn from `layouts` (orders of dimensions, padding, signs, pointers aligned to what the
@@ -76,6 +79,9 @@ const char *test_spilled(const test_tensors *t);
 
 /* Runs the plan on the tensors, with a workspace full of NaN. */
 fg_status test_run(test_tensors *t, const fg_plan *plan, fg_error *error);
+/* fg_check of what a run left. */
+fg_status test_check(test_tensors *t, fg_context *context, const fg_check_options *options,
+                     fg_check_report *report, fg_error *error);
 /* From now on runs get what fg_plan_prepare finds now, while q, k and v hold NaN; their contents come back. Whether
  * there was something to prepare: `prepared.bytes`. */
 fg_status test_prepare(test_tensors *t, const fg_plan *plan, fg_error *error);

@@ -115,7 +115,7 @@ void trial_check(trial *x, const char *what)
     fg_check_options how = FG_CHECK_OPTIONS_INIT;
     how.full = 1;
     trial_run(x);
-    fg_status s = fg_check(x->context, x->handle, &x->t.args, &how, &report, &error);
+    fg_status s = test_check(&x->t, x->context, &how, &report, &error);
     ck_assert_msg(s == FG_OK, "%s: %s\n%s\nisa=%s config='%s'", what, error.text,
                   fg_problem_format(x->handle), x->isa, trial_config(x));
 }

@@ -42,19 +42,26 @@ extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __gri
     if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
 }
 
-/* The next tile, from j0 on, that some of a block's rows see: of 32 tiles from `first` on those are set in `seen`. */
-DEVICE int find_tile(int j0, int to, int &first, u32 &seen, const u8 *of_block, int blocks, int key_blocks, int lane)
+/* The next tile, from j0 on, that some of a block's rows see. Of 128 tiles from `first` on each lane has what all rows
+ * together see of four. */
+DEVICE int find_tile(int j0, int to, int &first, u32 &four, const u8 *of_block, int blocks, int key_blocks, int lane)
 {
-    for (; j0 < to; j0 = first + 32 * KEYS) {
-        if (j0 >= first + 32 * KEYS) {
-            const int tile = j0 / KEYS + lane;
-            u32 all = 0;
-            for (int x = 0; x < blocks && tile < key_blocks; x++) all |= of_block[(i64)x * key_blocks + tile];
-            first = j0;
-            seen = set_lanes(all != 0);
+    for (; j0 < to; j0 = first + 128 * KEYS) {
+        if (j0 >= first + 128 * KEYS) {
+            first = j0 / (4 * KEYS) * (4 * KEYS);
+            four = 0;
+            const int tile = first / KEYS + 4 * lane;
+#pragma unroll
+            for (int x = 0; x < WARPS; x++)
+                if (x < blocks && tile < key_blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + tile);
         }
-        const u32 rest = seen >> (j0 - first) / KEYS;
-        if (rest) return j0 + (lowest_bit(rest)) * KEYS;
+        const int nth = (int)((u32)(j0 - first) / KEYS);
+        const u32 later = lane < nth / 4 ? 0 : lane > nth / 4 ? four : four >> nth % 4 * 8 << nth % 4 * 8;
+        const u32 lanes = set_lanes(later != 0);
+        if (lanes) {
+            const int there = lowest_bit(lanes);
+            return first + (4 * there + lowest_bit(lane_bits(later, there)) / 8) * KEYS;
+        }
     }
     return to;
 }

@@ -9,7 +9,7 @@
                 /* A shard may begin anywhere in the rows and keys that a call decides: each score has a call of its own. */
 #pragma unroll
                 for (int r = 0; r < 2; r++) {
-                    const ${places.row_type} row = warp_row + m * 16 + r * 8 + lane / 4;
+                    const ${places.row_type} row = ${places:of_lane("(2 * m + r)")};
                     const u32 i = (u32)(${packs and "row / GROUP" or "row"} + origin_i), head_here = (u32)(b + origin_b) * (u32)whole_hq + (u32)(${packs and "hk * GROUP + row % GROUP" or "h"} + origin_h);
                     word[m][r] = word[m][2 + r] = 0;
 #pragma unroll 1
@@ -26,11 +26,14 @@
 %   if packs then
 #pragma unroll
                 for (int r = 0; r < 2; r++) {
-                    const ${places.row_type} row = warp_row + m * 16 + r * 8 + lane / 4, i = row / GROUP;
+                    const ${places.row_type} row = ${places:of_lane("(2 * m + r)")}, i = row / GROUP;
                     philox(call, drop, (u32)(b * HQ + hk * GROUP + row % GROUP), (u32)i >> 1, keys);
                     word[m][r] = i & 1 ? call[2] : call[0];
                     word[m][2 + r] = i & 1 ? call[3] : call[1];
                 }
+%   elseif places.adjacent then
+                philox(call, drop, (u32)(b * HQ + h), (u32)(warp_row + m * 16) / 2 + lane / 4, keys);
+                word[m][0] = call[0], word[m][2] = call[1], word[m][1] = call[2], word[m][3] = call[3];
 %   else
                 /* A call decides two rows, which this lane and the one 4 further on have: each makes those of one of its rows. */
                 const bool odd = lane & 4;

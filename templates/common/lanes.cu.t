@@ -23,7 +23,7 @@ ${indent}${t.type == "pointer" and "const " or ""}${t.ctype}${t.ctype:find("%*$"
 %   end
 #pragma unroll
 ${indent}for (int r = 0; r < OWN; r++) {
-${indent}    const ${places.row_type} row = min_i(warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4, ${rows_all} - 1);
+${indent}    const ${places.row_type} row = min_i(${places:of_lane("r")}, ${rows_all} - 1);
 ${indent}    i[r] = ${packs and "row / GROUP" or "row"};
 %   if packs then
 ${indent}    h[r] = hk * GROUP + row % GROUP;

@@ -1,5 +1,5 @@
 % -- Which scores dropout keeps, by Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as
-% -- 1, 2, 3; 2011). Comes in: words: whether halves of words are to be masked, else bits are wanted.
+% -- 1, 2, 3; 2011). Comes in: words: whether words go with pairs of weights, else bits are wanted.
 /* key0 is the seed's low half, key1 the exclusive or of its high half and the offset's, offset the offset's low half. */
 struct dropout {
     u32 key0, key1, offset;
@@ -25,10 +25,11 @@ DEVICE void philox(u32 (&word)[4], const struct dropout &x, u32 head, u32 pair, 
 }
 
 % if words then
-/* All ones in the halves of a word that keep. */
-DEVICE u32 kept_halves(u32 word, u32 least)
+/* Two weights, as this word keeps them. */
+DEVICE void keep_pair(float &x, float &y, u32 word, u32 least)
 {
-    return (word << 16 >= least << 16 ? 0xffffu : 0) | (word >= least << 16 ? 0xffff0000u : 0);
+    x = word << 16 >= least << 16 ? x : 0;
+    y = word >= least << 16 ? y : 0;
 }
 % else
 /* Four bits: this row's keys 2 n, 2 n + 1, 2 n + 8, 2 n + 9 of the 16. */

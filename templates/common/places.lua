@@ -12,9 +12,10 @@ local sizes = { f32 = 4, f16 = 2, bf16 = 2 }
 --   B, SQ, SK  sizes of the tensors
 --   sq, sk     of the sequence;  rows: of a head, or of all that are packed
 --   HEADS      heads, or packs of them
+--   adjacent   whether a lane's rows r and r + 1 of a fragment are next to each other; the schedule may say so
 --   row_type   what counts rows: i64 where those of packs may be 2^31
 function places.new(p, packs)
-  local self = setmetatable({ p = p, packs = packs, B = p.b and "B" or "b_size", HEADS = packs and "HKV" or "HQ" }, places)
+  local self = setmetatable({ p = p, packs = packs, B = p.b and "B" or "b_size", HEADS = packs and "HKV" or "HQ", adjacent = false }, places)
   self.SQ = p.sq and "SQ" or p.lens and "most_sq" or "sq"
   self.SK = p.sk and "SK" or p.lens and "most_sk" or "sk"
   self.sq, self.sk = p.lens and "sq" or self.SQ, p.lens and "sk" or self.SK
@@ -26,6 +27,19 @@ end
 
 function places:times_group(x)
   return (self.row_type == "i64" and "(i64)" or "") .. (self.packs and x .. " * GROUP" or x)
+end
+
+-- The query row, from `first` on, of row x of fragments, x a number from 0 on. Rows in turns of two: those that a call of
+-- Philox decides are of one lane, 8 rows of a fragment apart; adjacent says so.
+function places:of_fragments(first, x)
+  if not self.adjacent then return ("%s + %s"):format(first, x) end
+  return ("%s + (%s & ~15) + %s %% 8 * 2 + %s / 8 %% 2"):format(first, x, x, x)
+end
+
+-- The query row of a lane's row r, of a warp's from warp_row on.
+function places:of_lane(r)
+  local pair = self.adjacent and "lane / 4 * 2 + %s %% 2" or "%s %% 2 * 8 + lane / 4"
+  return ("warp_row + %s / 2 * 16 + " .. pair):format(r, r)
 end
 
 -- The first row of a head in q, k, v, o or lse; cu: in a packed tensor the row where the sequence starts.

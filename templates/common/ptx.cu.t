@@ -13,6 +13,9 @@ DEVICE u32 shared_base(void)
 
 DEVICE void barrier(void) { asm volatile("barrier.cta.sync.aligned 0;" ::: "memory"); }
 
+/* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
+DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
+
 /* Four 8x8 matrices of 16-bit elements, or 8x4 of 32-bit ones; each lane names the address of a row. */
 DEVICE void load_matrices(u32 (&x)[4], u32 at)
 {
@@ -128,12 +131,12 @@ template <int N> DEVICE void wait_copies(void) { asm volatile("cp.async.wait_gro
 
 % if need.pair_any then
 /* Two warps that stand side by side; whether x is true somewhere in them. */
-DEVICE void pair_barrier(int pair) { asm volatile("barrier.cta.sync %0, 64;" ::"r"(pair + 1) : "memory"); }
+DEVICE void pair_barrier(int pair) { asm volatile("barrier.cta.sync.aligned %0, 64;" ::"r"(pair + 1) : "memory"); }
 
 DEVICE bool pair_any(bool x, int pair)
 {
     u32 any;
-    asm volatile("{ .reg .pred p, q; setp.ne.s32 p, %1, 0; barrier.cta.red.or.pred q, %2, 64, p; selp.u32 %0, 1, 0, q; }"
+    asm volatile("{ .reg .pred p, q; setp.ne.s32 p, %1, 0; barrier.cta.red.aligned.or.pred q, %2, 64, p; selp.u32 %0, 1, 0, q; }"
                  : "=r"(any) : "r"((int)x), "r"(pair + 1) : "memory");
     return any;
 }
@@ -193,20 +196,11 @@ DEVICE float widen_f16(unsigned short x)
 }
 
 % end
-% if need.mma_tf32 then
-/* To nearest with 10 digits of a fraction. */
-DEVICE u32 round_tf32(float x)
-{
-    u32 y;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
-    return y;
-}
-
-% end
 /* Across a warp. */
 % if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
 DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
+DEVICE u32 lane_bits(u32 x, int lane) { return __shfl_sync(0xffffffff, x, lane); }
 % end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 % if need.exchange_bits then

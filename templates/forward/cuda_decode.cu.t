@@ -249,10 +249,13 @@ ${indent}    }
                 const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
                 weight[m][q] = 0;
                 if (r >= OWN) continue;
-                const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-                const float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+                ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+                ${p.dropout and "" or "const "}float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
                 part[r] += y + z;
-                weight[m][q] = pack_${kind}(y, z)${p.dropout and " & kept_halves(word[m][q], drop.least)" or ""};
+%   if p.dropout then
+                keep_pair(y, z, word[m][q], drop.least);
+%   end
+                weight[m][q] = pack_${kind}(y, z);
             }
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {

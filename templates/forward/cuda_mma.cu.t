@@ -12,6 +12,7 @@
 %
 % local packed, padded, paged = p.lens == "packed", p.lens == "padded", p.page > 0
 % local places = require("templates.common.places").new(p, packs)
+% places.adjacent = p.dropout and not packs and not p.shard
 % local B, SQ, SK, sq, sk, HEADS, rows_all = places.B, places.SQ, places.SK, places.sq, places.sk, places.HEADS, places.rows
 % local function element(...) return places:element(...) end
 %
@@ -20,6 +21,7 @@
 % local code = variant:code(levels)
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
 % local classes = body.classes(p, variant)
+% local all_work = not p.lens and p.sq and p.sq * (packs and group or 1) % shape.rows == 0 -- no tile has rows beyond the last
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
 % local masks = not bounds.always or tails
 % local need = {}
@@ -36,6 +38,9 @@
 % local q_way, kv_way = way(p.dtype), way(p.kvdtype)
 % local piece = math.min(p.align, 16)
 % local per_chunk = 16 // shape.size
+% -- The largest copies that such a row is whole multiples of: no byte beyond its end is touched.
+% local function grain_of(columns) return math.min(columns * shape.size & -(columns * shape.size), 16) end
+% local elementwise = q_way == "gather" or kv_way == "gather" or math.min(grain_of(p.d), grain_of(p.dv)) < 4
 %
 % local chunks = require "templates.common.chunks"
 % local at, further = chunks.at, chunks.further
@@ -74,8 +79,8 @@ enum {
 % for name, needed in pairs {
 %   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
 %   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
-%   store_shared4 = q_way == "gather" or kv_way == "gather", copy_async = q_way ~= "gather" or kv_way ~= "gather",
-%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard,
+%   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
+%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard and not places.adjacent,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
 %   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
@@ -90,147 +95,160 @@ enum {
 % end
 
 % if split then
-/* The part of x that has 10 digits of a fraction; what rounds beyond the largest number is cut off. */
-DEVICE u32 high_tf32(float x)
+/* x is a sum of two tf32, a first one to be multiplied as it is and a rest; tensor cores cut off the last 13 of 23 digits.
+ * Rounded, the first is nearest, unless there is no larger number; else it is cut off, and the rest may be twice as large. */
+template <bool ROUNDED> DEVICE u32 first_tf32(u32 x)
 {
-    const u32 y = round_tf32(x);
-    return (y & 0x7fffffff) == 0x7f800000 ? (u32)__float_as_int(x) & 0xffffe000 : y;
+    if (!ROUNDED) return x;
+    return x + (fabsf(__int_as_float((int)x)) < 0x1.ffep127f ? 0x1000 : 0) & 0xffffe000;
 }
 
-/* C += A B for f32, each a sum of two tf32; what is left out is 2^-22 of a product. */
-DEVICE void mma_split(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
+template <bool ROUNDED> DEVICE u32 rest_tf32(u32 x)
 {
-    u32 high[4], low[4];
+    const u32 first = ROUNDED ? first_tf32<true>(x) : x & 0xffffe000;
+    return (u32)__float_as_int(__int_as_float((int)x) - __int_as_float((int)first)) + 0x1000;
+}
+
+% local exact = p.kvdtype ~= "f32" -- K and V have no rest
+/* C += A B for f32, each a sum of two tf32${exact and ", B of one" or "; the product of the rests is left out"}. Small products are summed up on their own: tensor
+ * cores round towards 0. */
+template <bool ROUNDED> DEVICE void mma_split(float (&c)[4], float (&small)[4], const u32 (&a)[4], u32 b0, u32 b1)
+{
+    u32 first[4], rest[4];
 #pragma unroll
-    for (int x = 0; x < 4; x++) {
-        high[x] = high_tf32(__int_as_float((int)a[x]));
-        low[x] = round_tf32(__int_as_float((int)a[x]) - __int_as_float((int)high[x]));
-    }
-    const u32 h0 = high_tf32(__int_as_float((int)b0)), h1 = high_tf32(__int_as_float((int)b1));
-    const u32 l0 = round_tf32(__int_as_float((int)b0) - __int_as_float((int)h0));
-    const u32 l1 = round_tf32(__int_as_float((int)b1) - __int_as_float((int)h1));
-    mma_tf32(c, low, h0, h1);
-    mma_tf32(c, high, l0, l1);
-    mma_tf32(c, high, h0, h1);
+    for (int x = 0; x < 4; x++) first[x] = first_tf32<ROUNDED>(a[x]), rest[x] = rest_tf32<ROUNDED>(a[x]);
+% if exact then
+    mma_tf32(small, rest, b0, b1);
+    mma_tf32(c, first, b0, b1);
+% else
+    const u32 first0 = first_tf32<ROUNDED>(b0), first1 = first_tf32<ROUNDED>(b1);
+    mma_tf32(small, rest, first0, first1);
+    mma_tf32(small, first, rest_tf32<ROUNDED>(b0), rest_tf32<ROUNDED>(b1));
+    mma_tf32(c, first, first0, first1);
+% end
 }
 
 % end
-% -- Brings one chunk: `from` is its row, `c` its number, `wanted` whether to, `inside` whether the row is there. A
-% -- column beyond the last is zero.
-% local function stager(name, dtype, way, row, limit, columns)
-%   local whole = columns * shape.size == row.chunks * 16
-/* Chunk c of a row of ${name:upper()}; beyond the last column and where there is no such row, zeros. */
-DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside, bool wanted${limit and ", int columns" or ""})
-{
-%   local count = limit and "columns" or tostring(columns)
-%   if way == "copy" and whole and not limit then
-    copy_async<16>(to, from + c * ${per_chunk}, inside ? 16 : 0, wanted);
-%   elseif way == "copy" then
-    copy_async<16>(to, from + c * ${per_chunk}, inside ? max_i(0, min_i(16, (${count} - c * ${per_chunk}) * ${shape.size})) : 0, wanted);
-%   elseif way == "pieces" then
-#pragma unroll
-    for (int x = 0; x < 16; x += ${piece}) {
-        const int column = c * ${per_chunk} + x / ${shape.size};
-        copy_async<${piece}>(to + x, from + column, inside ? max_i(0, min_i(${piece}, (${count} - column) * ${shape.size})) : 0, wanted);
-    }
-%   else
-    if (!wanted) return;
-    u32 x[4] = { 0, 0, 0, 0 };
-#pragma unroll
-    for (int e = 0; e < ${per_chunk}; e++) {
-        const int column = c * ${per_chunk} + e;
-        if (inside && column < ${count}) {
-%     if split then
-            x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "column", true))});
+% -- Brings one chunk from `from`: number `c` of its row, if `wanted`; `inside`: whether the row is there. A column beyond
+% -- the last is zero.
+% local function stager(name, dtype, way, row, columns, left)
+%   local whole, grain = columns * shape.size == row.chunks * 16, grain_of(columns)
+%   left = not whole and ("%s - c * 16"):format(left or columns * shape.size)
+%   local function copies(indent, bytes)
+%     local there = left and bytes < 16 and "inside && x < left" or left and "inside && 0 < left" or "inside"
+%     if bytes == 16 then
+${indent}copy_async<16>(to, from, ${there} ? 16 : 0, wanted);
 %     else
-            x[e / 2] |= (u32)${element(dtype, "from", "column", true)} << 16 * (e % 2);
+#pragma unroll
+${indent}for (int x = 0; x < 16; x += ${bytes}) copy_async<${bytes}>(to + x, from + x / ${shape.size}, ${there} ? ${bytes} : 0, wanted);
 %     end
-        }
+%   end
+%   local function elements(indent)
+${indent}if (!wanted) return;
+${indent}u32 x[4] = { 0, 0, 0, 0 };
+#pragma unroll
+${indent}for (int e = 0; e < ${per_chunk}; e++) {
+${indent}    if (inside${left and (" && e * %d < left"):format(shape.size) or ""})
+%     if split then
+${indent}        x[e] = (u32)__float_as_int(${(dtype == "f32" and "%s" or "load_" .. dtype .. "(%s)"):format(element(dtype, "from", "e", true))});
+%     else
+${indent}        x[e / 2] |= (u32)${element(dtype, "from", "e", true)} << 16 * (e % 2);
+%     end
+${indent}}
+${indent}store_shared4(to, x);
+%   end
+/* Chunk c of a row of ${name:upper()}; beyond the last column and where there is no such row, zeros. */
+DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside, bool wanted${name == "v" and parts and ", int columns" or ""})
+{
+%   if left then
+    const int left = ${left}; /* bytes of the row from here on */
+%   end
+%   if way == "gather" then
+%     elements("    ")
+%   elseif not left or grain >= piece then
+%     copies("    ", piece)
+%   else
+    if (left <= 0 || left >= 16) {
+%     copies("        ", piece)
+    } else {
+%     if grain >= 4 then
+%       copies("        ", grain)
+%     else
+%       elements("        ")
+%     end
     }
-    store_shared4(to, x);
 %   end
 }
 
 % end
-% stager("q", p.dtype, q_way, shape.q, nil, p.d)
-% stager("k", p.kvdtype, kv_way, shape.k, nil, p.d)
-% stager("v", p.kvdtype, kv_way, shape.v, parts and "columns" or nil, parts and 0 or p.dv)
+% stager("q", p.dtype, q_way, shape.q, p.d)
+% stager("k", p.kvdtype, kv_way, shape.k, p.d)
+% stager("v", p.kvdtype, kv_way, shape.v, p.dv, parts and "columns * " .. shape.size)
 % -- Where key j's row is.
 % local function key_row(name, j)
 %   if paged then return ("%s + table[(%s) / PAGE] * a.%s_p + (%s) %% PAGE * a.%s_s"):format(name, j, name, j, name) end
 %   return ("%s + (i64)(%s) * a.%s_s"):format(name, j, name)
 % end
-% -- How a tile's chunks are shared among threads. walks: a thread's chunks are in lines of 128 bytes, `turn` rows
-% -- apart, so that a pointer from its first one on serves all of them.
+% -- How a tile's chunks are shared among threads: as many as divide a row's chunks, to 8, have a row, `turn` rows are
+% -- had at a time. So a pointer to a thread's first chunk serves all: the next ones of a row are at constant distances.
 % local function shares_of(row)
-%   local turn, lines = shape.threads // 8, row.chunks // 8
-%   local walks = row.chunks % 8 == 0
-%   if not walks then return { walks = false, count = ceildiv(cfg.keys * row.chunks, shape.threads) } end
-%   return { walks = true, turn = turn, lines = lines, count = ceildiv(cfg.keys, turn) * lines }
+%   local lanes = row.chunks % 8 == 0 and 8 or row.chunks % 4 == 0 and 4 or 2
+%   local turn = shape.threads // lanes
+%   return { lanes = lanes, turn = turn, pieces = row.chunks // lanes, count = ceildiv(cfg.keys, turn) * (row.chunks // lanes) }
 % end
 % local rows_of = { k = shape.k, v = shape.v }
 % local shares = { k = shares_of(shape.k), v = shares_of(shape.v) }
 % for _, name in ipairs { "k", "v" } do
 %   local row, share = rows_of[name], shares[name]
-%   local columns = name == "v" and parts and ", int columns" or ""
-%   local pass = name == "v" and parts and ", columns" or ""
-%   if share.walks and paged then
-/* Keys j0 and on of ${name:upper()}, below sk: this thread's chunks, those from `first` to `last`; a turn has one of its rows, and finds
- * that row's page once. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted, const i32 *table${columns})
-{
-    const int c = (int)threadIdx.x % 8;
-#pragma unroll
-    for (int x = first; x < last; x++) {
-        const int turn = x / ${share.lines}, line = x % ${share.lines}, r = turn * ${share.turn} + (int)threadIdx.x / 8;
-        const bool there = wanted${cfg.keys % share.turn == 0 and "" or " && r < KEYS"}, inside = ${tails and "j0 + r < sk" or "true"};
-        const ${p.kvdtype} *from = !(there && inside) ? ${name} : ${key_row(name, "j0 + r")};
-        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from, c + line * 8, inside, there${pass});
-    }
-}
-
-%   elseif share.walks then
-/* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`: the first of all at `from`, those of another turn
- * `step` further on. Rows from `rows` on, counted from the thread's first one, are not there. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *from, i64 step, int rows, int first, int last, bool wanted${columns})
-{
-    const int c = (int)threadIdx.x % 8;
-#pragma unroll
-    for (int x = first; x < last; x++) {
-        const int turn = x / ${share.lines}, line = x % ${share.lines};
-%     local all = cfg.keys % share.turn == 0
-        stage_${name}_chunk(${row.swizzled and share.turn % 8 ~= 0 and ("(to ^ turn * %d %% 8 * 16)"):format(share.turn) or "to"} + turn * ${share.turn * 16 * row.pitch} + line * 128, from + turn * step, c + line * 8, ${tails and ("turn * %d < rows"):format(share.turn) or "true"}, wanted${all and "" or (" && turn * %d + (int)threadIdx.x / 8 < KEYS"):format(share.turn)}${pass});
-    }
-}
-
+%   local columns, pass = name == "v" and parts and ", int columns" or "", name == "v" and parts and ", columns" or ""
+%   local r = ("turn * %d"):format(share.turn) -- rows from the thread's first one on
+%   local there = "wanted" .. (cfg.keys % share.turn == 0 and "" or (" && %s + (int)threadIdx.x / %d < KEYS"):format(r, share.lanes))
+%   local inside = tails and r .. " < rows" or "true"
+%   local place = (row.swizzled and share.turn % 8 ~= 0 and ("(to ^ %s %% 8 * 16)"):format(r) or "to") .. (" + turn * %d + piece * %d"):format(share.turn * 16 * row.pitch, 16 * share.lanes)
+%   local last_turn = cfg.keys - (ceildiv(cfg.keys, share.turn) - 1) * share.turn -- rows from the last turn to the next tile
+/* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`; rows from `rows` on, counted from the thread's
+ * first one, are not there. ${paged and "A row's page is looked up once." or "`from`, where a row comes from, goes on to the next row, behind the last one to the next tile's first."} */
+%   if paged then
+DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, const i32 *table, int j0, int rows, int first, int last, bool wanted${columns})
 %   else
-/* Keys j0 and on of ${name:upper()}, below sk, into shared memory: of this thread's chunks those from `first` to `last`. */
-DEVICE void stage_${name}(u32 to, const ${p.kvdtype} *${name}, const struct args &a, int j0, int sk, int first, int last, bool wanted${paged and ", const i32 *table" or ""}${columns})
+DEVICE void stage_${name}(u32 to, const u8 *&from, i64 pitch, int rows, int first, int last, bool wanted${columns})
+%   end
 {
+    const int c = (int)threadIdx.x % ${share.lanes};
 #pragma unroll
     for (int x = first; x < last; x++) {
-        const int share = x * THREADS + (int)threadIdx.x, r = share / ${row.chunks}, c = share % ${row.chunks};
-        const bool there = wanted${cfg.keys * row.chunks % shape.threads == 0 and "" or " && r < KEYS"}${tails and ", inside = j0 + r < sk" or ""};
-        const ${p.kvdtype} *from = ${paged and "!(" .. (tails and "there && inside" or "there") .. ") ? " .. name .. " : " or ""}${key_row(name, "j0 + r")};
-        stage_${name}_chunk(to + ${at(row, "r", "c")}, from, c, ${tails and "inside" or "true"}, there${pass});
+        const int turn = x / ${share.pieces}, piece = x % ${share.pieces};
+%   if paged then
+        const bool there = ${there}, inside = ${inside};
+        const ${p.kvdtype} *row = there && inside ? ${key_row(name, r .. " + j0")} : ${name};
+        stage_${name}_chunk(${place}, row + (c + piece * ${share.lanes}) * ${per_chunk}, c + piece * ${share.lanes}, inside, there${pass});
+%   else
+        stage_${name}_chunk(${place}, (const ${p.kvdtype} *)from + piece * ${share.lanes * per_chunk}, c + piece * ${share.lanes}, ${inside}, ${there}${pass});
+        if (piece == ${share.pieces - 1}) advance(from, ${last_turn == share.turn and share.turn or ("(x == %d ? %d : %d)"):format(share.count - 1, last_turn, share.turn)} * pitch);
+%   end
     }
 }
 
-%   end
 % end
 % local K_SHARES, V_SHARES = shares.k.count, shares.v.count
 % -- A call: shares [first, last) of tile j0 to a place in the ring.
 % local function stage(name, to, j0, first, last, wanted)
 %   local columns = name == "v" and parts and ", columns" or ""
-%   if shares[name].walks and paged then
-%     return ("stage_%s(%s + %s_own, %s, a, %s, %s, %s, %s, %s, table%s);"):format(name, to, name, name, j0, sk, first, last, wanted, columns)
-%   elseif shares[name].walks then
-%     return ("stage_%s(%s + %s_own, %s_from + (i64)(%s) * a.%s_s, %s_step, %s - (%s) - (int)threadIdx.x / 8, %s, %s, %s%s);"):format(name, to, name, name, j0, name, name, sk, j0, first, last, wanted, columns)
+%   local row = ("%s_row"):format(name)
+%   local rows = ("%s - (%s) - %s"):format(sk, j0, row)
+%   if paged then
+%     return ("stage_%s(%s + %s_own, %s, a, table, %s + %s, %s, %s, %s, %s%s);"):format(name, to, name, name, j0, row, rows, first, last, wanted, columns)
 %   end
-%   return ("stage_%s(%s, %s, a, %s, %s, %s, %s, %s%s%s);"):format(name, to, name, j0, sk, first, last, wanted, paged and ", table" or "", columns)
+%   return ("stage_%s(%s + %s_own, %s_from, %s_pitch, %s, %s, %s, %s%s);"):format(name, to, name, name, name, rows, first, last, wanted, columns)
 % end
 % local function stage_k(...) return stage("k", ...) end
 % local function stage_v(...) return stage("v", ...) end
+% -- Before a tile is staged: where it comes from, if it need not be the next one.
+% local function find_rows(indent, j0, ...)
+%   for _, name in ipairs(classes and not paged and { ... } or {}) do
+${indent}const u8 *${name}_from = ${name}_first + (i64)(${j0}) * ${name}_pitch;
+%   end
+% end
 % if paired then
 /* Weights u of a warp's own, two scores' in a register, to P in shared memory; what they sum up to joins the row's. */
 DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4], const float (&peak)[OWN],
@@ -253,10 +271,13 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
                   const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&word)[FRAGMENTS][4], u32 least" or ""})
 {
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
-    const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
-    sum[r] += x + y;
-    weight[m][part][q] = pack_${kind}(x, y)${p.dropout and " & kept_halves(word[m][q], least)" or ""};
+    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    sum[r] = part == 0 && q < 2 ? x + y : sum[r] + (x + y);
+%   if p.dropout then
+    keep_pair(x, y, word[m][q], least);
+%   end
+    weight[m][part][q] = pack_${kind}(x, y);
 }
 
 % end
@@ -267,20 +288,24 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish
 % -- No division by a 0 that the problem says.
-% local KEY_BLOCKS = p.sk == 0 and "1" or ("((%s + KEYS - 1) / KEYS)"):format(SK)
+% local KEY_BLOCKS = p.sk == 0 and "4" or ("((%s + 4 * KEYS - 1) / (4 * KEYS) * 4)"):format(SK) -- whole words of bytes
 % local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
 %     key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
 % end
 % -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
+% local rounded = p.d < 64 and "true" or "false" -- errors of a score may grow with sqrt(d)
 % local function multiply_k(loads)
+%   if split then
+            float small[FRAGMENTS][KEY_TILES][4];
+%   end
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
                 for (int n = 0; n < KEY_TILES; n++)
 #pragma unroll
-                    for (int x = 0; x < 4; x++) score[m][n][x] = 0;
+                    for (int x = 0; x < 4; x++) score[m][n][x] = ${split and "small[m][n][x] = " or ""}0;
 #pragma unroll
             for (int x = 0; x < STEPS; x++) {
                 u32 left[FRAGMENTS][4];
@@ -301,8 +326,8 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 #pragma unroll
                     for (int m = 0; m < FRAGMENTS; m++) {
 %   if split then
-                        mma_split(score[m][n], left[m], right[0], right[1]);
-                        mma_split(score[m][n + 1], left[m], right[2], right[3]);
+                        mma_split<${rounded}>(score[m][n], small[m][n], left[m], right[0], right[1]);
+                        mma_split<${rounded}>(score[m][n + 1], small[m][n + 1], left[m], right[2], right[3]);
 %   else
                         if (x == 0) {
                             mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
@@ -319,6 +344,14 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
                 ${table.concat(loads, "\n")}
 %   end
             }
+%   if split then
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                    for (int x = 0; x < 4; x++) score[m][n][x] += small[m][n][x];
+%   end
 % end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
@@ -417,6 +450,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
+% if cfg.test == "int" then
+    const float inverse = 1 / factor;
+% end
 % dropout_values()
 
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
@@ -465,7 +501,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* Keys [from, to) are all that the block's rows see. */
 % if bounds.always then
     ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
-    const bool works = warp_row < ${rows_all};
+% if not paired then
+    const bool works = ${all_work and "true" or "warp_row < " .. rows_all};
+% end
 % else
     int from = 0, to = 0${classes and "" or ", warp_from = 0, warp_to = 0, full_first = 0, full_last = 0"};${classes and "" or " /* of the warp: that some row sees, and all */"}
     if (first_row < ${rows_all}) {
@@ -492,48 +530,57 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     to = min_i(to, from + tiles_each * KEYS);
 % end
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
-% for _, name in ipairs { "k", "v" } do if shares[name].walks then
-    const u32 ${name}_own = ${at(rows_of[name], "threadIdx.x / 8", "threadIdx.x % 8")};
+    /* This thread's part of a tile: its first row, where its first chunk goes${paged and "" or " and comes from"}. */
+% for _, name in ipairs { "k", "v" } do
+%   local lanes = shares[name].lanes
+    const int ${name}_row = (int)threadIdx.x / ${lanes};
+    const u32 ${name}_own = ${at(rows_of[name], name .. "_row", ("threadIdx.x %% %d"):format(lanes))};
 %   if not paged then
-    const ${p.kvdtype} *${name}_from = ${name} + (i64)(threadIdx.x / 8) * a.${name}_s;
-    const i64 ${name}_step = ${shares[name].turn} * a.${name}_s;
+    const i64 ${name}_pitch = a.${name}_s * ${sizes[p.kvdtype]};
+    const u8 *${classes and name .. "_first" or name .. "_from"} = (const u8 *)(${name} + (${classes and "" or "from + "}${name}_row) * a.${name}_s + (int)threadIdx.x % ${lanes} * ${per_chunk});
 %   end
-% end end
+% end
     for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
-        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = first_row + r;
+        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = ${places:of_fragments("first_row", "r")};
         const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
-        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${places:row("q")}, c, row < ${rows_all}, true);
+        stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${places:row("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
     }
     commit_copies();
 % if classes then
     const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
     const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
     const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
-    int seen_first = from - 32 * KEYS;
+    int seen_first = from - 128 * KEYS;
     u32 seen = 0;
 % end
 % local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
+% local function class_of(tile) return classes and ("warp < blocks && %s < to ? of_block[(i64)warp * %s + %s / KEYS] : EMPTY"):format(tile, KEY_BLOCKS, tile) end
 % if classes then
     int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
     coming[0] = ${find("from")};
 #pragma unroll
     for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
+    int class_coming[AHEAD + 1]; /* what the warp's rows see of them */
+#pragma unroll
+    for (int x = 0; x <= AHEAD; x++) class_coming[x] = ${class_of("coming[x]")};
 % end
 % if paired then
-    if (from < to) { ${stage_k("k_at", "from", "0", K_SHARES, "true")} }
+    ${stage_k("k_at", "from", "0", K_SHARES, "from < to")}
     commit_copies();
 % elseif cfg.stages > 1 then
 #pragma unroll
     for (int x = 0; x < AHEAD; x++) {
         const int j0 = ${classes and "coming[x]" or "from + x * KEYS"};
-        if (j0 < to) {
-            ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "true")}
-            ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "true")}
-        }
+% find_rows("        ", "j0", "k", "v")
+        ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "j0 < to")}
+        ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "j0 < to")}
         commit_copies();
     }
 % else
-    if (${classes and "coming[0]" or "from"} < to) { ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, "true")} }
+    {
+% find_rows("        ", "coming[0]", "k")
+        ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, (classes and "coming[0]" or "from") .. " < to")}
+    }
     commit_copies();
 % end
 
@@ -580,7 +627,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         const int next = j0 + KEYS, after = next + KEYS;
         const u32 k_here = k_at + turn * K_BYTES + half * (SPAN * ${16 * shape.k.pitch}) + k_lane, v_here = v_at + (turn ^ 1) * V_BYTES + v_lane;
         const u32 k_next = k_at + (turn ^ 1) * K_BYTES, v_next = v_at + turn * V_BYTES;
-        const bool visible = next < to && ${bounds.always and "works" or "next < warp_to && next + KEYS > warp_from"};
+        const bool visible = next < to${bounds.always and "" or " && next < warp_to && next + KEYS > warp_from"};
 %   local spread = kv_way == "copy"
 %   if not spread then
         ${stage_k("k_next", "after", "0", K_SHARES, "after < to")}
@@ -600,8 +647,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         }
 %   if spread then
         else {
-            ${stage_k("k_next", "after", "0", K_SHARES, "after < to")}
-            ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+#pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
+            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "after", "x", "x + 1", "after < to")}
+#pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
+            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
         }
 %   end
         commit_copies();
@@ -628,14 +677,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
                     const float now = fmaxf(top[r], fmaxf(best_of[r], other) * factor), base = now == -INF ? 0 : now;
                     shrink[r] = exp2_fast(top[r] - base);
-                    top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink[r];
+                    top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "fminf((now + 8) * inverse, 0x1.fffffep127f)" or "now + 8"}, sum[r] *= shrink[r];
                 }
             }
         }
 %   local kept_too = p.dropout and ", kept" or ""
 %   -- O += P V of this tile, and with `makes` the next one's P.
 %   local function multiply_v(makes)
-#pragma unroll
+#pragma unroll${makes and "" or " 1"}
             for (int x = 0; x < KEYS / 16; x++) {
                 u32 left[FRAGMENTS][4];
 #pragma unroll
@@ -683,16 +732,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll 1
     for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
 % if classes then
-        const int class_here = warp < blocks ? of_block[(i64)warp * ${KEY_BLOCKS} + j0 / KEYS] : EMPTY;
+        const int class_here = class_coming[0];
         const bool works = class_here != EMPTY;
         const int next = coming[${cfg.stages > 1 and "AHEAD" or "1"}];
 %   if cfg.stages > 1 then
 #pragma unroll
-        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1];
+        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1], class_coming[x] = class_coming[x + 1];
         coming[AHEAD] = ${find("next + KEYS")};
+        class_coming[AHEAD] = ${class_of("coming[AHEAD]")};
 %   else
-        coming[0] = next;
+        coming[0] = next, class_coming[0] = class_coming[1];
         coming[1] = ${find("next + KEYS")};
+        class_coming[1] = ${class_of("coming[1]")};
 %   end
 % end
 % if cfg.stages > 1 then
@@ -714,6 +765,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<0>();
         barrier();
         const u32 k_here = k_at + k_lane, v_here = v_at + v_lane;
+% find_rows("        ", "j0", "v")
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end
@@ -722,24 +774,38 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 % local spread = cfg.stages > 1 and kv_way == "copy"
 % if cfg.stages > 1 and not spread then
+% find_rows("        ", "next", "k", "v")
         ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
         ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
         commit_copies();
 % end
+% if spread then
+% find_rows("        ", "next", "k", "v")
+% end
         float score[FRAGMENTS][KEY_TILES][4];
+% local words = p.dropout and not split
+% if words then
+        u32 word[FRAGMENTS][4]; /* that decide on 16 keys: the first ones' are made beside the products */
+% end
         if (works) {
+% if words then
+% decide("0")
+% end
 % multiply_k(spread and {
 %   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
 %   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
         }
 % if spread then
         else {
-            ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
-            ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+#pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
+            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", "next < to")}
+#pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
+            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
         }
         commit_copies();
 % elseif cfg.stages == 1 then
         barrier(); /* K is done with */
+% find_rows("        ", "next", "k")
         ${classes and stage_k("k_at", "next", "0", K_SHARES, "next < to") or stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
         commit_copies();
         wait_copies<1>();
@@ -754,7 +820,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % largest()
                 const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
                 const float shrink = exp2_fast(top[r] - base);
-                top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "(now + 8) / factor" or "now + 8"}, sum[r] *= shrink;
+                top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "fminf((now + 8) * inverse, 0x1.fffffep127f)" or "now + 8"}, sum[r] *= shrink;
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
@@ -778,11 +844,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         /* P's columns go by pairs as they lie in S: 2 n is column n, 2 n + 1 column n + 4; so do V's rows. */
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) {
-            float product[FRAGMENTS][4];
+            float product[FRAGMENTS][4], small[FRAGMENTS][4];
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
-                for (int x = 0; x < 4; x++) product[m][x] = 0;
+                for (int x = 0; x < 4; x++) product[m][x] = small[m][x] = 0;
 #pragma unroll
             for (int x = 0; x < KEY_TILES; x++) {
                 const u32 at = v_here + x * 8 * ${16 * shape.v.pitch} + n * 32;
@@ -791,24 +857,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 for (int m = 0; m < FRAGMENTS; m++) {
                     const u32 weight[4] = { (u32)__float_as_int(score[m][x][0]), (u32)__float_as_int(score[m][x][2]),
                                             (u32)__float_as_int(score[m][x][1]), (u32)__float_as_int(score[m][x][3]) };
-                    mma_split(product[m], weight, v0, v1);
+                    mma_split<true>(product[m], small[m], weight, v0, v1);
                 }
             }
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
-                for (int x = 0; x < 4; x++) o[m][n][x] += product[m][x];
+                for (int x = 0; x < 4; x++) o[m][n][x] += product[m][x] + small[m][x];
         }
 % else
         /* The weights of 16 keys are made while those of the 16 before are multiplied. */
 % local word_too = p.dropout and ", word, drop.least" or ""
         u32 weight[FRAGMENTS][KEY_TILES / 2][4];
-% if p.dropout then
-        u32 word[FRAGMENTS][4];
-        {
-% decide("0")
-        }
-% end
 #pragma unroll
         for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${word_too});
 #pragma unroll
@@ -839,8 +899,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
     wait_copies<0>();
-% if shape.through and not splits and not paired and cfg.held == 0 then
-    barrier(); /* without a tile nothing has waited for Q, whose place O goes through */
+% if shape.through and not splits and not paired then
+    ${cfg.held == 0 and "barrier(); /* without a tile nothing has waited for Q" or "warp_barrier(); /* other lanes have read Q"}, whose place O goes through */
 % end
 
 % local some_rows = padded and places:times_group(SQ) or rows_all
@@ -862,7 +922,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* What this block's keys have of each row, for `combine`. */
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int row = ${places:of_lane("r")};
         if (row >= ${some_rows}) continue;
         const i64 at = ((i64)(b * HQ + ${packs and "hk * GROUP + row % GROUP" or "h"}) * ${SQ} + ${packs and "row / GROUP" or "row"}) * SPLITS + share_of_keys;
         if (lane % 4 == 0${parts and " && first_column == 0" or ""}) a.partial_sums[2 * at] = peak[r], a.partial_sums[2 * at + 1] = sum[r];
@@ -885,7 +945,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int row = ${places:of_lane("r")};
         (void)row;
 % finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""), p.lse and places:row("lse"))
 #pragma unroll
@@ -902,7 +962,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             store_shared(out_at + ${at(shape.o, "r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
     warp_barrier();
     for (int x = lane; x < WARP_ROWS * COLUMN_TILES; x += 32) {
-        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = warp_row + r;
+        const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = ${places:of_fragments("warp_row", "r")};
         u32 y[4];
         load_shared4(y, out_at + ${at(shape.o, "r", "c")});
         if (row < ${some_rows} && c * 8 < ${columns_here}) store_global4(${places:row("o", "out")} + c * 8, y);
@@ -910,7 +970,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % else
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
-        const int row = warp_row + r / 2 * 16 + r % 2 * 8 + lane / 4;
+        const int row = ${places:of_lane("r")};
         if (row >= ${some_rows}) continue;
         ${p.odtype} *to_row = ${places:row("o", "out")};
 #pragma unroll

@@ -56,14 +56,14 @@ local function registers_of(cfg, p)
   local q = fragments * 4 * cfg.held
   if kind_of(p) == "f32" then return o + 5 * s // 2 + q + 60 + 16 * fragments end -- P in two parts each
   return o + s + q + 40 + o // 16 + 8 * fragments + (cfg.share == 2 and 24 or 0) + (p.dropout and 12 or 0)
-    + ((p.score or p.bias or p.alibi or p.softcap) and 8 or 0)
+    + ((p.score or p.bias or p.alibi or p.softcap) and 8 + s // 8 or 0)
 end
 
--- Blocks that a multiprocessor has room for.
+-- Blocks that a multiprocessor has room for. Each of its quarters has registers of its own.
 local function resident_of(cfg, p, dev)
   local threads = 32 * cfg.warps
-  local registers = math.min(255, padded(registers_of(cfg, p), 8))
-  local by_registers = dev.registers // (threads * padded(registers, 8))
+  local registers = padded(math.min(255, registers_of(cfg, p)), 8)
+  local by_registers = dev.registers // 4 // (32 * registers) * 4 // cfg.warps
   local by_memory = dev.l1_bytes // (shape_of(cfg, p).bytes + 1024)
   return math.max(1, math.min(by_registers, by_memory, 1536 // threads, 16))
 end
@@ -178,30 +178,56 @@ local function visible(cfg, p)
   return math.max(math.min(keys, p.likely.sk), 1)
 end
 
--- Cycles of a multiprocessor, roughly. The numbers are fitted to timed kernels on an H100, where an instruction of the
--- tensor cores takes 6.2 cycles of a quarter, shared memory gives 128 bytes a cycle, and an exponential takes a warp 8.
+-- What a warp does for a tile: instructions of tensor cores, fragments from shared memory, scores of a lane, chunks that a
+-- thread copies.
+local function work(cfg, p, s)
+  local fragments, keys = cfg.rows // 16, cfg.keys // cfg.share
+  local steps, columns = s.q.chunks // 2, s.columns // cfg.share
+  local scores = fragments * keys // 2
+  local copied = cfg.keys * (s.k.chunks + s.v.chunks) / s.threads
+  if s.kind == "f32" then
+    local products = fragments * (keys // 8 * steps + columns // 8 * keys // 8)
+    local split = 4 * fragments * steps + keys // 4 * steps + columns // 8 * keys // 4 -- numbers, into two each
+    return { products = 3 * products, read = fragments * (steps - cfg.held) + steps * keys / 16 + columns // 8 * keys // 8,
+      scores = scores, copied = copied, split = split }
+  end
+  local paired = cfg.share == 2 and fragments * cfg.keys // 16 or 0
+  return { products = fragments * (keys // 8 * steps + columns // 8 * cfg.keys // 16),
+    read = fragments * (steps - cfg.held) + steps * keys / 16 + columns // 16 * cfg.keys // 16 + paired,
+    scores = scores, copied = copied, split = 0 }
+end
+
+-- Cycles that a quarter of a multiprocessor takes for a tile of each of its warps: what tensor cores and other
+-- instructions take, mostly side by side, and what nothing hides. Fitted to some 800 kernels timed on an H100, where an
+-- instruction of the tensor cores takes 6.2.
+local function tile_cycles(cfg, p, s, resident)
+  local w, warps = work(cfg, p, s), resident * cfg.warps / 4 -- of a quarter
+  local products = 6.2 * w.products
+  local others = w.products + 60 + 11.5 * w.read + 12.3 * w.scores + 24 * w.copied + 2 * w.split
+  local spilled = math.max(0, registers_of(cfg, p) - 232) * 15.6 -- and what avoids spilling
+  local each = math.max(products, others) + 0.42 * math.min(products, others) + spilled + (cfg.share == 2 and 100 or 0)
+  local odd = cfg.keys & cfg.keys - 1 == 0 and 1 or 1.06
+  local exposed = 33 + 73 * cfg.warps + 32 * w.scores + ({ 1500, 96, 0, -15 })[cfg.stages]
+  return each * odd * math.max(warps, 1) + exposed * (resident == 1 and 1.5 or 1)
+end
+
+-- Cycles of a multiprocessor, roughly.
 local function prior(cfg, p, dev)
   local s = shape_of(cfg, p)
   local tasks = tasks_of(cfg, p)
-  local each = ceildiv(tasks, dev.cores) -- tasks of a multiprocessor
-  local resident = math.min(resident_of(cfg, p, dev), each)
-  local filled = resident * cfg.warps / 4 -- warps a quarter
-  local width = padded(p.d, 16) + s.columns
-  local products = cfg.keys / cfg.share * width * cfg.rows / 2048 * 6.2 * (s.kind == "f32" and 7.5 or 1)
-  local reads = (cfg.keys / cfg.share * width + cfg.rows * (padded(p.d, 16) - 8 * s.size * cfg.held)) * s.size / 32
-  if cfg.share == 2 then reads = reads + cfg.rows * cfg.keys * 1.5 * s.size / 32 end
-  local softmax = cfg.keys / cfg.share * cfg.rows / 4
-  local copies = cfg.keys * (s.k.chunks + s.v.chunks) / (32 * cfg.warps) * 3
-  local waits = ({ 600, 150, p.causal and 130 or 155, 165 })[cfg.stages] * (resident == 1 and 2 or 1) / math.max(1, filled / 2)
-  local spilled = math.max(0, registers_of(cfg, p) - 232) * 12 -- and what avoids spilling
-  local tile = math.max(products, 0.9 * reads) + 0.25 * math.min(products, 0.9 * reads)
-    + (cfg.share == 2 and 0.3 or (filled >= 2 and 0.45 or 0.9) + 8 / cfg.keys) * softmax + copies + waits + spilled
-  tile = tile * cfg.warps / 4 / math.min(1, filled) * (cfg.keys & cfg.keys - 1 == 0 and 1 or 1.08)
+  local filling = p.likely.sq * head_rows(cfg, p) / (tiles_of(cfg, p) * s.rows) -- of tiles by rows
+  local each = tasks / dev.cores
+  local resident = math.min(resident_of(cfg, p, dev), math.max(1, math.ceil(each)))
+  local warps = resident * cfg.warps / 4 -- a quarter
+  local tile = tile_cycles(cfg, p, s, resident) / math.max(warps, 1) * cfg.warps / 4
   local moved = cfg.keys * (p.d + s.columns) * sizes[p.kvdtype] / (tiles_of(cfg, p) == 1 and 13.4 or 25)
-  local block = (visible(cfg, p) / cfg.keys / cfg.splits + (p.causal and 0.8 or 0.3)) * (math.max(tile, moved) + 0.1 * math.min(tile, moved)) + 2000 / resident
+  local ranged = p.causal or p.window
+  local tiles = ranged and visible(cfg, p) / cfg.keys + 0.5 or ceildiv(math.max(p.likely.sk, 1), cfg.keys)
+  local block = tiles / cfg.splits * math.max(tile, moved) + 1000 / resident
   local joined = p.likely.b * p.hq * p.likely.sq * p.dv * cfg.splits * 8 / 1700 -- cycles of all memory
-  local uneven = p.causal and tasks / dev.cores + 0.5 or ceildiv(each, resident) * resident
-  return block * math.max(uneven, resident) + (cfg.splits > 1 and 6000 + joined or 0)
+  each = each * (0.5 + 0.5 * filling)
+  local uneven = p.causal and 0.7 * resident or math.ceil(each / resident) * resident - each
+  return block * math.max(each + 0.39 * uneven, 1) + (cfg.splits > 1 and 6000 + joined or 0)
 end
 
 ---- Arguments and steps ----
@@ -222,7 +248,7 @@ local function class_rows(p, cfg, by)
 end
 
 local function class_count(p, cfg, by)
-  return ("%s * ((sk + %d) // %d)"):format(class_rows(p, cfg, by), cfg.keys - 1, cfg.keys)
+  return ("%s * ((sk + %d) // %d * 4)"):format(class_rows(p, cfg, by), 4 * cfg.keys - 1, 4 * cfg.keys)
 end
 
 -- Of a row and a split: O so far, and its peak and sum.

@@ -17,7 +17,7 @@ local words = c.words .. [[
   bring_v c c0 c1 c2 c3 call class_head class_here classify clear_count combine coming commit_copies copy_async
   copysignf count dropout e end even exchange exchange_bits exp2_fast exp_r f fabsf factor find_count find_tile found first_column
   first_row floor_r fmaf fmaxf free from_row full_first full_last grown grows h0 h1 half head_here high high_tf32 hk
-  inside k0 k1 k_at k_b k_from k_h k_here k_lane k_next k_own k_p k_row k_s k_step kept_halves kept_of key0 key1
+  inside k0 k1 k_at k_b k_from k_h k_here k_lane k_next k_own k_p k_row k_s k_step keep_pair kept_of key0 key1
   key_blocks keys_each l0 l1 lanes left line load_bf16 load_f16 load_global4 load_matrices load_shared load_shared4
   load_transposed log_r loose low lowest_bit lse_b lse_h lse_s max_i min_i mma_bf16 mma_f16 mma_first_bf16
   mma_first_f16 mma_split mma_tf32 next next_page now nth o_b o_h o_s odd of_block of_section origin_b origin_h

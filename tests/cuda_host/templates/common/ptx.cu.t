@@ -269,6 +269,8 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
     memcpy(to, x, 16);
 }
 
+DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
+
 DEVICE void load_global4(u32 (&x)[4], const void *from)
 {
     if ((size_t)from % 16 != 0) emulated_fail("a misaligned load");
@@ -414,8 +416,6 @@ DEVICE u32 pack_${kind}(float low, float high) { return emulated_narrow_${kind}(
 % end
 DEVICE float widen_f16(unsigned short x) { return emulated_f16(x); }
 
-DEVICE u32 round_tf32(float x) { return ((u32)__float_as_int(x) + 0x1000) & 0xffffe000; }
-
 struct emulated_value {
     u32 x;
     int lanes;
@@ -466,5 +466,19 @@ DEVICE u32 set_lanes(bool x)
 }
 
 DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
+
+static void emulated_read(emulated_value **l)
+{
+    u32 x[32];
+    for (int lane = 0; lane < 32; lane++) x[lane] = l[lane]->x;
+    for (int lane = 0; lane < 32; lane++) l[lane]->x = x[l[lane]->lanes];
+}
+
+DEVICE u32 lane_bits(u32 x, int lane)
+{
+    emulated_value v = { x, lane };
+    emulated_together(&v, emulated_read);
+    return v.x;
+}
 
 DEVICE void warp_barrier(void) { any_lane(false); }

@@ -1,0 +1,137 @@
+/* The fake driver: modules, and their functions' launches. */
+#include "tests/fake_cuda_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct module {
+    int device;
+    char *image;
+} module;
+
+typedef struct function {
+    module *module;
+    char name[32];
+    int most_shared;
+    struct function *next;
+} function;
+
+enum { shared_usual = 48 << 10 };
+
+static function *functions;
+
+/* ---- Modules ---- */
+
+EXPORT int cuModuleLoadData(module **out, const void *image)
+{
+    COUNT_SLOW();
+    const int device = fake_here()->device;
+    char isa[16];
+    snprintf(isa, sizeof isa, "sm_%d%d\n", f->device[device].major, f->device[device].minor);
+    if (strncmp(image, isa, strlen(isa)) != 0) return NO_BINARY;
+    module *m = malloc(sizeof *m);
+    *m = (module){ device, strdup(image) };
+    f->device[device].loaded++;
+    *out = m;
+    return SUCCESS;
+}
+
+EXPORT int cuModuleUnload(module *m)
+{
+    COUNT_SLOW();
+    for (function **at = &functions; *at;) {
+        function *one = *at;
+        if (one->module != m) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        free(one);
+    }
+    f->device[m->device].loaded--;
+    free(m->image);
+    free(m);
+    return SUCCESS;
+}
+
+EXPORT int cuModuleGetFunction(function **out, module *m, const char *name)
+{
+    COUNT_SLOW();
+    if (!strstr(m->image, name)) return NOT_FOUND;
+    function *one = calloc(1, sizeof *one);
+    snprintf(one->name, sizeof one->name, "%s", name);
+    one->module = m;
+    one->most_shared = shared_usual;
+    one->next = functions;
+    functions = one;
+    *out = one;
+    return SUCCESS;
+}
+
+EXPORT int cuFuncGetAttribute(int *value, int attribute, function *one)
+{
+    COUNT();
+    *value = attribute == 1 ? 1024 : one->most_shared; /* so much it has of its own */
+    return SUCCESS;
+}
+
+EXPORT int cuFuncSetAttribute(function *one, int attribute, int value)
+{
+    COUNT();
+    if (attribute != 8 || value < 0 || value + 1024 > shared_most) return INVALID_VALUE;
+    one->most_shared = value;
+    return SUCCESS;
+}
+
+EXPORT int cuFuncLoad(function *one)
+{
+    COUNT_SLOW();
+    return one ? SUCCESS : INVALID_HANDLE;
+}
+
+/* ---- Launches ---- */
+
+typedef struct config {
+    unsigned blocks[3], threads[3], shared;
+    stream *stream;
+    void *attributes;
+    unsigned attribute_count;
+} config;
+
+static void execute(const fake_launch *l)
+{
+    double number = (double)l->parameter[fake_parameters - 1];
+    if (!l->parameter[fake_parameters - 2]) return; /* a real kernel's text: nothing to play */
+    memcpy((void *)(uintptr_t)l->parameter[0], &number, sizeof number);
+}
+
+void fake_replay(fake_cuda *state)
+{
+    for (int k = 0; k < state->captured; k++) execute(&state->graph[k]);
+}
+
+EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, void **extra)
+{
+    COUNT();
+    const context *here = fake_here();
+    const char *program = strstr(one->module->image, "program ");
+    if (extra || c->attribute_count || !here || here->device != one->module->device)
+        return INVALID_CONTEXT;
+    if (c->stream && c->stream->context != here) return INVALID_HANDLE;
+    if (c->blocks[1] * c->blocks[2] * c->threads[1] * c->threads[2] != 1) return INVALID_VALUE;
+    if (c->threads[0] > 1024 || (int)c->shared > one->most_shared) return INVALID_VALUE;
+    fake_launch l = { c->blocks[0], c->threads[0], c->shared, here->device, c->stream, { 0 } };
+    memcpy(l.parameter, parameters[0], sizeof(int64_t) * 8);
+    l.parameter[fake_parameters - 2] = program != NULL;
+    l.parameter[fake_parameters - 1] = program ? strtol(program + 8, NULL, 10) : 0;
+    pthread_mutex_lock(&fake_lock);
+    f->last = l;
+    f->launches++;
+    if (f->capturing && c->stream == f->stream)
+        f->graph[f->captured++] = l;
+    else
+        execute(&l);
+    pthread_mutex_unlock(&fake_lock);
+    return SUCCESS;
+}
