@@ -13,6 +13,7 @@ typedef struct remote {
     fg_dims dims;        /* the options' */
     char path[PATH_MAX]; /* of its executable */
     process process;
+    double patience;     /* seconds that an answer may take */
     bool running, begun; /* begun: a candidate, in the last request */
     int culprit;         /* that one */
 } remote;

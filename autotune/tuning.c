@@ -1,8 +1,10 @@
 #include "autotune/tuning.h"
 
+#include "runtime/device_cuda.h"
 #include "runtime/library.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- Telling ---- */
 
@@ -147,8 +149,9 @@ static fg_status machine_compile(void *user, search_job *jobs, int count, double
  * another digest may be the same file, as may that of our own winner. */
 static store_lock take_turn(tuning *t)
 {
-    static const char name[] = "timing";
-    const digest d = digest_of(name, sizeof name);
+    static const char processors[] = "timing";
+    const char *name = t->context->gpu ? t->context->gpu->uuid : processors;
+    const digest d = digest_of(name, strlen(name) + 1);
     store_lock lock = { t->context->store, -1 };
     if (d.byte[0] == t->winner.byte[0]) return lock;
     lock = store_lock_take(t->context->store, &d, t->patience);
@@ -190,6 +193,7 @@ const search_machine tuning_machine = { machine_now,  machine_compile, machine_a
 /* A candidate that takes longer for its check, or a run, is taken to hang. */
 static double hanging(const tuning *t)
 {
+    if (t->context->gpu) return exhaustive(t) ? 60 : 10;
     return exhaustive(t) ? 120 : 20;
 }
 

@@ -161,7 +161,6 @@ START_TEST(what_is_not_built)
     scene s;
     scene_new(&s, "cuda", 1);
     refuses(fg_context_peak(s.context, &rate, &error), FG_UNSUPPORTED, "cuda:0");
-    refuses(fg_tune(NULL, s.context, s.problem, NULL, &error), FG_UNSUPPORTED, "GPUs");
     refuses(fg_check(s.context, s.problem, &s.run.run.args, NULL, &report, &error), FG_REQUEST,
             "q is on device type 2: it must be in host memory (1)");
     scene_free(&s);

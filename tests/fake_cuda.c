@@ -1,10 +1,14 @@
 #include "tests/fake_cuda.h"
 
+#include "tests/fake_kernels.h"
+
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -32,6 +36,7 @@ typedef struct context {
 typedef struct module {
     int device;
     char *image;
+    fake_kernels kernels; /* of C text */
 } module;
 
 typedef struct function {
@@ -62,6 +67,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local context *stack[fake_depth_max];
 static _Thread_local int depth;
 static _Thread_local int mode;
+
+static stream *const own_stream = (stream *)(uintptr_t)2; /* the thread's */
 
 static void execute(const fake_launch *l);
 
@@ -122,11 +129,12 @@ static int count(const char *symbol)
         if (code_ != SUCCESS) return code_;                                                        \
     } while (0)
 
-/* A call that allocates, loads or waits: not while a stream is captured, unless the thread says so. */
+/* A call that allocates, loads or waits: not once a kernel faulted, and not while a stream is captured, unless the thread says so. */
 #define COUNT_SLOW()                                                                               \
     do {                                                                                           \
         COUNT();                                                                                   \
         f->waits++;                                                                                \
+        if (f->fault) return f->fault;                                                             \
         if (f->capturing && mode != 2) return CAPTURE_UNSUPPORTED;                                 \
         if (!depth) return INVALID_CONTEXT;                                                        \
     } while (0)
@@ -140,8 +148,45 @@ static int count(const char *symbol)
 
 /* ---- Devices ---- */
 
+static void write_uuid(unsigned char uuid[16], int device)
+{
+    for (int k = 0; k < 16; k++) uuid[k] = (unsigned char)(0xa0 + k);
+    uuid[15] = (unsigned char)f->device[device].multiprocessors;
+}
+
+/* Leaves the device that the environment names, or none. */
+static void choose_visible(void)
+{
+    const char *wanted = getenv("CUDA_VISIBLE_DEVICES");
+    int found = 0;
+    for (int k = 0; k < f->devices && wanted; k++) {
+        char text[48] = "GPU";
+        unsigned char uuid[16];
+        write_uuid(uuid, k);
+        for (int n = 0; n < 16; n++)
+            sprintf(text + strlen(text), "%s%02x",
+                    n == 0 || (n < 11 && n > 3 && n % 2 == 0) ? "-" : "", uuid[n]);
+        if (strcmp(text, wanted) == 0) f->device[found++] = f->device[k];
+    }
+    if (wanted) f->devices = found;
+}
+
+/* As the library's name says. */
+static void take_failure(void)
+{
+    static char symbol[64];
+    Dl_info info;
+    const char *at =
+        dladdr((void *)&fake_cuda_state, &info) ? strstr(info.dli_fname, "fail-") : NULL;
+    if (!at || sscanf(at, "fail-%63[^-]-%d-%d-%d", symbol, &f->fail_from, &f->fail_count,
+                      &f->fail_code) != 4)
+        return;
+    f->fail_symbol = symbol;
+}
+
 EXPORT int cuInit(unsigned flags)
 {
+    if (!started) take_failure();
     COUNT();
     if (flags != 0) return INVALID_VALUE;
     if (started && started != getpid()) return NOT_INITIALIZED;
@@ -150,6 +195,8 @@ EXPORT int cuInit(unsigned flags)
     const char *majors = getenv("FAKE_CUDA_MAJORS");
     for (int k = 0; k < f->devices && majors && majors[k]; k++)
         f->device[k].major = majors[k] - '0';
+    if (!started) choose_visible();
+    if (f->devices == 0) return 100;
     started = getpid();
     return SUCCESS;
 }
@@ -166,6 +213,7 @@ EXPORT int cuGetErrorName(int code, const char **name)
         { NO_BINARY, "CUDA_ERROR_NO_BINARY_FOR_GPU" },
         { INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE" },
         { NOT_FOUND, "CUDA_ERROR_NOT_FOUND" },
+        { 700, "CUDA_ERROR_ILLEGAL_ADDRESS" },
         { 719, "CUDA_ERROR_LAUNCH_FAILED" },
     };
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
@@ -204,6 +252,13 @@ EXPORT int cuDeviceGetName(char *name, int size, int device)
 {
     COUNT();
     snprintf(name, (size_t)size, "%s", f->device[device].name);
+    return SUCCESS;
+}
+
+EXPORT int cuDeviceGetUuid_v2(unsigned char uuid[16], int device)
+{
+    COUNT();
+    write_uuid(uuid, device);
     return SUCCESS;
 }
 
@@ -277,7 +332,8 @@ EXPORT int cuModuleLoadData(module **out, const void *image)
     snprintf(isa, sizeof isa, "sm_%d%d\n", f->device[device].major, f->device[device].minor);
     if (strncmp(image, isa, strlen(isa)) != 0) return NO_BINARY;
     module *m = malloc(sizeof *m);
-    *m = (module){ device, strdup(image) };
+    *m = (module){ device, strdup(image), { NULL, NULL } };
+    if (!fake_kernels_load(&m->kernels, (const char *)image + strlen(isa))) return NO_BINARY;
     f->device[device].loaded++;
     *out = m;
     return SUCCESS;
@@ -296,6 +352,7 @@ EXPORT int cuModuleUnload(module *m)
         free(one);
     }
     f->device[m->device].loaded--;
+    fake_kernels_unload(&m->kernels);
     free(m->image);
     free(m);
     return SUCCESS;
@@ -369,6 +426,23 @@ static void execute(const fake_launch *l)
     memcpy((void *)(uintptr_t)l->parameter[0], &number, sizeof number);
 }
 
+static double busy_seconds; /* all launches so far */
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void play(const module *m, const void *args, unsigned block_count)
+{
+    double start = seconds_now();
+    for (unsigned k = 0; k < block_count && m->kernels.block && !f->fault; k++)
+        f->fault = m->kernels.block(args, k);
+    busy_seconds += m->kernels.block ? seconds_now() - start : 1e-3;
+}
+
 EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, void **extra)
 {
     COUNT();
@@ -376,7 +450,8 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     const char *program = strstr(one->module->image, "program ");
     if (extra || c->attribute_count || !here || here->device != one->module->device)
         return INVALID_CONTEXT;
-    if (c->stream && c->stream->context != here) return INVALID_HANDLE;
+    if (f->fault) return f->fault;
+    if (c->stream && c->stream != own_stream && c->stream->context != here) return INVALID_HANDLE;
     if (c->blocks[1] * c->blocks[2] * c->threads[1] * c->threads[2] != 1) return INVALID_VALUE;
     if (c->threads[0] > 1024 || (int)c->shared > one->most_shared) return INVALID_VALUE;
     fake_launch l = { c->blocks[0], c->threads[0], c->shared, here->device, c->stream, { 0 } };
@@ -391,13 +466,14 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     else
         execute(&l);
     pthread_mutex_unlock(&lock);
+    play(one->module, parameters[0], c->blocks[0]);
     return SUCCESS;
 }
 
 EXPORT int cuStreamGetCtx(stream *s, context **c)
 {
     COUNT();
-    *c = s ? s->context : current();
+    *c = s && s != own_stream ? s->context : current();
     return SUCCESS;
 }
 
@@ -408,10 +484,10 @@ EXPORT int cuCtxSynchronize(void)
     return SUCCESS;
 }
 
-/* ---- Events: each launch takes a millisecond ---- */
+/* ---- Events: a launch takes a millisecond, or as long as its C takes ---- */
 
 typedef struct event {
-    int launches;
+    double seconds;
 } event;
 
 static pthread_t holder;
@@ -452,14 +528,14 @@ EXPORT int cuEventRecord(event *e, stream *s)
 {
     COUNT();
     (void)s;
-    e->launches = f->launches;
+    e->seconds = busy_seconds;
     return SUCCESS;
 }
 
 EXPORT int cuEventElapsedTime(float *milliseconds, event *from, event *to)
 {
     COUNT();
-    *milliseconds = (float)(to->launches - from->launches);
+    *milliseconds = (float)(1e3 * (to->seconds - from->seconds));
     return SUCCESS;
 }
 
@@ -535,6 +611,41 @@ EXPORT int cuMemcpy(uint64_t to, uint64_t from, size_t bytes)
     copying.data = malloc(bytes);
     memcpy(copying.data, (void *)(uintptr_t)from, bytes);
     pthread_mutex_unlock(&lock);
+    return SUCCESS;
+}
+
+EXPORT int cuMemcpyAsync(uint64_t to, uint64_t from, size_t bytes, stream *s)
+{
+    COUNT_LEGACY(s);
+    memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes);
+    return SUCCESS;
+}
+
+static void *pinned[16];
+
+static void **pin_of(const void *data)
+{
+    int k = 0;
+    while (k < 15 && pinned[k] != data) k++;
+    return &pinned[k];
+}
+
+EXPORT int cuMemHostRegister_v2(void *data, size_t bytes, unsigned flags)
+{
+    COUNT_SLOW();
+    if (!data || bytes == 0 || flags) return INVALID_VALUE;
+    *pin_of(NULL) = data;
+    f->pinned++;
+    return SUCCESS;
+}
+
+EXPORT int cuMemHostUnregister(void *data)
+{
+    COUNT_SLOW();
+    void **pin = pin_of(data);
+    if (*pin != data) return INVALID_VALUE;
+    *pin = NULL;
+    f->pinned--;
     return SUCCESS;
 }
 
