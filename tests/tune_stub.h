@@ -143,7 +143,7 @@ static inline fg_context_options tried_options(void)
 static inline void tried_new(tried *t, const fg_context_options *given)
 {
     fg_context_options o = given ? *given : tried_options();
-    o.worker = FLASHGEN_COMMAND;
+    if (!given || !given->worker) o.worker = FLASHGEN_COMMAND;
     static const char *const pointers[] = { "q", "k", "v", "o", "lse" };
     stub_slots = 0;
     for (int k = 0; k < 5; k++) stub_add_slot(SLOT_pointer, pointers[k], 0);
