@@ -240,6 +240,7 @@ static fg_status search(tuning *t, fg_tune_report *report, fg_error *error)
         .memory = &t->context->memory,
         .space = t->space,
         .cores = t->context->device.cores,
+        .ahead = t->context->gpu != NULL,
         .seconds =
             t->options->rigor == FG_EXHAUSTIVE ? HUGE_VAL : fmax(t->options->seconds - spent, 1e-3),
         .machine = &tuning_machine,
