@@ -94,8 +94,9 @@ static fg_status reload(measurer *m, fg_error *error)
 static fg_status await_worker(measurer *m, fg_error *error)
 {
     fg_status status = FG_OK;
-    while (!m->remote.running && status == FG_OK) {
-        status = remote_start(&m->remote, error);
+    while (status == FG_OK && (!m->remote.running || m->remote.starting)) {
+        if (!m->remote.running) status = remote_start(&m->remote, error);
+        if (status == FG_OK) status = remote_ready(&m->remote, error);
         if (status == FG_OK) status = reload(m, error);
     }
     return status;
@@ -170,6 +171,9 @@ fg_status measurer_new(measurer **out, const measurer_options *o, fg_error *erro
         status = session_new(&m->session, o->context, o->problem, o->dims, error);
     else if ((status = remote_init(&m->remote, o, error)) == FG_OK)
         status = remote_start(&m->remote, error);
+    /* CUDA takes its time to start: the first candidates are compiled meanwhile. */
+    if (status == FG_OK && !o->in_process && !o->context->gpu)
+        status = remote_ready(&m->remote, error);
     if (status == FG_OK)
         *out = m;
     else

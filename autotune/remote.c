@@ -140,17 +140,21 @@ static fg_status take_failure(frame_result *result, const frame *f, fg_error *er
     return fail(error, status, "%s", sentence);
 }
 
-/* On FG_OK the reply is the caller's. */
-static fg_status converse(remote *r, request q, frame *reply, fg_error *error)
+static frame_result ask(remote *r, const request *q)
+{
+    frame_end end = end_of(r);
+    r->begun = false;
+    return frame_send(&end, q->kind, q->parts, q->part_count);
+}
+
+/* `result`: of asking. On FG_OK the reply is the caller's. */
+static fg_status hear(remote *r, request q, frame_result result, frame *reply, fg_error *error)
 {
     const memory *m = &r->options.context->memory;
     const size_t most = sizeof(fg_error) > q.reply_size ? sizeof(fg_error) : q.reply_size;
-    frame_end end = end_of(r);
     fg_status status = FG_OK;
-    r->begun = false;
-    frame_result result = frame_send(&end, q.kind, q.parts, q.part_count);
     for (bool done = false; result == FRAME_RESULT_ok && !done;) {
-        end = end_of(r);
+        frame_end end = end_of(r);
         if ((result = frame_receive(reply, &end, most, m)) != FRAME_RESULT_ok) break;
         done = reply->kind != FRAME_begin;
         if (!done)
@@ -164,6 +168,11 @@ static fg_status converse(remote *r, request q, frame *reply, fg_error *error)
         frame_free(reply, m);
     }
     return result == FRAME_RESULT_ok ? status : lose(r, result, error);
+}
+
+static fg_status converse(remote *r, request q, frame *reply, fg_error *error)
+{
+    return hear(r, q, ask(r, &q), reply, error);
 }
 
 /* ---- Requests ---- */
@@ -217,7 +226,6 @@ static double starting(const remote *r)
 fg_status remote_start(remote *r, fg_error *error)
 {
     text t;
-    frame reply;
     fg_status status = spawn(r, error);
     if (status != FG_OK) return status;
     text_init(&t, &r->options.context->memory);
@@ -225,11 +233,22 @@ fg_status remote_start(remote *r, fg_error *error)
     wire_add_text(&t, r->options.problem->text);
     add_dims(&t, &r->dims);
     const store_section part = { t.data, t.length };
-    const request q = { FRAME_start, FRAME_ready, &part, 1, NULL, 0, 0, 0 };
-    r->patience = starting(r);
-    status = t.failed ? fail_memory(error) : converse(r, q, &reply, error);
-    r->patience = r->options.seconds;
+    const request q = { .kind = FRAME_start, .parts = &part, .part_count = 1 };
+    r->starting = true;
+    r->asked = t.failed ? FRAME_RESULT_memory : ask(r, &q);
     text_free(&t);
+    return FG_OK;
+}
+
+fg_status remote_ready(remote *r, fg_error *error)
+{
+    frame reply;
+    const request q = { .kind = FRAME_start, .reply = FRAME_ready };
+    if (!r->starting) return FG_OK;
+    r->starting = false;
+    r->patience = starting(r);
+    fg_status status = hear(r, q, r->asked, &reply, error);
+    r->patience = r->options.seconds;
     if (status != FG_OK) remote_end(r);
     return status;
 }
