@@ -26,14 +26,20 @@ double bench_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-fg_context *bench_context(const char *store)
+fg_context *bench_context_on(const char *device, const char *store)
 {
     fg_context *context;
     fg_error error;
     fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
     options.store = store ? store : "";
+    options.device = device;
     bench_need(fg_context_new(&context, &options, &error), &error);
     return context;
+}
+
+fg_context *bench_context(const char *store)
+{
+    return bench_context_on(NULL, store);
 }
 
 /* ---- Inputs ---- */
@@ -75,6 +81,44 @@ static void fill_pages(int32_t *table, int64_t count)
     for (int64_t n = 0; n < count; n++) table[n] = (int32_t)(n * step % count);
 }
 
+static int runs_on_gpu(fg_context *context)
+{
+    void *block;
+    if (fg_memory_new(&block, context, 64, NULL) != FG_OK) return 0;
+    fg_memory_free(context, block);
+    return 1;
+}
+
+static void *host_memory(size_t bytes)
+{
+    return need_memory(aligned_alloc(64, (bytes + 64) / 64 * 64));
+}
+
+static void *gpu_memory(const subject *s, size_t bytes)
+{
+    fg_error error;
+    void *there;
+    bench_need(fg_memory_new(&there, s->context, bytes + 64, &error), &error);
+    return there;
+}
+
+static void *move_to_gpu(const subject *s, void *data, size_t bytes)
+{
+    fg_error error;
+    void *there = gpu_memory(s, bytes);
+    bench_need(fg_memory_copy(s->context, there, data, bytes, &error), &error);
+    free(data);
+    return there;
+}
+
+static void free_memory(const subject *s, void *block)
+{
+    if (s->on_gpu)
+        fg_memory_free(s->context, block);
+    else
+        free(block);
+}
+
 static void make_tensor(subject *s, size_t index, const fg_tensor_info *info)
 {
     int64_t count = 1;
@@ -83,13 +127,15 @@ static void make_tensor(subject *s, size_t index, const fg_tensor_info *info)
         count *= s->shape[index][k];
     }
     size_t bytes = (size_t)count * info->dtype.bits / 8;
-    void *data = need_memory(aligned_alloc(64, (bytes + 64) / 64 * 64));
+    void *data = host_memory(bytes);
     if (strcmp(info->name, "block_table") == 0)
         fill_pages(data, count);
     else
         fill(data, info, count);
+    if (s->on_gpu) data = move_to_gpu(s, data, bytes);
     s->tensor[index] =
-        (DLTensor){ data, { 1, 0 }, info->ndim, info->dtype, s->shape[index], NULL, 0 };
+        (DLTensor){ data, { s->on_gpu ? 2 : 1, 0 }, info->ndim, info->dtype, s->shape[index], NULL,
+                    0 };
 }
 
 static void place_tensor(subject *s, const char *name, const DLTensor *tensor)
@@ -125,6 +171,8 @@ void subject_open(subject *s, fg_context *context, const char *line, const char 
     fg_plan_options how = FG_PLAN_OPTIONS_INIT;
     int64_t pairs = 0;
     memset(s, 0, sizeof *s);
+    s->context = context;
+    s->on_gpu = runs_on_gpu(context);
     how.config = config;
     bench_need(fg_problem_parse(&s->problem, context, line, &error), &error);
     double start = bench_seconds();
@@ -133,7 +181,8 @@ void subject_open(subject *s, fg_context *context, const char *line, const char 
     bench_need(fg_plan_new(&s->plan, context, s->problem, &how, &error), &error);
     fg_plan_config(s->plan, &s->info);
     bench_need(fg_plan_workspace(s->plan, NULL, &s->args.workspace_bytes, &error), &error);
-    s->args.workspace = need_memory(aligned_alloc(64, (s->args.workspace_bytes + 64) / 64 * 64));
+    const size_t bytes = s->args.workspace_bytes;
+    s->args.workspace = s->on_gpu ? gpu_memory(s, bytes) : host_memory(bytes);
     if (!count_pairs) return;
     bench_need(fg_visible_pairs(context, s->problem, &s->args, &pairs, &error), &error);
     s->flops = 2 * (s->args.q->shape[3] + s->args.v->shape[3]) * pairs;
@@ -147,8 +196,8 @@ void subject_run(const subject *s)
 
 void subject_close(subject *s)
 {
-    for (size_t k = 0; k < bench_most_tensors; k++) free(s->tensor[k].data);
-    free(s->args.workspace);
+    for (size_t k = 0; k < bench_most_tensors; k++) free_memory(s, s->tensor[k].data);
+    free_memory(s, s->args.workspace);
     fg_plan_free(s->plan);
     fg_problem_free(s->problem);
 }
