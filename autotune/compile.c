@@ -4,9 +4,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { threads_max = 64, tick_ns = 200000000 };
+enum { threads_max = 64, tick_ns = 200000000, low_priority = 10 };
 
 /* What threads share, under the lock. */
 struct compile_pool {
@@ -40,6 +42,7 @@ static compile_job *take(pool *p)
 static void *work(void *argument)
 {
     pool *p = argument;
+    if (p->options.beside) setpriority(PRIO_PROCESS, (id_t)gettid(), low_priority);
     pthread_mutex_lock(&p->lock);
     for (compile_job *job; (job = take(p));) {
         pthread_mutex_unlock(&p->lock);

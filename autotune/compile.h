@@ -20,6 +20,7 @@ typedef struct compile_options {
     fg_status (*tick)(void *user, fg_error *error);
     void *user;
     const maker_sizes *sizes; /* as context_make */
+    bool beside;              /* threads leave the cores to whoever else wants them */
 } compile_options;
 
 typedef struct compile_pool compile_pool;

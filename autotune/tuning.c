@@ -110,8 +110,16 @@ static fg_status machine_begin(void *user, search_job *jobs, int count, double d
     t->batch[which].count = count;
     for (int k = 0; k < count; k++)
         own[k] = (compile_job){ .config = t->space->config[jobs[k].id] };
-    const compile_options o = { t->context, t->problem, t->context->device.cores, deadline, tick,
-                                t,          &t->sizes };
+    const compile_options o = {
+        .context = t->context,
+        .problem = t->problem,
+        .threads = t->context->device.cores,
+        .deadline = deadline,
+        .tick = tick,
+        .user = t,
+        .sizes = &t->sizes,
+        .beside = t->context->gpu != NULL, /* the worker is at work */
+    };
     return compile_begin(&t->pool, own, count, &o, error);
 }
 

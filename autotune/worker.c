@@ -20,13 +20,23 @@ typedef struct worker {
     fg_context *context;
     fg_problem *problem;
     session *session;
+    bool owed; /* a candidate has begun, and `go` is still to come */
     bool lost; /* nobody listens, or nothing more can be done */
 } worker;
+
+static void await_go(worker *w)
+{
+    frame f;
+    if (!w->owed || w->lost) return;
+    w->owed = false;
+    w->lost = frame_receive(&f, &w->end, 0, w->memory) != FRAME_RESULT_ok || f.kind != FRAME_go;
+}
 
 static void answer(worker *w, frame_kind kind, const void *data, size_t size)
 {
     const store_section part = { data, size };
-    if (frame_send(&w->end, kind, &part, 1) != FRAME_RESULT_ok) w->lost = true;
+    await_go(w);
+    if (!w->lost && frame_send(&w->end, kind, &part, 1) != FRAME_RESULT_ok) w->lost = true;
 }
 
 /* Frees the text. */
@@ -52,18 +62,17 @@ static fg_status refuse(fg_error *error)
     return fail(error, FG_REQUEST, "the worker was asked for something that makes no sense");
 }
 
-/* Whoever asked knows from here on who is to blame. It is awake before the candidate runs, and asleep
- * again soon after, so that it does not take a core from it. */
+/* Whoever asked knows from here on who is to blame. It is awake before the candidate runs, and asleep again soon after,
+ * so that it does not take a core from it: from one that runs on a GPU it takes none. */
 static bool begin(void *user, int id)
 {
     worker *w = user;
-    frame f;
     text t;
     text_init(&t, w->memory);
     wire_add_int(&t, id);
     if (answer_text(w, FRAME_begin, &t, NULL) != FG_OK) w->lost = true;
-    if (w->lost) return false;
-    w->lost = frame_receive(&f, &w->end, 0, w->memory) != FRAME_RESULT_ok || f.kind != FRAME_go;
+    w->owed = true;
+    if (!w->context->gpu) await_go(w);
     return !w->lost;
 }
 

@@ -133,7 +133,7 @@ static inline void cuda_candidate_make(image *out, fg_context *context, const fg
     char source[stub_max_text], *to = stub_text;
     fg_error error;
     cuda_candidate_launch();
-    cuda_candidate_write(source, sizeof source, candidate_unsampled(), fault);
+    cuda_candidate_write(source, sizeof source, candidate_unsampled(), (int)fault);
     for (const char *at = source; *at; at++) { /* it is printed with a format */
         if (*at == '%') *to++ = '%';
         *to++ = *at;
