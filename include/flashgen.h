@@ -293,7 +293,7 @@ typedef struct fg_tune_options {
     const char *config; /* "k=v ..." pins these axes, or NULL */
     fg_event_fn event;
     void *event_user;
-    int again;      /* search also when a winner is stored */
+    int again; /* search also when a winner is stored */
     /* Measure in this process: a candidate that crashes takes it along, or on a GPU the primary context, in which
      * nothing runs then (FG_MACHINE). */
     int in_process;

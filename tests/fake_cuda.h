@@ -48,7 +48,7 @@ typedef struct fake_cuda {
     int fail_from, fail_count, fail_code;
     int allocated; /* blocks of memory */
     int events, pinned;
-    int fault; /* a kernel ended with this code: each call gives it from then on */
+    int fault;          /* a kernel ended with this code: each call gives it from then on */
     int waits;          /* calls that wait for a device, or that a capture forbids */
     int compiled;       /* programs */
     char options[1024]; /* of the last one, each with a space behind it */

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # gpu_store_test.sh FLASHGEN: processes that tune on one GPU with one empty store. One is killed, and a worker of
 # another: the others finish, and what is stored is right. Exit 77: there is no GPU.
-# (`serial` and `gpu` in tests/CMakeLists.txt.)
 set -euo pipefail
 command=$1
 export LC_ALL=C
