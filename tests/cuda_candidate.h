@@ -24,10 +24,10 @@
     X(input_before, if (i == 0 && h == 0) a->v[-1] = 1)                                           \
     X(reads_behind, if (i == 0 && h == 0) o[1] += 1e-30f * a->q[301 * 2 * 8 + 100])               \
     X(crash, if (i == 7) END(700))                                                                \
-    X(hang, if (i == 7) for (volatile int k = 0; k < 1; k -= k))                                  \
+    X(hang, if (i == 7) while (!stop) {})                                                         \
     X(late_crash, if (i == 7 && n >= 8) END(700))                                                 \
-    X(late_hang, if (i == 7 && n >= 8) for (volatile int k = 0; k < 1; k -= k))                   \
-    X(slow, if (i == 7) for (volatile int k = 0; k < 300000; k++))
+    X(late_hang, if (i == 7 && n >= 8) while (!stop) {})                                          \
+    X(slow, if (i == 7) for (int k = 0; k < 300000; k++) stop = stop)
 /* clang-format on */
 
 typedef enum cuda_fault {
@@ -56,6 +56,7 @@ static const char *const cuda_candidate_text =
     "#define END(code) return code\n"
     "#endif\n"
     "FUNCTION int n;\n"
+    "FUNCTION volatile int stop;\n"     /* 0; NVRTC takes a volatile local for a register */
     "FUNCTION double power(double x)\n" /* e^x for x <= 0 */
     "{\n"
     "    double y = x / 1024, sum = 1;\n"
