@@ -4,19 +4,25 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { threads_max = 64, tick_ns = 200000000 };
+enum { threads_max = 64, tick_ns = 200000000, low_priority = 10 };
 
-/* What the threads of a call share, under the lock. */
-typedef struct pool {
-    const compile_options *options;
+/* What threads share, under the lock. */
+struct compile_pool {
+    compile_options options;
     compile_job *jobs;
     int count, next, working; /* jobs; threads at work */
     bool stopped;
     pthread_mutex_t lock;
     pthread_cond_t progress;
-} pool;
+    int threads;
+    pthread_t thread[threads_max];
+};
+
+typedef struct compile_pool pool;
 
 static void make(const compile_options *o, compile_job *job)
 {
@@ -27,7 +33,7 @@ static void make(const compile_options *o, compile_job *job)
 /* The next job to begin, or NULL. */
 static compile_job *take(pool *p)
 {
-    bool late = p->next > 0 && library_seconds() >= p->options->deadline;
+    bool late = p->next > 0 && library_seconds() >= p->options.deadline;
     return p->stopped || late || p->next == p->count ? NULL : &p->jobs[p->next++];
 }
 
@@ -36,10 +42,11 @@ static compile_job *take(pool *p)
 static void *work(void *argument)
 {
     pool *p = argument;
+    if (p->options.beside) setpriority(PRIO_PROCESS, (id_t)gettid(), low_priority);
     pthread_mutex_lock(&p->lock);
     for (compile_job *job; (job = take(p));) {
         pthread_mutex_unlock(&p->lock);
-        make(p->options, job);
+        make(&p->options, job);
         pthread_mutex_lock(&p->lock);
     }
     p->working--;
@@ -48,21 +55,20 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* How many there are: a host that can have no more threads gets fewer, or none. The host's signals are for
- * its own threads. */
-static int start(pool *p, pthread_t *thread)
+/* A host that can have no more threads gets fewer, or none. The host's signals are for its own threads. */
+static void start(pool *p)
 {
     sigset_t all, before;
-    int started = 0, wanted = p->options->threads < p->count ? p->options->threads : p->count;
+    int wanted = p->options.threads < p->count ? p->options.threads : p->count;
     if (wanted > threads_max) wanted = threads_max;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&p->lock);
-    while (started < wanted && pthread_create(&thread[started], NULL, work, p) == 0) started++;
-    p->working = started;
+    while (p->threads < wanted && pthread_create(&p->thread[p->threads], NULL, work, p) == 0)
+        p->threads++;
+    p->working = p->threads;
     pthread_mutex_unlock(&p->lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
 }
 
 static struct timespec after(long nanoseconds)
@@ -83,7 +89,7 @@ static fg_status wait_for_all(pool *p, fg_error *error)
         struct timespec until = after(tick_ns);
         if (pthread_cond_timedwait(&p->progress, &p->lock, &until) == 0 || p->stopped) continue;
         pthread_mutex_unlock(&p->lock);
-        status = p->options->tick(p->options->user, error);
+        status = p->options.tick(p->options.user, error);
         pthread_mutex_lock(&p->lock);
         p->stopped = status != FG_OK;
     }
@@ -107,36 +113,59 @@ static void pool_close(pool *p)
     pthread_mutex_destroy(&p->lock);
 }
 
-/* False: there are no threads to be had. */
-static bool run_threads(pool *p, fg_status *status, fg_error *error)
-{
-    pthread_t thread[threads_max];
-    pool_open(p);
-    int started = start(p, thread);
-    if (started > 0) *status = wait_for_all(p, error);
-    for (int k = 0; k < started; k++) pthread_join(thread[k], NULL);
-    pool_close(p);
-    return started > 0;
-}
-
-/* ---- All of it ---- */
-
 static fg_status run_here(pool *p, fg_error *error)
 {
     fg_status status = FG_OK;
     for (compile_job *job; status == FG_OK && (job = take(p));) {
-        make(p->options, job);
-        status = p->options->tick(p->options->user, error);
+        make(&p->options, job);
+        status = p->options.tick(p->options.user, error);
     }
     return status;
 }
 
+/* ---- All of it ---- */
+
+fg_status compile_begin(compile_pool **out, compile_job *jobs, int count,
+                        const compile_options *options, fg_error *error)
+{
+    pool *p = memory_new(&options->context->memory, 1, sizeof *p);
+    *out = p;
+    if (!p) return fail_memory(error);
+    p->options = *options;
+    p->jobs = jobs;
+    p->count = count;
+    for (int k = 0; k < count; k++) jobs[k].status = FG_PENDING;
+    pool_open(p);
+    /* OpenMP's locks, and others', may be held for ever in a forked child: it makes no threads. */
+    if (options->threads > 1 && !library_forked()) start(p);
+    return FG_OK;
+}
+
+static void finish(pool *p)
+{
+    for (int k = 0; k < p->threads; k++) pthread_join(p->thread[k], NULL);
+    pool_close(p);
+    memory_free(&p->options.context->memory, p, sizeof *p);
+}
+
+fg_status compile_end(compile_pool *p, fg_error *error)
+{
+    fg_status status = p->threads > 0 ? wait_for_all(p, error) : run_here(p, error);
+    finish(p);
+    return status;
+}
+
+void compile_stop(compile_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->stopped = true;
+    pthread_mutex_unlock(&p->lock);
+    finish(p);
+}
+
 fg_status compile_all(compile_job *jobs, int count, const compile_options *options, fg_error *error)
 {
-    pool p = { .options = options, .jobs = jobs, .count = count };
-    fg_status status = FG_OK;
-    for (int k = 0; k < count; k++) jobs[k].status = FG_PENDING;
-    /* OpenMP's locks, and others', may be held for ever in a forked child: it makes no threads. */
-    if (options->threads > 1 && !library_forked() && run_threads(&p, &status, error)) return status;
-    return run_here(&p, error);
+    compile_pool *p;
+    fg_status status = compile_begin(&p, jobs, count, options, error);
+    return status == FG_OK ? compile_end(p, error) : status;
 }

@@ -20,9 +20,21 @@ typedef struct compile_options {
     fg_status (*tick)(void *user, fg_error *error);
     void *user;
     const maker_sizes *sizes; /* as context_make */
+    bool beside;              /* threads leave the cores to whoever else wants them */
 } compile_options;
 
-/* Waits for those that have begun, whatever comes. A failure is tick's; each job has its own. */
+typedef struct compile_pool compile_pool;
+
+/* Begins in threads, where there are any to be had; jobs stay where they are until compile_end. */
+fg_status compile_begin(compile_pool **out, compile_job *jobs, int count,
+                        const compile_options *options, fg_error *error);
+/* Waits for those that have begun, whatever comes, and begins the others meanwhile. A failure is tick's; each job has
+ * its own. */
+fg_status compile_end(compile_pool *pool, fg_error *error);
+/* Begins no more; without ticks. */
+void compile_stop(compile_pool *pool);
+
+/* Both. */
 fg_status compile_all(compile_job *jobs, int count, const compile_options *options,
                       fg_error *error);
 

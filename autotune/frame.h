@@ -8,17 +8,19 @@
 #include "runtime/wire.h"
 
 /* X(name): from the search, then from the worker. Numbers are wire_int's, texts wire_text's. */
+/* clang-format off */
 #define FRAME_KINDS(X)                                                                             \
-    X(start)  /* threads, instruction set, problem line, each of fg_dims */                        \
+    X(start)  /* threads, instruction set, UUID of the GPU, driver, problem line, each of fg_dims */ \
     X(go)     /* the candidate may run */                                                          \
     X(try)    /* number, bytes of launch data, these, the binary */                                \
     X(time)   /* runs, then the numbers */                                                         \
     X(drop)   /* number; nothing comes back */                                                     \
     X(ready)  /* it has drawn its inputs */                                                        \
-    X(begin)  /* number: it is about to run, and waits for `go` */                                 \
+    X(begin)  /* number: it is about to run, and waits for `go`; on a GPU only before it says more */ \
     X(tried)  /* seconds, as the bits of a double */                                               \
     X(timed)  /* seconds of each run */                                                            \
     X(failed) /* status, sentence */
+/* clang-format on */
 
 typedef enum frame_kind {
 #define FRAME_KIND_ENUM(name) FRAME_##name,

@@ -94,8 +94,9 @@ static fg_status reload(measurer *m, fg_error *error)
 static fg_status await_worker(measurer *m, fg_error *error)
 {
     fg_status status = FG_OK;
-    while (!m->remote.running && status == FG_OK) {
-        status = remote_start(&m->remote, error);
+    while (status == FG_OK && (!m->remote.running || m->remote.starting)) {
+        if (!m->remote.running) status = remote_start(&m->remote, error);
+        if (status == FG_OK) status = remote_ready(&m->remote, error);
         if (status == FG_OK) status = reload(m, error);
     }
     return status;
@@ -136,6 +137,13 @@ static fg_status check_known(const measurer *m, const int *ids, int count, int *
     return FG_OK;
 }
 
+static int place_of(int id, const int *ids, int count)
+{
+    int k = 0;
+    while (k < count - 1 && ids[k] != id) k++;
+    return k;
+}
+
 static fg_status time_remotely(measurer *m, double *samples, const int *ids, int count, int runs,
                                int *culprit, fg_error *error)
 {
@@ -146,10 +154,7 @@ static fg_status time_remotely(measurer *m, double *samples, const int *ids, int
         status = remote_time(&m->remote, samples, ids, count, runs, error);
         if (!lost_early(m, status)) break;
     }
-    if (status == FG_WRONG) {
-        *culprit = 0;
-        while (*culprit < count - 1 && ids[*culprit] != m->remote.culprit) ++*culprit;
-    }
+    if (status == FG_WRONG) *culprit = place_of(m->remote.culprit, ids, count);
     return status;
 }
 
@@ -166,6 +171,9 @@ fg_status measurer_new(measurer **out, const measurer_options *o, fg_error *erro
         status = session_new(&m->session, o->context, o->problem, o->dims, error);
     else if ((status = remote_init(&m->remote, o, error)) == FG_OK)
         status = remote_start(&m->remote, error);
+    /* CUDA takes its time to start: the first candidates are compiled meanwhile. */
+    if (status == FG_OK && !o->in_process && !o->context->gpu)
+        status = remote_ready(&m->remote, error);
     if (status == FG_OK)
         *out = m;
     else
@@ -183,12 +191,34 @@ void measurer_free(measurer *m)
     memory_free(m->memory, m, sizeof *m);
 }
 
+/* What nothing in this process survives rejects no candidate. */
+static fg_status judge_here(const measurer *m, fg_status status, fg_error *error)
+{
+    if (status != FG_WRONG || !session_broken(m->session)) return status;
+    if (error) error->status = FG_MACHINE;
+    return FG_MACHINE;
+}
+
 fg_status measurer_try(measurer *m, double *seconds, int id, const image *candidate,
                        fg_error *error)
 {
     measurer_drop(m, id);
-    return m->session ? session_try(m->session, seconds, id, candidate, error)
-                      : try_remotely(m, seconds, id, candidate, error);
+    if (!m->session) return try_remotely(m, seconds, id, candidate, error);
+    return judge_here(m, session_try(m->session, seconds, id, candidate, error), error);
+}
+
+static bool note(void *user, int id)
+{
+    int *last = user;
+    *last = id;
+    return true;
+}
+
+static fg_status time_here(measurer *m, double *samples, const int *ids, int count, int runs,
+                           int *last, fg_error *error)
+{
+    fg_status status = session_time(m->session, samples, ids, count, runs, note, last, error);
+    return judge_here(m, status, error);
 }
 
 fg_status measurer_time(measurer *m, double *samples, const int *ids, int count, int runs,
@@ -198,8 +228,10 @@ fg_status measurer_time(measurer *m, double *samples, const int *ids, int count,
         (int64_t)count * runs > measurer_most_samples)
         return fail(error, FG_REQUEST, "there is no timing %d candidates %d times each", count,
                     runs);
-    if (m->session) return session_time(m->session, samples, ids, count, runs, NULL, NULL, error);
-    fg_status status = time_remotely(m, samples, ids, count, runs, culprit, error);
+    int last = *ids;
+    fg_status status = m->session ? time_here(m, samples, ids, count, runs, &last, error)
+                                  : time_remotely(m, samples, ids, count, runs, culprit, error);
+    if (status == FG_WRONG && m->session) *culprit = place_of(last, ids, count);
     if (status == FG_WRONG) measurer_drop(m, ids[*culprit]);
     return status;
 }

@@ -17,7 +17,8 @@ typedef struct measurer_options {
 enum { measurer_most_candidates = 4096, measurer_most_samples = 1 << 20 }; /* of measurer_time */
 
 /* Draws inputs between guard zones, and computes the reference of a sample of rows. The problem outlives
- * the measurer. FG_MACHINE: no worker can be had, and what would help. */
+ * the measurer. FG_MACHINE: no worker can be had, and what would help. On a GPU a worker may still be at that: then it
+ * is the first candidate that fails. */
 fg_status measurer_new(measurer **out, const measurer_options *options, fg_error *error);
 void measurer_free(measurer *m);
 

@@ -1,6 +1,6 @@
 #include "autotune/remote.h"
 
-#include "runtime/context.h"
+#include "runtime/device_cuda.h"
 #include "runtime/executable.h"
 #include "runtime/library.h"
 
@@ -32,7 +32,7 @@ static bool find_beside(char out[PATH_MAX])
 fg_status remote_init(remote *r, const measurer_options *options, fg_error *error)
 {
     const fg_context *context = options->context;
-    *r = (remote){ .options = *options, .dims = FG_DIMS_INIT };
+    *r = (remote){ .options = *options, .dims = FG_DIMS_INIT, .patience = options->seconds };
     if (options->dims) r->dims = *options->dims;
     if (context->secure)
         return fail(error, FG_MACHINE, "a setuid process starts no worker to measure in");
@@ -58,8 +58,8 @@ static bool gone(void *user)
 
 static frame_end end_of(remote *r)
 {
-    return (frame_end){ r->process.socket, r->process.socket,
-                        library_seconds() + r->options.seconds, gone, &r->process };
+    return (frame_end){ r->process.socket, r->process.socket, library_seconds() + r->patience, gone,
+                        &r->process };
 }
 
 void remote_end(remote *r)
@@ -73,7 +73,7 @@ static void describe(char *out, size_t size, const remote *r, frame_result why,
                      const process_result *result)
 {
     if (why == FRAME_RESULT_late)
-        snprintf(out, size, "hung: ended after %lld ms", (long long)(r->options.seconds * 1000));
+        snprintf(out, size, "hung: ended after %lld ms", (long long)(r->patience * 1000));
     else if (why == FRAME_RESULT_garbage)
         snprintf(out, size, "broke the worker: what it says makes no sense");
     else if (result->end == PROCESS_late)
@@ -140,17 +140,21 @@ static fg_status take_failure(frame_result *result, const frame *f, fg_error *er
     return fail(error, status, "%s", sentence);
 }
 
-/* On FG_OK the reply is the caller's. */
-static fg_status converse(remote *r, request q, frame *reply, fg_error *error)
+static frame_result ask(remote *r, const request *q)
+{
+    frame_end end = end_of(r);
+    r->begun = false;
+    return frame_send(&end, q->kind, q->parts, q->part_count);
+}
+
+/* `result`: of asking. On FG_OK the reply is the caller's. */
+static fg_status hear(remote *r, request q, frame_result result, frame *reply, fg_error *error)
 {
     const memory *m = &r->options.context->memory;
     const size_t most = sizeof(fg_error) > q.reply_size ? sizeof(fg_error) : q.reply_size;
-    frame_end end = end_of(r);
     fg_status status = FG_OK;
-    r->begun = false;
-    frame_result result = frame_send(&end, q.kind, q.parts, q.part_count);
     for (bool done = false; result == FRAME_RESULT_ok && !done;) {
-        end = end_of(r);
+        frame_end end = end_of(r);
         if ((result = frame_receive(reply, &end, most, m)) != FRAME_RESULT_ok) break;
         done = reply->kind != FRAME_begin;
         if (!done)
@@ -166,17 +170,31 @@ static fg_status converse(remote *r, request q, frame *reply, fg_error *error)
     return result == FRAME_RESULT_ok ? status : lose(r, result, error);
 }
 
+static fg_status converse(remote *r, request q, frame *reply, fg_error *error)
+{
+    return hear(r, q, ask(r, &q), reply, error);
+}
+
 /* ---- Requests ---- */
 
 static fg_status spawn(remote *r, fg_error *error)
 {
     static char word[] = "worker";
     /* So that it finds its libraries and runs its threads as the host does. */
-    static const char *const kept[] = { "LD_LIBRARY_PATH",   "TMPDIR",     "OMP_WAIT_POLICY",
-                                        "OMP_PROC_BIND",     "OMP_PLACES", "GOMP_SPINCOUNT",
-                                        "GOMP_CPU_AFFINITY", NULL };
+    static const char *const kept[] = { "LD_LIBRARY_PATH",
+                                        "TMPDIR",
+                                        "OMP_WAIT_POLICY",
+                                        "OMP_PROC_BIND",
+                                        "OMP_PLACES",
+                                        "GOMP_SPINCOUNT",
+                                        "GOMP_CPU_AFFINITY",
+                                        "CUDA_MPS_PIPE_DIRECTORY",
+                                        NULL };
     char *const argv[] = { r->path, word, NULL };
-    int e = process_start(&r->process, argv, kept);
+    char visible[96]; /* the same GPU, however the host counts them */
+    const device_cuda *gpu = r->options.context->gpu;
+    snprintf(visible, sizeof visible, "CUDA_VISIBLE_DEVICES=%s", gpu ? gpu->uuid : "");
+    int e = process_start(&r->process, argv, kept, gpu ? visible : NULL);
     if (e)
         return fail(error, FG_MACHINE, "the worker %.300s cannot be started (errno %d)", r->path,
                     e);
@@ -190,22 +208,47 @@ static void add_dims(text *t, const fg_dims *dims)
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) wire_add_int(t, all[k]);
 }
 
+static void add_place(text *t, const fg_context *context)
+{
+    const char *driver = context->gpu ? context->cuda_driver : NULL;
+    wire_add_int(t, context->threads);
+    wire_add_text(t, context->device.isa->name);
+    wire_add_text(t, context->gpu ? context->gpu->uuid : "");
+    wire_add_text(t, driver ? driver : "");
+}
+
+/* CUDA takes its time to start, where there are many GPUs. */
+static double starting(const remote *r)
+{
+    return r->options.context->gpu ? fmax(r->options.seconds, 60) : r->options.seconds;
+}
+
 fg_status remote_start(remote *r, fg_error *error)
 {
     text t;
-    frame reply;
-    const fg_context *context = r->options.context;
     fg_status status = spawn(r, error);
     if (status != FG_OK) return status;
-    text_init(&t, &context->memory);
-    wire_add_int(&t, context->threads);
-    wire_add_text(&t, context->device.isa->name);
+    text_init(&t, &r->options.context->memory);
+    add_place(&t, r->options.context);
     wire_add_text(&t, r->options.problem->text);
     add_dims(&t, &r->dims);
     const store_section part = { t.data, t.length };
-    const request q = { FRAME_start, FRAME_ready, &part, 1, NULL, 0, 0, 0 };
-    status = t.failed ? fail_memory(error) : converse(r, q, &reply, error);
+    const request q = { .kind = FRAME_start, .parts = &part, .part_count = 1 };
+    r->starting = true;
+    r->asked = t.failed ? FRAME_RESULT_memory : ask(r, &q);
     text_free(&t);
+    return FG_OK;
+}
+
+fg_status remote_ready(remote *r, fg_error *error)
+{
+    frame reply;
+    const request q = { .kind = FRAME_start, .reply = FRAME_ready };
+    if (!r->starting) return FG_OK;
+    r->starting = false;
+    r->patience = starting(r);
+    fg_status status = hear(r, q, r->asked, &reply, error);
+    r->patience = r->options.seconds;
     if (status != FG_OK) remote_end(r);
     return status;
 }

@@ -13,6 +13,9 @@ typedef struct remote {
     fg_dims dims;        /* the options' */
     char path[PATH_MAX]; /* of its executable */
     process process;
+    double patience;     /* seconds that an answer may take */
+    bool starting;       /* it has not said yet that it is ready */
+    frame_result asked;  /* how that went */
     bool running, begun; /* begun: a candidate, in the last request */
     int culprit;         /* that one */
 } remote;
@@ -25,6 +28,8 @@ void remote_end(remote *r);
 /* Each ends the worker when it crashes, hangs or makes no sense: FG_WRONG when a candidate had begun,
  * else FG_MACHINE. */
 fg_status remote_start(remote *r, fg_error *error);
+/* Waits until it is: before the first of the others. */
+fg_status remote_ready(remote *r, fg_error *error);
 fg_status remote_try(remote *r, double *seconds, int id, const store_section *sections,
                      fg_error *error);
 fg_status remote_time(remote *r, double *samples, const int *ids, int count, int runs,

@@ -41,10 +41,12 @@ static int pick_next(search *s)
     return s->next;
 }
 
-/* A little more than compile at once; of slow kernels not more than can be tried. */
+/* A little more than compile at once, unless the next ones follow at once; of slow kernels not more than can be
+ * tried. */
 static int batch_size(const search *s)
 {
-    int cores = s->o->cores, size = cores + (cores < 8 ? 2 : cores / 4);
+    int cores = s->o->cores, more = cores < 8 ? 2 : s->o->ahead ? 0 : cores / 4;
+    int size = cores + more;
     if (size > race_max - 1) size = race_max - 1;
     if (!s->model || s->now.leader < 0) return size;
     double left = (s->explore_end - search_now(s)) / (3 * s->now.leader_seconds);
@@ -81,16 +83,43 @@ static bool may_go_on(const search *s)
     return first || !s->model || search_now(s) + s->batch_seconds / 2 < s->explore_end;
 }
 
+/* One batch, its compiling begun or not. */
+typedef struct batch {
+    search_job jobs[race_max];
+    int count;
+} batch;
+
+static void choose(search *s, batch *b)
+{
+    b->count = may_go_on(s) ? pick(s, b->jobs) : 0;
+}
+
+/* What compiles while it is tried was picked without what it teaches. */
+static fg_status begin_next(search *s, batch *next)
+{
+    next->count = 0;
+    if (!s->o->ahead) return FG_OK;
+    choose(s, next);
+    if (next->count == 0) return FG_OK;
+    return s->o->machine->begin(s->o->user, next->jobs, next->count, s->explore_end, s->error);
+}
+
 static fg_status explore(search *s)
 {
-    search_job jobs[race_max];
+    batch batches[2], *now = &batches[0], *next = &batches[1];
     fg_status status = FG_OK;
-    for (int count = 1; status == FG_OK && may_go_on(s) && (count = pick(s, jobs)) > 0;) {
+    for (choose(s, now); status == FG_OK && now->count > 0;) {
         double began = search_now(s);
-        status = s->o->machine->compile(s->o->user, jobs, count, s->explore_end, s->error);
-        if (status == FG_OK) status = search_try(s, jobs, count);
+        status =
+            s->o->machine->compile(s->o->user, now->jobs, now->count, s->explore_end, s->error);
+        if (status == FG_OK) status = begin_next(s, next);
+        if (status == FG_OK) status = search_try(s, now->jobs, now->count);
         s->batch_seconds = fmax(s->batch_seconds, search_now(s) - began);
         if (s->model) set_reserve(s);
+        if (status == FG_OK && next->count == 0) choose(s, next);
+        batch *last = now;
+        now = next;
+        next = last;
     }
     return status;
 }

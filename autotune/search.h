@@ -35,6 +35,8 @@ typedef struct search_news {
 /* A status other than FG_OK and FG_WRONG ends the search. */
 typedef struct search_machine {
     double (*now)(void *user);
+    /* Begins to compile, for `compile` with the same jobs to end: meanwhile others are tried. */
+    fg_status (*begin)(void *user, search_job *jobs, int count, double deadline, fg_error *error);
     /* Compiles the first job, and of the others those that can start before the deadline. */
     fg_status (*compile)(void *user, search_job *jobs, int count, double deadline, fg_error *error);
     /* Loads, checks and runs what was compiled, as measurer_try and measurer_time do. */
@@ -50,6 +52,7 @@ typedef struct search_options {
     const memory *memory;
     const maker_space *space;
     int cores;
+    bool ahead; /* compiling disturbs no timing: a batch is compiled while the last one is tried */
     double seconds; /* infinite: every config is measured, and no time is too long */
     const search_machine *machine;
     void *user;

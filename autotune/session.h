@@ -21,4 +21,7 @@ fg_status session_time(session *s, double *samples, const int *ids, int count, i
                        session_begin_fn begin, void *user, fg_error *error);
 void session_drop(session *s, int id);
 
+/* A candidate took the GPU's context along: nothing runs in this process any more. */
+bool session_broken(const session *s);
+
 #endif

@@ -28,6 +28,13 @@ static const DLTensor **field_of(fg_args *args, int field)
     return fields[field];
 }
 
+void testbed_give(fg_args *args, const DLTensor **extra, const operand_list *list, int k,
+                  const DLTensor *tensor)
+{
+    const operand *o = &list->operand[k];
+    *(o->field >= 0 ? field_of(args, o->field) : &extra[k - (list->count - list->extras)]) = tensor;
+}
+
 /* Row-major; rows are padded to what the problem promises of strides. */
 static fg_status lay_out(testbed_tensor *t, fg_error *error)
 {
@@ -94,10 +101,8 @@ static fg_status make(testbed *t, int k, uint64_t seed, fg_error *error)
     if (status != FG_OK) return status;
     t->bytes += (int64_t)one->memory.bytes;
     describe(one);
-    if (o->field >= 0)
-        *field_of(&t->args, o->field) = &one->dl;
-    else
-        t->extra[t->args.tensor_count++] = &one->dl;
+    testbed_give(&t->args, t->extra, &t->operands, k, &one->dl);
+    t->args.tensor_count += o->field < 0;
     return fill(t, k, seed, error);
 }
 

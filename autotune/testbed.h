@@ -31,6 +31,10 @@ void testbed_free(testbed *t);
 /* By name, or NULL. */
 testbed_tensor *testbed_find(testbed *t, const char *name);
 
+/* Puts operand k where `args` have it; `extra`: where those of args->tensors are. */
+void testbed_give(fg_args *args, const DLTensor **extra, const operand_list *list, int k,
+                  const DLTensor *tensor);
+
 /* A tensor like `from`, of absolute values, frozen. Only `memory` and what dl.data points to are its own. */
 fg_status testbed_absolute(testbed_tensor *out, const testbed_tensor *from, fg_error *error);
 

@@ -205,14 +205,37 @@ static fg_status tell(const trusted *t, const reference_finding *f, fg_error *er
                 (long long)f->worst[2]);
 }
 
+/* A head's rows each, in threads; findings are merged in order. */
+typedef struct comparing {
+    const trusted *trusted;
+    reference_finding *finding;
+} comparing;
+
+static void check_heads(const void *work, void *worker, int64_t first, int64_t last)
+{
+    const comparing *c = work;
+    const reference *r = c->trusted->sample->r;
+    (void)worker;
+    for (int64_t head = first; head < last; head++) {
+        const int64_t b = head / r->hq;
+        const run_sequence s = reference_sequence(r, b);
+        reference_finding f = { .worst = { 0, 0, -1, 0 } };
+        for (int64_t i = 0; i < reference_rows_in(r, &s); i++)
+            check_row(c->trusted, &f, &s, b, head % r->hq, i);
+        c->finding[head] = f;
+    }
+}
+
 fg_status trusted_check(const trusted *t, fg_error *error)
 {
     const reference *r = t->sample->r;
-    reference_finding f = { .worst = { 0, 0, -1, 0 } };
-    for (int64_t b = 0; b < r->b; b++) {
-        const run_sequence s = reference_sequence(r, b);
-        for (int64_t h = 0; h < r->hq; h++)
-            for (int64_t i = 0; i < reference_rows_in(r, &s); i++) check_row(t, &f, &s, b, h, i);
-    }
-    return f.ratio > 1 ? tell(t, &f, error) : FG_OK;
+    const int64_t heads = r->b * r->hq;
+    reference_finding all = { .worst = { 0, 0, -1, 0 } };
+    if (heads == 0) return FG_OK;
+    comparing c = { t, memory_new(t->memory, (size_t)heads, sizeof *c.finding) };
+    if (!c.finding) return fail_memory(error);
+    fg_status status = reference_spread(r, check_heads, &c, NULL, 0, heads, error);
+    for (int64_t k = 0; k < heads; k++) reference_merge(&all, &c.finding[k]);
+    memory_free(t->memory, c.finding, (size_t)heads * sizeof *c.finding);
+    return status == FG_OK && all.ratio > 1 ? tell(t, &all, error) : status;
 }

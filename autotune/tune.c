@@ -1,6 +1,7 @@
 /* fg_tune: what is stored, else a search whose winner is stored. */
 #include "autotune/race.h"
 #include "autotune/tuning.h"
+#include "runtime/device_cuda.h"
 #include "runtime/identity.h"
 #include "runtime/library.h"
 #include "runtime/plan.h"
@@ -239,6 +240,7 @@ static fg_status search(tuning *t, fg_tune_report *report, fg_error *error)
         .memory = &t->context->memory,
         .space = t->space,
         .cores = t->context->device.cores,
+        .ahead = t->context->gpu != NULL,
         .seconds =
             t->options->rigor == FG_EXHAUSTIVE ? HUGE_VAL : fmax(t->options->seconds - spent, 1e-3),
         .machine = &tuning_machine,
@@ -314,10 +316,7 @@ static fg_status tune(fg_tune_report *report, fg_context *context, const fg_prob
                  .patience = 2 };
     tuning_begin(&t);
     fg_status status = take_sizes(&t, error);
-    if (status == FG_OK && context->gpu)
-        status = fail(error, FG_UNSUPPORTED,
-                      "there is no search on GPUs yet: plan with "
-                      "FG_ESTIMATE, or pin a config");
+    if (status == FG_OK && context->gpu) status = device_cuda_ready(context->gpu, error);
     if (status != FG_OK) return status;
     t.stamped = context->store && choice_stamp(&t.stamp, context);
     status = find_key(&t, error);

@@ -1,8 +1,10 @@
 #include "autotune/tuning.h"
 
+#include "runtime/device_cuda.h"
 #include "runtime/library.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- Telling ---- */
 
@@ -86,14 +88,39 @@ static fg_status tick(void *user, fg_error *error)
     return tuning_tick(user, error);
 }
 
-static fg_status reserve(tuning *t, int count, fg_error *error)
+static fg_status reserve(tuning *t, int which, int count, fg_error *error)
 {
     const memory *m = &t->context->memory;
-    if (count <= t->job_room) return FG_OK;
-    memory_free(m, t->jobs, (size_t)t->job_room * sizeof *t->jobs);
-    t->jobs = memory_new(m, (size_t)count, sizeof *t->jobs);
-    t->job_room = t->jobs ? count : 0;
-    return t->jobs ? FG_OK : fail_memory(error);
+    compile_job **jobs = &t->batch[which].jobs;
+    if (count <= t->batch[which].room) return FG_OK;
+    memory_free(m, *jobs, (size_t)t->batch[which].room * sizeof **jobs);
+    *jobs = memory_new(m, (size_t)count, sizeof **jobs);
+    t->batch[which].room = *jobs ? count : 0;
+    return *jobs ? FG_OK : fail_memory(error);
+}
+
+static fg_status machine_begin(void *user, search_job *jobs, int count, double deadline,
+                               fg_error *error)
+{
+    tuning *t = user;
+    const int which = ++t->batches % 2;
+    fg_status status = reserve(t, which, count, error);
+    if (status != FG_OK) return status;
+    compile_job *own = t->batch[which].jobs;
+    t->batch[which].count = count;
+    for (int k = 0; k < count; k++)
+        own[k] = (compile_job){ .config = t->space->config[jobs[k].id] };
+    const compile_options o = {
+        .context = t->context,
+        .problem = t->problem,
+        .threads = t->context->device.cores,
+        .deadline = deadline,
+        .tick = tick,
+        .user = t,
+        .sizes = &t->sizes,
+        .beside = t->context->gpu != NULL, /* the worker is at work */
+    };
+    return compile_begin(&t->pool, own, count, &o, error);
 }
 
 /* A compiler that makes nothing of so many has something else against us. */
@@ -117,28 +144,34 @@ static fg_status collect(tuning *t, search_job *to, compile_job *from, fg_error 
     return FG_OK;
 }
 
+static fg_status collect_all(tuning *t, search_job *jobs, int count, fg_error *error)
+{
+    fg_status status = FG_OK;
+    int succeeded = 0;
+    for (int k = 0; k < count; k++) {
+        fg_status collected = collect(t, &jobs[k], &t->batch[t->batches % 2].jobs[k], error);
+        if (status == FG_OK) status = collected;
+        succeeded += jobs[k].fate == SEARCH_made;
+    }
+    bool none = succeeded == 0 && t->state.compiled == 0;
+    return status == FG_OK && none && t->state.rejected + count >= hopeless ? give_up(t, error)
+                                                                            : status;
+}
+
+/* Counts the seconds that are waited for compilers. */
 static fg_status machine_compile(void *user, search_job *jobs, int count, double deadline,
                                  fg_error *error)
 {
     tuning *t = user;
-    fg_status status = reserve(t, count, error);
-    if (status != FG_OK) return status;
-    for (int k = 0; k < count; k++) t->jobs[k].config = t->space->config[jobs[k].id];
-    const compile_options o = { t->context, t->problem, t->context->device.cores, deadline, tick,
-                                t,          &t->sizes };
     const double began = library_seconds();
-    fg_status ended = compile_all(t->jobs, count, &o, error);
+    fg_status status = t->pool ? FG_OK : machine_begin(t, jobs, count, deadline, error);
+    if (status != FG_OK) return status;
+    compile_pool *pool = t->pool;
+    t->pool = NULL;
+    fg_status ended = compile_end(pool, error);
     t->compile_seconds += library_seconds() - began;
-    int succeeded = 0;
-    for (int k = 0; k < count; k++) {
-        fg_status collected = collect(t, &jobs[k], &t->jobs[k], ended == FG_OK ? error : NULL);
-        if (status == FG_OK) status = collected;
-        succeeded += jobs[k].fate == SEARCH_made;
-    }
-    if (ended != FG_OK) return ended;
-    bool none = succeeded == 0 && t->state.compiled == 0;
-    return status == FG_OK && none && t->state.rejected + count >= hopeless ? give_up(t, error)
-                                                                            : status;
+    status = collect_all(t, jobs, count, ended == FG_OK ? error : NULL);
+    return ended == FG_OK ? status : ended;
 }
 
 /* ---- Timing ---- */
@@ -147,8 +180,9 @@ static fg_status machine_compile(void *user, search_job *jobs, int count, double
  * another digest may be the same file, as may that of our own winner. */
 static store_lock take_turn(tuning *t)
 {
-    static const char name[] = "timing";
-    const digest d = digest_of(name, sizeof name);
+    static const char processors[] = "timing";
+    const char *name = t->context->gpu ? t->context->gpu->uuid : processors;
+    const digest d = digest_of(name, strlen(name) + 1);
     store_lock lock = { t->context->store, -1 };
     if (d.byte[0] == t->winner.byte[0]) return lock;
     lock = store_lock_take(t->context->store, &d, t->patience);
@@ -182,14 +216,16 @@ static void machine_drop(void *user, int id)
     image_free(&t->image[id]);
 }
 
-const search_machine tuning_machine = { machine_now,  machine_compile, machine_attempt,
-                                        machine_time, machine_drop,    machine_tell };
+const search_machine tuning_machine = { machine_now,     machine_begin, machine_compile,
+                                        machine_attempt, machine_time,  machine_drop,
+                                        machine_tell };
 
 /* ---- Beginning and ending ---- */
 
 /* A candidate that takes longer for its check, or a run, is taken to hang. */
 static double hanging(const tuning *t)
 {
+    if (t->context->gpu) return exhaustive(t) ? 60 : 10;
     return exhaustive(t) ? 120 : 20;
 }
 
@@ -203,14 +239,26 @@ fg_status tuning_measure(tuning *t, fg_error *error)
     return measurer_new(&t->measurer, &o, error);
 }
 
+static void stop_compiling(tuning *t)
+{
+    if (!t->pool) return;
+    compile_stop(t->pool);
+    for (int k = 0; k < t->batch[t->batches % 2].count; k++) {
+        compile_job *job = &t->batch[t->batches % 2].jobs[k];
+        if (job->status == FG_OK) image_free(&job->image);
+    }
+}
+
 void tuning_end(tuning *t)
 {
     const memory *m = &t->context->memory;
+    stop_compiling(t);
     measurer_free(t->measurer);
     if (t->image) {
         for (int id = 0; id < t->space->count; id++) image_free(&t->image[id]);
         memory_free(m, t->image, (size_t)t->space->count * sizeof *t->image);
     }
-    memory_free(m, t->jobs, (size_t)t->job_room * sizeof *t->jobs);
+    for (int k = 0; k < 2; k++)
+        memory_free(m, t->batch[k].jobs, (size_t)t->batch[k].room * sizeof *t->batch[k].jobs);
     maker_space_free(t->space);
 }

@@ -20,8 +20,12 @@ typedef struct tuning {
     maker_space *space;
     measurer *measurer;
     image *image; /* of each config; empty where it is not compiled, or no longer needed */
-    compile_job *jobs;
-    int job_room;
+    struct {
+        compile_job *jobs;
+        int count, room;
+    } batch[2]; /* what is compiled, and what was compiled before it, whose errors are still told */
+    int batches;        /* so far */
+    compile_pool *pool; /* compiles the last one; or NULL */
     search_state state; /* as last told */
     double start, compile_seconds;
     double patience; /* seconds to wait while others time */

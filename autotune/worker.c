@@ -2,7 +2,7 @@
 #include "autotune/frame.h"
 #include "autotune/measurer.h"
 #include "autotune/session.h"
-#include "runtime/context.h"
+#include "runtime/device_cuda.h"
 
 #include <limits.h>
 #include <math.h>
@@ -20,13 +20,23 @@ typedef struct worker {
     fg_context *context;
     fg_problem *problem;
     session *session;
-    bool lost; /* nobody listens */
+    bool owed; /* a candidate has begun, and `go` is still to come */
+    bool lost; /* nobody listens, or nothing more can be done */
 } worker;
+
+static void await_go(worker *w)
+{
+    frame f;
+    if (!w->owed || w->lost) return;
+    w->owed = false;
+    w->lost = frame_receive(&f, &w->end, 0, w->memory) != FRAME_RESULT_ok || f.kind != FRAME_go;
+}
 
 static void answer(worker *w, frame_kind kind, const void *data, size_t size)
 {
     const store_section part = { data, size };
-    if (frame_send(&w->end, kind, &part, 1) != FRAME_RESULT_ok) w->lost = true;
+    await_go(w);
+    if (!w->lost && frame_send(&w->end, kind, &part, 1) != FRAME_RESULT_ok) w->lost = true;
 }
 
 /* Frees the text. */
@@ -52,30 +62,51 @@ static fg_status refuse(fg_error *error)
     return fail(error, FG_REQUEST, "the worker was asked for something that makes no sense");
 }
 
-/* Whoever asked knows from here on who is to blame. It is awake before the candidate runs, and asleep
- * again soon after, so that it does not take a core from it. */
+/* Whoever asked knows from here on who is to blame. It is awake before the candidate runs, and asleep again soon after,
+ * so that it does not take a core from it: from one that runs on a GPU it takes none. */
 static bool begin(void *user, int id)
 {
     worker *w = user;
-    frame f;
     text t;
     text_init(&t, w->memory);
     wire_add_int(&t, id);
     if (answer_text(w, FRAME_begin, &t, NULL) != FG_OK) w->lost = true;
-    if (w->lost) return false;
-    w->lost = frame_receive(&f, &w->end, 0, w->memory) != FRAME_RESULT_ok || f.kind != FRAME_go;
+    w->owed = true;
+    if (!w->context->gpu) await_go(w);
     return !w->lost;
 }
 
 /* ---- One function for each request ---- */
 
-static fg_status open_context(worker *w, int threads, const char *isa, fg_error *error)
+/* What the context is to be, as the search says it. */
+typedef struct place {
+    int threads;
+    char isa[32];
+    char uuid[64]; /* of the GPU, which is the only one that CUDA shows here; "": processors */
+    char driver[PATH_MAX];
+} place;
+
+static void take_place(place *out, wire *request)
+{
+    out->threads = (int)wire_int_in(request, 1, INT_MAX);
+    wire_text(request, out->isa, sizeof out->isa);
+    wire_text(request, out->uuid, sizeof out->uuid);
+    wire_text(request, out->driver, sizeof out->driver);
+}
+
+static fg_status open_context(worker *w, const place *p, fg_error *error)
 {
     fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
-    o.threads = threads;
-    o.isa = isa;
+    o.threads = p->threads;
+    o.isa = p->isa;
     o.store = "";
-    return fg_context_new(&w->context, &o, error);
+    if (*p->uuid) o.device = "cuda";
+    if (*p->driver) o.cuda_driver = p->driver;
+    o.nvrtc = ""; /* nothing is compiled here */
+    fg_status status = fg_context_new(&w->context, &o, error);
+    if (status != FG_OK || !*p->uuid || strcmp(w->context->gpu->uuid, p->uuid) == 0) return status;
+    return fail(error, FG_MACHINE, "CUDA shows %s here, where %s is to be measured",
+                w->context->gpu->uuid, p->uuid);
 }
 
 static fg_dims take_dims(wire *request)
@@ -97,15 +128,14 @@ static fg_dims take_dims(wire *request)
 
 static fg_status serve_start(worker *w, wire *request, fg_error *error)
 {
-    char isa[32];
-    int threads = (int)wire_int_in(request, 1, INT_MAX);
-    wire_text(request, isa, sizeof isa);
+    place p;
+    take_place(&p, request);
     char *line = memory_new(w->memory, problem_max_text + 1, 1);
     if (!line) return fail_memory(error);
     wire_text(request, line, problem_max_text + 1);
     const fg_dims dims = take_dims(request);
     fg_status status = wire_done(request) && !w->context ? FG_OK : refuse(error);
-    if (status == FG_OK) status = open_context(w, threads, isa, error);
+    if (status == FG_OK) status = open_context(w, &p, error);
     if (status == FG_OK) status = fg_problem_parse(&w->problem, w->context, line, error);
     if (status == FG_OK)
         status = session_new(&w->session, w->context, w->problem->problem, &dims, error);
@@ -185,6 +215,7 @@ static void serve_one(worker *w, const frame *f)
         f->kind >= 0 && f->kind < (int64_t)(sizeof serve / sizeof *serve) && serve[f->kind];
     fg_status status = known ? serve[f->kind](w, &request, &error) : refuse(&error);
     if (status != FG_OK && !w->lost) answer_failure(w, &error);
+    if (w->session && session_broken(w->session)) w->lost = true; /* another worker goes on */
 }
 
 static void worker_close(worker *w)

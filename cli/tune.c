@@ -32,7 +32,7 @@ static const option options[] = {
       "print a JSON object a problem, one a line" },
     { "in-process", OPTION_flag, NULL, offsetof(tune_choices, in_process),
       "measure in this process: a candidate that crashes takes it along" },
-    CONTEXT_OPTIONS(tune_choices, context, "c"),
+    CONTEXT_OPTIONS(tune_choices, context, "auto"),
     { 0 },
 };
 
@@ -140,7 +140,7 @@ static fg_status tune(void *choices, int argc, char **argv, char **line, fg_erro
     fg_error own;
     fg_status s;
     if ((s = list_gather(&t.problems, c->list, argc, argv, error)) != FG_OK) goto out;
-    if ((s = context_open(&t.context, &c->context, "c", error)) != FG_OK) goto out;
+    if ((s = context_open(&t.context, &c->context, "auto", error)) != FG_OK) goto out;
     if ((s = tune_log_open(&t.log, c->log, error)) != FG_OK) goto out;
     interrupt_catch();
     t.table = tune_table_make(&t.problems, c);

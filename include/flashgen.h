@@ -293,8 +293,10 @@ typedef struct fg_tune_options {
     const char *config; /* "k=v ..." pins these axes, or NULL */
     fg_event_fn event;
     void *event_user;
-    int again;      /* search also when a winner is stored */
-    int in_process; /* measure in this process: a candidate that crashes takes it along */
+    int again; /* search also when a winner is stored */
+    /* Measure in this process: a candidate that crashes takes it along, or on a GPU the primary context, in which
+     * nothing runs then (FG_MACHINE). */
+    int in_process;
     /* Where the problem has `*`: what is measured, 1 or more each. The winner is that of the bucket they fall in. */
     const fg_dims *sizes;
 } fg_tune_options;
@@ -320,7 +322,13 @@ typedef struct fg_tune_report {
 /* Finds the fastest config of the problem (of a bucket of its sizes) on this machine, and stores it. Every candidate
  * is compared with a float64 reference before it is timed, on drawn inputs, between guard zones: sequences of half to
  * whole length, pages in any order, i32 tensors by position as the ids of eight documents, u8 tensors of as many 0 as
- * 1. Runs prepare for themselves. */
+ * 1. Runs prepare for themselves.
+ *
+ * On a GPU the worker has a CUDA context of its own on the same device, whatever CUDA_VISIBLE_DEVICES says here, and
+ * draws the inputs there: as often as it takes for a run not to find them in the L2 cache, up to 8 times. What a
+ * candidate needs room for is found then, or it is rejected. FG_MEMORY: not even the inputs, or the first candidate,
+ * find room, as where others use the GPU. FG_MACHINE: the worker has no such GPU, which may be in a mode that allows but
+ * one process; or the context is for an architecture alone. */
 FG_API fg_status fg_tune(fg_tune_report *out, fg_context *context, const fg_problem *problem,
                          const fg_tune_options *options, fg_error *error);
 

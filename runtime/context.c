@@ -119,8 +119,9 @@ static void context_destroy(fg_context *context)
     store_close(context->store);
     if (context->gpu) device_cuda_close(context->gpu);
     memory_free(&m, context->gpu, sizeof *context->gpu);
-    char *const texts[] = { context->compiler, context->compiler_flags, context->templates,
-                            context->worker, atomic_load(&context->compiler_version) };
+    char *const texts[] = { context->compiler,    context->compiler_flags,
+                            context->templates,   context->worker,
+                            context->cuda_driver, atomic_load(&context->compiler_version) };
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         if (texts[k]) memory_free(&m, texts[k], strlen(texts[k]) + 1);
     memory_free(&m, context, sizeof *context);
@@ -179,6 +180,8 @@ static fg_status context_fill(fg_context *context, const fg_context_options *o, 
     /* A setuid process reads no templates but its own. */
     if (!context->secure) status = copy_option(&context->templates, context, o->templates, error);
     if (status == FG_OK) status = copy_option(&context->worker, context, o->worker, error);
+    if (status == FG_OK)
+        status = copy_option(&context->cuda_driver, context, o->cuda_driver, error);
     if (status == FG_OK) status = open_store(context, o, error);
     if (status != FG_OK) return status;
     const bool host = !o->device || strcmp(o->device, "cpu") == 0;

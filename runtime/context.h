@@ -39,6 +39,7 @@ struct fg_context {
     _Atomic(struct identity *)
         identity;           /* of the compiler, as last looked at; runtime/identity.c's own */
     char *worker;           /* as in the options, or NULL */
+    char *cuda_driver;      /* likewise */
     struct kernel *kernels; /* all that are loaded */
     struct kernel_table *tables;
     unsigned adoptions; /* winners found so far: each may replace what was chosen */

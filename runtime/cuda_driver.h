@@ -57,6 +57,7 @@ enum {
     X(device_get, "cuDeviceGet", (int *device, int ordinal))                                       \
     X(device_name, "cuDeviceGetName", (char *name, int size, int device))                          \
     X(device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, int device))           \
+    X(device_uuid, "cuDeviceGetUuid_v2", (unsigned char uuid[16], int device))                     \
     X(primary_retain, "cuDevicePrimaryCtxRetain", (cuda_context * context, int device))            \
     X(primary_release, "cuDevicePrimaryCtxRelease_v2", (int device))                               \
     X(context_push, "cuCtxPushCurrent_v2", (cuda_context context))                                 \
@@ -78,6 +79,8 @@ enum {
     X(memory_fill, "cuMemsetD8Async",                                                              \
       (cuda_address address, unsigned char value, size_t bytes, cuda_stream stream))               \
     X(memory_copy, "cuMemcpy", (cuda_address to, cuda_address from, size_t bytes))                 \
+    X(memory_move, "cuMemcpyAsync",                                                                \
+      (cuda_address to, cuda_address from, size_t bytes, cuda_stream stream))                      \
     X(stream_context, "cuStreamGetCtx", (cuda_stream stream, cuda_context * context))              \
     X(stream_wait, "cuStreamSynchronize", (cuda_stream stream))                                    \
     X(context_wait, "cuCtxSynchronize", (void))                                                    \
@@ -90,7 +93,10 @@ enum {
     X(event_free, "cuEventDestroy_v2", (cuda_event event))
 
 /* The same where older drivers lack it: NULL there. */
-#define CUDA_OPTIONAL_ENTRIES(X) X(function_load, "cuFuncLoad", (cuda_function function))
+#define CUDA_OPTIONAL_ENTRIES(X)                                                                   \
+    X(function_load, "cuFuncLoad", (cuda_function function))                                       \
+    X(host_pin, "cuMemHostRegister_v2", (void *data, size_t bytes, unsigned flags))                \
+    X(host_unpin, "cuMemHostUnregister", (void *data))
 
 typedef struct cuda_driver {
     void *library; /* NULL: not opened */

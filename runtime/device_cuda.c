@@ -88,6 +88,22 @@ static fg_status find_handle(device_cuda *d, fg_error *error)
     return code == CUDA_SUCCESS ? FG_OK : cuda_fail(&d->driver, code, d->place, error);
 }
 
+/* A part of a GPU has a name of its own, and a GPU's has other parts. */
+static fg_status read_uuid(device_cuda *d, fg_error *error)
+{
+    unsigned char uuid[16] = { 0 };
+    int code = d->driver.device_uuid(uuid, d->handle);
+    if (code != CUDA_SUCCESS) return cuda_fail(&d->driver, code, d->place, error);
+    size_t length =
+        (size_t)snprintf(d->uuid, sizeof d->uuid, "%s", strstr(d->name, " MIG ") ? "MIG" : "GPU");
+    for (int k = 0; k < 16; k++) {
+        bool dash = k == 0 || k == 4 || k == 6 || k == 8 || k == 10;
+        length += (size_t)snprintf(d->uuid + length, sizeof d->uuid - length, "%s%02x",
+                                   dash ? "-" : "", uuid[k]);
+    }
+    return FG_OK;
+}
+
 /* Compilers of later ones than the driver's CUDA write what it does not load. */
 static fg_status read_version(device_cuda *d, fg_error *error)
 {
@@ -123,6 +139,7 @@ static fg_status open_gpu(device_cuda *d, const char *driver, fg_error *error)
     if (status == FG_OK) status = read_version(d, error);
     if (status == FG_OK) status = find_handle(d, error);
     if (status == FG_OK) status = read_facts(d, error);
+    if (status == FG_OK) status = read_uuid(d, error);
     if (status != FG_OK) return status;
     int code = d->driver.primary_retain(&d->context, d->handle);
     if (code != CUDA_SUCCESS) {

@@ -22,6 +22,7 @@ typedef struct device_cuda {
     int cuda_major;       /* the newest CUDA that the driver takes binaries of */
     cuda_context context; /* the device's primary one, held */
     int index, handle;
+    char uuid[48];      /* as CUDA_VISIBLE_DEVICES names it */
     pid_t home;         /* the process that CUDA was started in */
     cuda_address zeros; /* some bytes of 0, in its memory */
     operand_device operands;

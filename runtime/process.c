@@ -253,14 +253,14 @@ void process_run(process_result *result, char *const argv[], const char *folder,
 
 /* ---- Beside us ---- */
 
-int process_start(process *out, char *const argv[], const char *const *kept)
+int process_start(process *out, char *const argv[], const char *const *kept, char *own)
 {
     int stream[2];
     environment variables;
     *out = (process){ .socket = -1, .errors = -1 };
     if (!socket_open(stream)) return errno;
     out->errors = above_stdio(memfd_create("flashgen worker", MFD_CLOEXEC));
-    environment_make(&variables, NULL, kept);
+    environment_make(&variables, own, kept);
     const place at = { { stream[1], stream[1], out->errors }, NULL };
     int e = spawn(&out->pid, argv, &at, &variables);
     close(stream[1]);

@@ -2,9 +2,7 @@
 #include "runtime/device_cuda.h"
 #include "runtime/library.h"
 #include "runtime/plan.h"
-
-#include <sched.h>
-#include <stdatomic.h>
+#include "runtime/timer.h"
 
 static fg_status time_here(const fg_plan *plan, const fg_args *const *args, int count,
                            double *seconds, int runs, fg_error *error)
@@ -22,100 +20,53 @@ static fg_status time_here(const fg_plan *plan, const fg_args *const *args, int 
 
 /* ---- On a GPU ---- */
 
-/* Runs that queue at once: with an event and up to 8 launches each they fit what a stream holds. */
-enum { batch_max = 64 };
+/* Runs that take turns through args. */
+typedef struct turns {
+    const fg_plan *plan;
+    const fg_args *const *args;
+    int count;
+} turns;
 
-typedef struct batch {
-    const cuda_driver *driver;
-    cuda_stream stream;
-    cuda_event event[batch_max + 1];
-    int events;
-    atomic_bool queued;
-} batch;
-
-/* A thread of the driver's holds the stream up until all is in it; or, should a launch wait for what came before it, a
- * while. */
-static void hold(void *user)
+static fg_status run_turn(void *user, int index, fg_error *error)
 {
-    const double patience = 0.25;
-    batch *b = user;
-    double start = library_seconds();
-    while (!atomic_load(&b->queued) && library_seconds() < start + patience) sched_yield();
-}
-
-static int make_events(batch *b, int count)
-{
-    int code = CUDA_SUCCESS;
-    for (b->events = 0; b->events < count && code == CUDA_SUCCESS; b->events++)
-        code = b->driver->event_new(&b->event[b->events], 0);
-    if (code != CUDA_SUCCESS) b->events--;
-    return code;
-}
-
-static void free_events(batch *b)
-{
-    while (b->events > 0) b->driver->event_free(b->event[--b->events]);
-}
-
-static fg_status said(const batch *b, int code, fg_error *error)
-{
-    return code == CUDA_SUCCESS ? FG_OK : cuda_fail(b->driver, code, "timing runs", error);
-}
-
-/* Runs first .. first + runs, with an event before each and one behind the last. */
-static fg_status queue(batch *b, const fg_plan *plan, const fg_args *const *args, int count,
-                       int first, int runs, fg_error *error)
-{
-    atomic_store(&b->queued, false);
-    fg_status status = said(b, b->driver->host_function(b->stream, hold, b), error);
-    if (status == FG_OK) status = said(b, b->driver->event_record(b->event[0], b->stream), error);
-    for (int k = 0; k < runs && status == FG_OK; k++) {
-        status = fg_run(plan, args[(first + k) % count], error);
-        if (status == FG_OK)
-            status = said(b, b->driver->event_record(b->event[k + 1], b->stream), error);
-    }
-    atomic_store(&b->queued, true);
-    int code = b->driver->stream_wait(b->stream); /* `hold` must not outlive the batch */
-    return status == FG_OK ? said(b, code, error) : status;
+    const turns *t = user;
+    return fg_run(t->plan, t->args[index % t->count], error);
 }
 
 /* A kernel's first launch may make the driver wait until the GPU is idle, for more local memory. */
-static fg_status warm_up(const batch *b, const fg_plan *plan, const fg_args *const *args, int count,
-                         fg_error *error)
+static fg_status warm_up(turns *all, const timer *t, fg_error *error)
 {
     fg_status status = FG_OK;
-    for (int k = 0; k < count && status == FG_OK; k++) status = fg_run(plan, args[k], error);
-    return status == FG_OK ? said(b, b->driver->stream_wait(b->stream), error) : status;
+    for (int k = 0; k < all->count && status == FG_OK; k++) status = run_turn(all, k, error);
+    if (status != FG_OK) return status;
+    const int code = t->driver->stream_wait(t->stream);
+    return code == CUDA_SUCCESS ? FG_OK : cuda_fail(t->driver, code, "timing runs", error);
 }
 
-static fg_status read_times(const batch *b, double *seconds, int runs, fg_error *error)
+static fg_status time_turns(turns *all, timer *t, double *seconds, int runs, fg_error *error)
 {
-    int code = CUDA_SUCCESS;
-    for (int k = 0; k < runs && code == CUDA_SUCCESS; k++) {
-        float milliseconds = 0;
-        code = b->driver->event_milliseconds(&milliseconds, b->event[k], b->event[k + 1]);
-        seconds[k] = 1e-3 * (double)milliseconds;
+    fg_status status = warm_up(all, t, error);
+    for (int first = 0; first < runs && status == FG_OK; first += timer_spans) {
+        int some = runs - first < timer_spans ? runs - first : timer_spans;
+        status = timer_take(t, seconds + first, some, 1, first, run_turn, all, error);
     }
-    return said(b, code, error);
+    return status;
 }
 
 static fg_status time_there(const fg_plan *plan, const fg_args *const *args, int count,
                             double *seconds, int runs, fg_error *error)
 {
     const device_cuda *d = plan->kernel->context->gpu;
-    batch b = { .driver = &d->driver, .stream = args[0]->stream };
+    turns all = { plan, args, count };
+    timer t;
     device_cuda_visit v;
     fg_status status = device_cuda_ready(d, error);
     if (status == FG_OK) status = device_cuda_enter_slowly(&v, d, error);
     if (status != FG_OK) return status;
-    status = said(&b, make_events(&b, (runs < batch_max ? runs : batch_max) + 1), error);
-    if (status == FG_OK) status = warm_up(&b, plan, args, count, error);
-    for (int first = 0; first < runs && status == FG_OK; first += batch_max) {
-        int some = runs - first < batch_max ? runs - first : batch_max;
-        status = queue(&b, plan, args, count, first, some, error);
-        if (status == FG_OK) status = read_times(&b, seconds + first, some, error);
-    }
-    free_events(&b);
+    const int spans = runs < timer_spans ? runs : timer_spans;
+    status = timer_open(&t, &d->driver, args[0]->stream, spans, error);
+    if (status == FG_OK) status = time_turns(&all, &t, seconds, runs, error);
+    timer_close(&t);
     device_cuda_leave_slowly(&v, d);
     return status;
 }

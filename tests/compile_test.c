@@ -51,7 +51,7 @@ static void trial_new(trial *t, const int *faults, const char *seconds)
     tried_new(&t->t, &o);
     for (int k = 0; k < JOBS; k++) t->job[k].config = tune_config[k];
     t->options =
-        (compile_options){ t->t.context, t->t.problem->problem, 3, HUGE_VAL, tick, t, NULL };
+        (compile_options){ t->t.context, t->t.problem->problem, 3, HUGE_VAL, tick, t, NULL, false };
 }
 
 static void trial_free(trial *t)

@@ -160,7 +160,6 @@ START_TEST(what_is_not_built)
     scene s;
     scene_new(&s, "cuda", 1);
     refuses(fg_context_peak(s.context, &rate, &error), FG_UNSUPPORTED, "cuda:0");
-    refuses(fg_tune(NULL, s.context, s.problem, NULL, &error), FG_UNSUPPORTED, "GPUs");
     scene_free(&s);
 }
 END_TEST

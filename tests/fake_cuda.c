@@ -1,6 +1,7 @@
 /* The fake driver: its state, devices and contexts. */
 #include "tests/fake_cuda_parts.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,14 +67,52 @@ int fake_called(const char *symbol)
 int fake_slow(void)
 {
     f->waits++;
+    if (f->fault) return f->fault;
     if (f->capturing && mode != 2) return CAPTURE_UNSUPPORTED;
     return depth ? SUCCESS : INVALID_CONTEXT;
 }
 
 /* ---- Devices ---- */
 
+static void write_uuid(unsigned char uuid[16], int device)
+{
+    for (int k = 0; k < 16; k++) uuid[k] = (unsigned char)(0xa0 + k);
+    uuid[15] = (unsigned char)f->device[device].multiprocessors;
+}
+
+/* Leaves the device that the environment names, or none. */
+static void choose_visible(void)
+{
+    const char *wanted = getenv("CUDA_VISIBLE_DEVICES");
+    int found = 0;
+    for (int k = 0; k < f->devices && wanted; k++) {
+        char text[48] = "GPU";
+        unsigned char uuid[16];
+        write_uuid(uuid, k);
+        for (int n = 0; n < 16; n++)
+            sprintf(text + strlen(text), "%s%02x",
+                    n == 0 || (n < 11 && n > 3 && n % 2 == 0) ? "-" : "", uuid[n]);
+        if (strcmp(text, wanted) == 0) f->device[found++] = f->device[k];
+    }
+    if (wanted) f->devices = found;
+}
+
+/* As the library's name says. */
+static void take_failure(void)
+{
+    static char symbol[64];
+    Dl_info info;
+    const char *at =
+        dladdr((void *)&fake_cuda_state, &info) ? strstr(info.dli_fname, "fail-") : NULL;
+    if (!at || sscanf(at, "fail-%63[^-]-%d-%d-%d", symbol, &f->fail_from, &f->fail_count,
+                      &f->fail_code) != 4)
+        return;
+    f->fail_symbol = symbol;
+}
+
 EXPORT int cuInit(unsigned flags)
 {
+    if (!started) take_failure();
     COUNT();
     if (flags != 0) return INVALID_VALUE;
     if (started && started != getpid()) return NOT_INITIALIZED;
@@ -82,6 +121,8 @@ EXPORT int cuInit(unsigned flags)
     const char *majors = getenv("FAKE_CUDA_MAJORS");
     for (int k = 0; k < f->devices && majors && majors[k]; k++)
         f->device[k].major = majors[k] - '0';
+    if (!started) choose_visible();
+    if (f->devices == 0) return 100;
     started = getpid();
     return SUCCESS;
 }
@@ -98,6 +139,7 @@ EXPORT int cuGetErrorName(int code, const char **name)
         { NO_BINARY, "CUDA_ERROR_NO_BINARY_FOR_GPU" },
         { INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE" },
         { NOT_FOUND, "CUDA_ERROR_NOT_FOUND" },
+        { 700, "CUDA_ERROR_ILLEGAL_ADDRESS" },
         { 719, "CUDA_ERROR_LAUNCH_FAILED" },
     };
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
@@ -136,6 +178,13 @@ EXPORT int cuDeviceGetName(char *name, int size, int device)
 {
     COUNT();
     snprintf(name, (size_t)size, "%s", f->device[device].name);
+    return SUCCESS;
+}
+
+EXPORT int cuDeviceGetUuid_v2(unsigned char uuid[16], int device)
+{
+    COUNT();
+    write_uuid(uuid, device);
     return SUCCESS;
 }
 

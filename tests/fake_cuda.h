@@ -1,10 +1,12 @@
 /* A driver and a compiler for GPUs that are not there: tests/fake_cuda*.c are one library, loaded in place of libcuda
  * and of libnvrtc.
  *
- * FAKE_CUDA_MAJORS in the environment has a digit a device, its architecture's major number; for other processes.
+ * FAKE_CUDA_MAJORS in the environment has a digit a device, its architecture's major number; CUDA_VISIBLE_DEVICES names
+ * one by its UUID, the only one then; a library called "...fail-SYMBOL-FROM-COUNT-CODE.so" fails as fail_symbol has it:
+ * for other processes.
  * Its devices' memory is the host's, in blocks of 2 MiB. What its compiler writes is the source behind the
  * architecture's name; "program N" in the source is a kernel that stores N as a double to its first argument, a
- * pointer. A copy to a device is done when its stream was waited for. Kernels run when they are launched, or when what was captured is replayed. */
+ * pointer, and text that says "fake_block" is C that is run (tests/fake_kernels.h). A copy to a device is done when its stream was waited for. Kernels run when they are launched, or when what was captured is replayed. */
 #ifndef TESTS_FAKE_CUDA_H
 #define TESTS_FAKE_CUDA_H
 
@@ -15,7 +17,7 @@ enum {
     fake_devices_max = 4,
     fake_calls_max = 64,
     fake_depth_max = 16,
-    fake_blocks_max = 64,
+    fake_blocks_max = 256,
     fake_captured_max = 16,
     fake_parameters = 96
 };
@@ -46,7 +48,8 @@ typedef struct fake_cuda {
         fail_symbol; /* its call number `fail_from` (from 1), and so many from there, give this code: */
     int fail_from, fail_count, fail_code;
     int allocated; /* blocks of memory */
-    int events;
+    int events, pinned;
+    int fault;          /* a kernel ended with this code: each call gives it from then on */
     int waits;          /* calls that wait for a device, or that a capture forbids */
     void *waited;       /* the last stream that was waited for */
     int compiled;       /* programs */

@@ -1,13 +1,16 @@
 /* The fake driver: modules, and their functions' launches. */
 #include "tests/fake_cuda_parts.h"
+#include "tests/fake_kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct module {
     int device;
     char *image;
+    fake_kernels kernels; /* of C text */
 } module;
 
 typedef struct function {
@@ -31,7 +34,8 @@ EXPORT int cuModuleLoadData(module **out, const void *image)
     snprintf(isa, sizeof isa, "sm_%d%d\n", f->device[device].major, f->device[device].minor);
     if (strncmp(image, isa, strlen(isa)) != 0) return NO_BINARY;
     module *m = malloc(sizeof *m);
-    *m = (module){ device, strdup(image) };
+    *m = (module){ device, strdup(image), { NULL, NULL } };
+    if (!fake_kernels_load(&m->kernels, (const char *)image + strlen(isa))) return NO_BINARY;
     f->device[device].loaded++;
     *out = m;
     return SUCCESS;
@@ -50,6 +54,7 @@ EXPORT int cuModuleUnload(module *m)
         free(one);
     }
     f->device[m->device].loaded--;
+    fake_kernels_unload(&m->kernels);
     free(m->image);
     free(m);
     return SUCCESS;
@@ -111,6 +116,28 @@ void fake_replay(fake_cuda *state)
     for (int k = 0; k < state->captured; k++) execute(&state->graph[k]);
 }
 
+static double busy_seconds;
+
+double fake_busy_seconds(void)
+{
+    return busy_seconds;
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void play(const module *m, const void *args, unsigned block_count)
+{
+    double start = seconds_now();
+    for (unsigned k = 0; k < block_count && m->kernels.block && !f->fault; k++)
+        f->fault = m->kernels.block(args, k);
+    busy_seconds += m->kernels.block ? seconds_now() - start : 1e-3;
+}
+
 EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, void **extra)
 {
     COUNT();
@@ -118,7 +145,8 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     const char *program = strstr(one->module->image, "program ");
     if (extra || c->attribute_count || !here || here->device != one->module->device)
         return INVALID_CONTEXT;
-    if (c->stream && c->stream->context != here) return INVALID_HANDLE;
+    if (f->fault) return f->fault;
+    if (c->stream && c->stream != own_stream && c->stream->context != here) return INVALID_HANDLE;
     if (c->blocks[1] * c->blocks[2] * c->threads[1] * c->threads[2] != 1) return INVALID_VALUE;
     if (c->threads[0] > 1024 || (int)c->shared > one->most_shared) return INVALID_VALUE;
     fake_launch l = { c->blocks[0], c->threads[0], c->shared, here->device, c->stream, { 0 } };
@@ -133,5 +161,6 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     else
         execute(&l);
     pthread_mutex_unlock(&fake_lock);
+    play(one->module, parameters[0], c->blocks[0]);
     return SUCCESS;
 }

@@ -39,19 +39,25 @@ typedef struct stream {
 extern EXPORT fake_cuda fake_cuda_state;
 static fake_cuda *const f = &fake_cuda_state;
 
+/* The calling thread's own, of whatever context is current there. */
+static const stream *const own_stream = (const stream *)(uintptr_t)2;
+
 extern SHARED pthread_mutex_t fake_lock; /* of whatever several threads may change */
 
 /* The calling thread's, or NULL. */
 SHARED context *fake_here(void);
 /* What was captured runs (fake_cuda_module.c). */
 SHARED void fake_replay(fake_cuda *state);
+/* How long all launches so far took (fake_cuda_module.c). */
+SHARED double fake_busy_seconds(void);
 /* The copy that its caller believes done (fake_cuda_memory.c). */
 SHARED void fake_finish_copy(void);
 
 /* ---- Counting, and failing on purpose ---- */
 
 SHARED int fake_called(const char *symbol);
-/* Of a call that allocates, loads or waits: not while a stream is captured, unless the thread says so. */
+/* Of a call that allocates, loads or waits: not once a kernel faulted, and not while a stream is captured, unless the
+ * thread says so. */
 SHARED int fake_slow(void);
 
 #define TRY(call)                                                                                  \

@@ -412,6 +412,8 @@ static void ask(const frame_end *e, const trial *t, const char *isa)
     ck_assert_int_eq(image_write(&bytes, sections, &t->good, NULL), FG_OK);
     text start = NUMBERS(2);
     wire_add_text(&start, isa);
+    wire_add_text(&start, ""); /* no GPU */
+    wire_add_text(&start, "");
     wire_add_text(&start, CANDIDATE_PROBLEM);
     for (int k = 0; k < 5; k++) wire_add_int(&start, -1); /* sizes: the problem's own */
     put(e, FRAME_start, start, NULL);

@@ -273,7 +273,7 @@ static void start(process *p, const char *script)
 {
     char shell[] = "/bin/sh", c[] = "-c", *copy = strdup(script);
     char *const argv[] = { shell, c, copy, NULL };
-    ck_assert_int_eq(process_start(p, argv, kept), 0);
+    ck_assert_int_eq(process_start(p, argv, kept, NULL), 0);
     free(copy);
 }
 
@@ -338,7 +338,7 @@ START_TEST(ended_before_it_is_stopped)
     ck_assert_int_eq(result.code, 9);
     char name[] = "/no/such/program";
     char *const argv[] = { name, NULL };
-    ck_assert_int_eq(process_start(&p, argv, kept), ENOENT);
+    ck_assert_int_eq(process_start(&p, argv, kept, NULL), ENOENT);
 }
 END_TEST
 

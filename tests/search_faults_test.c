@@ -135,7 +135,7 @@ START_TEST(out_of_memory)
     for (; status == FG_MEMORY; at++) {
         failing f = { .at = at };
         const memory m = { allocate, &f };
-        const search_options o = { &m, &s.space, 2, 1, &sim_machine, &s };
+        const search_options o = { &m, &s.space, 2, false, 1, &sim_machine, &s };
         search_result r;
         add_noise(&s, 0, 1);
         status = search_run(&r, &o, &error);

@@ -21,11 +21,14 @@ typedef struct sim {
     unsigned char *fault;
     double compile_seconds; /* of one core */
     int cores;
+    bool ahead;          /* it compiles in the background */
     double overhead;     /* of a try */
+    double run_overhead; /* of a run that is timed */
     double noise;        /* standard deviation of log seconds */
     double spikes, slow; /* how often a run takes how much longer */
     double drift;        /* amplitude of a slow wave of all times */
     double clock;
+    double ready_at; /* what is compiled in the background; 0: nothing is */
     uint64_t random;
     /* What was seen. */
     unsigned char *loaded, *compiled;
@@ -55,19 +58,46 @@ static inline double sim_now(void *user)
     return ((sim *)user)->clock;
 }
 
+static inline void sim_made(sim *s, search_job *job)
+{
+    int id = job->id;
+    job->fate = s->fault[id] == SIM_uncompiled ? SEARCH_failed : SEARCH_made;
+    job->why = "it does not compile";
+    s->compiled[id] = job->fate == SEARCH_made;
+    s->compiles++;
+}
+
+static inline fg_status sim_begin(void *user, search_job *jobs, int count, double deadline,
+                                  fg_error *error)
+{
+    sim *s = user;
+    (void)error;
+    s->wrong_calls += s->ready_at > 0 || !s->ahead;
+    for (int k = 0; k < count; k++) {
+        double start = s->clock + k / s->cores * s->compile_seconds;
+        s->wrong_calls += jobs[k].id < 0 || jobs[k].id >= s->space.count || s->compiled[jobs[k].id];
+        if (k > 0 && start >= deadline) continue;
+        sim_made(s, &jobs[k]);
+        s->ready_at = start + s->compile_seconds;
+    }
+    return FG_OK;
+}
+
 static inline fg_status sim_compile(void *user, search_job *jobs, int count, double deadline,
                                     fg_error *error)
 {
     sim *s = user;
     (void)error;
+    if (s->ready_at > 0) {
+        s->clock = fmax(s->clock, s->ready_at);
+        s->ready_at = 0;
+        return FG_OK;
+    }
     for (int k = 0; k < count; k++) {
         int id = jobs[k].id;
         s->wrong_calls += id < 0 || id >= s->space.count || s->compiled[id];
         if (k > 0 && s->clock >= deadline) continue;
-        jobs[k].fate = s->fault[id] == SIM_uncompiled ? SEARCH_failed : SEARCH_made;
-        jobs[k].why = "it does not compile";
-        s->compiled[id] = jobs[k].fate == SEARCH_made;
-        s->compiles++;
+        sim_made(s, &jobs[k]);
         if (k % s->cores == 0) s->clock += s->compile_seconds;
     }
     return FG_OK;
@@ -111,6 +141,7 @@ static inline fg_status sim_time(void *user, double *samples, const int *ids, in
                 return fail(error, FG_WRONG, "it crashed");
             }
             samples[c * runs + k] = sim_run(s, ids[c]);
+            s->clock += s->run_overhead;
         }
     return FG_OK;
 }
@@ -141,8 +172,8 @@ static inline fg_status sim_tell(void *user, const search_state *state, const se
     return FG_OK;
 }
 
-static const search_machine sim_machine = { sim_now,  sim_compile, sim_attempt,
-                                            sim_time, sim_drop,    sim_tell };
+static const search_machine sim_machine = { sim_now,  sim_begin, sim_compile, sim_attempt,
+                                            sim_time, sim_drop,  sim_tell };
 
 static inline void sim_new(sim *s, int most)
 {
@@ -175,7 +206,7 @@ static inline void sim_add(sim *s, const char *config, double cost, double secon
 /* Forgets what was seen: another search on the same machine. */
 static inline void sim_reset(sim *s, uint64_t random)
 {
-    s->clock = s->last_tell = s->longest_silence = s->last_done = 0;
+    s->ready_at = s->clock = s->last_tell = s->longest_silence = s->last_done = 0;
     s->random = random;
     s->tells = s->compiles = s->tries = s->most_loaded = s->now_loaded = s->wrong_calls = 0;
     s->notes = s->rejected = s->measured = 0;
@@ -185,7 +216,8 @@ static inline void sim_reset(sim *s, uint64_t random)
 
 static inline fg_status sim_search(search_result *out, sim *s, double seconds, fg_error *error)
 {
-    const search_options o = { &memory_default, &s->space, s->cores, seconds, &sim_machine, s };
+    const search_options o = { &memory_default, &s->space,    s->cores, s->ahead,
+                               seconds,         &sim_machine, s };
     return search_run(out, &o, error);
 }
 

@@ -40,6 +40,33 @@ START_TEST(near_the_best_of_thousands)
 }
 END_TEST
 
+/* As on a GPU: a batch is compiled while the one before is tried. */
+START_TEST(compiling_ahead)
+{
+    score score_of[2] = { { 0 } };
+    int tries[2] = { 0 };
+    for (int k = 0; k < 4; k++)
+        for (int ahead = 0; ahead < 2; ahead++) {
+            nature n = drawn((uint64_t)k);
+            sim s;
+            machine(&s, &n, 7, 1e-6);
+            add_noise(&s, 0.003, (uint64_t)k);
+            s.ahead = ahead;
+            s.cores = 16;
+            s.compile_seconds = 0.5;
+            s.overhead = 0.03;
+            s.run_overhead = 1e-4;
+            search_result r = must_find(&s, 18);
+            count(&score_of[ahead], &s, &r);
+            ck_assert_double_le(s.clock, 18 + 1.5);
+            tries[ahead] += s.tries;
+            sim_free(&s);
+        }
+    ck_assert_int_ge(tries[1] * 2, tries[0] * 3);
+    ck_assert_int_eq(score_of[1].near, 4);
+}
+END_TEST
+
 /* Few candidates are tried at all where a run takes a tenth of a second. */
 START_TEST(slow_kernels)
 {
@@ -245,12 +272,19 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        near_the_best, near_the_best_of_thousands,
-        slow_kernels,  measured_configs,
-        budget,        many_cores,
-        exhaustive,    small_spaces,
-        equals,        decided_rightly,
-        same_again,    NULL,
+        near_the_best,
+        near_the_best_of_thousands,
+        compiling_ahead,
+        slow_kernels,
+        measured_configs,
+        budget,
+        many_cores,
+        exhaustive,
+        small_spaces,
+        equals,
+        decided_rightly,
+        same_again,
+        NULL,
     };
     return support_run("search", tests);
 }

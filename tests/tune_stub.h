@@ -4,7 +4,7 @@
 
 #include "runtime/choice.h"
 #include "runtime/library.h"
-#include "tests/candidate_stub.h"
+#include "tests/cuda_candidate.h"
 
 enum { FAULT_uncompiled = fault_count };
 
@@ -32,15 +32,22 @@ static inline fg_status tune_make(made **out, const maker_request *r, fg_error *
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     if (fault == FAULT_uncompiled)
-        snprintf(source, sizeof source, "this is no C");
+        snprintf(source, sizeof source, "this is no C, but a mistake");
+    else if (r->device->gpu)
+        cuda_candidate_write(source, sizeof source, tune_unsampled, fault);
     else
         snprintf(source, sizeof source, candidate_text, (long long)candidate_sq - 1,
                  (long long)tune_unsampled, 64 * r->device->threads, candidate_faults[fault]);
 #pragma GCC diagnostic pop
     made *m = memory_new(r->memory, 1, sizeof *m);
     if (!m) return fail_memory(e);
-    *m = (made){ .memory = r->memory, .slots = 6, .steps = 1, .text_length = strlen(source) };
+    *m = (made){
+        .memory = r->memory, .slots = stub_slots, .steps = 1, .text_length = strlen(source)
+    };
+    m->regions = stub_regions;
+    m->step[0].threads = stub_threads;
     memcpy(m->slot, stub_slot, sizeof m->slot);
+    memcpy(m->region, stub_region, sizeof m->region);
     strcpy(m->step[0].entry, "fg_kernel");
     m->schedule = stub_copy(r->memory, "stub");
     m->config = stub_copy(r->memory, config);
@@ -136,11 +143,12 @@ static inline fg_context_options tried_options(void)
 static inline void tried_new(tried *t, const fg_context_options *given)
 {
     fg_context_options o = given ? *given : tried_options();
-    o.worker = FLASHGEN_COMMAND;
-    stub_slots = 0;
+    if (!given || !given->worker) o.worker = FLASHGEN_COMMAND;
     static const char *const pointers[] = { "q", "k", "v", "o", "lse" };
+    stub_slots = 0;
     for (int k = 0; k < 5; k++) stub_add_slot(SLOT_pointer, pointers[k], 0);
     stub_add_slot(SLOT_real, "scale", 0);
+    if (o.device) cuda_candidate_launch();
     *t = (tried){ .options = FG_TUNE_OPTIONS_INIT };
     t->context = stub_context(&o);
     t->context->maker = &tune_maker;
