@@ -297,7 +297,11 @@ APART void task_find(struct task *task, const struct args *a, i64 number)
 }
 
 % if bounds.always then
-APART void task_ranges(struct task *task) { task->from = 0, task->to = ${p.lens and "task->blocks ? task->sk : 0" or sk}; }
+static void task_ranges(struct task *task${p.sk and "" or ", const struct args *a"})
+{
+%   task_values(nil, p.lens and "" or sk)
+    task->from = 0, task->to = ${p.lens and "task->blocks ? task->sk : 0" or sk};
+}
 % else
 %   local ends = { first = bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0", last = bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk,
 %     full_first = bounds.full_first or "0", full_last = bounds.full_last or sk }
@@ -451,7 +455,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % if packed then
         if (!task.blocks) continue;
 % end
-        task_ranges(&task${bounds.always and "" or ", a"});
+        task_ranges(&task${bounds.always and p.sk and "" or ", a"});
         for (int x = 0; x < task.blocks; x++) t->block[x].begun = 0;
 % if far then
         int near = 0, settled = 0; /* tiles since, and whether, sums were put with those further back */
