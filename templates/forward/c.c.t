@@ -265,7 +265,7 @@ struct task {
 % local key_head = group == 1 and "h" or "(h / " .. group .. ")"
 APART void task_find(struct task *task, const struct args *a, i64 number)
 {
-% launch_values(nil, SQ, TILES, heads, p.dropout and drop_head or "", classes and ROW_BLOCKS or "", classes and KEY_TILES or "")
+% launch_values(nil, SQ, place, head, p.dropout and drop_head or "", classes and ROW_BLOCKS or "", classes and KEY_TILES or "")
     const int tile = (int)(${place}), head = (int)(${head});
     const int h = head % HQ, b = head / HQ, row = tile * ROWS;
     task->b = b, task->h = h, task->row = row;
