@@ -45,24 +45,41 @@ extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __gri
     if (lane == 0) a.classes[block * ${key_blocks} + class_place(task % ${key_blocks})] = some ? all ? FULL : MIXED : EMPTY;
 }
 
-/* The next tile, from j0 on, that some of a block's rows see: of 128 tiles from `first` on those are set in `seen`. */
-DEVICE int find_tile(int j0, int to, int &first, u64 (&seen)[2], const u8 *of_block, int blocks, int key_blocks, int lane)
+/* Which tiles some of a block's rows see, and where it is written what a warp's see of them: of 32 from key `first` on, the
+ * lowest bit's, and the 96 behind those. */
+struct window {
+    int first;
+    u32 seen, later[3];
+    const u8 *of_warp;
+};
+
+/* The next window: every fourth is read, with those behind it. */
+DEVICE void next_window(struct window &w, const u8 *of_block, int blocks, int key_blocks, int warp, int lane)
 {
-    for (; j0 < to; j0 = first + 128 * KEYS) {
-        if (j0 >= first + 128 * KEYS) {
-            first = (int)((u32)j0 / (128 * KEYS)) * (128 * KEYS);
-            u32 four = 0;
+    w.first += 32 * KEYS;
+    const int tile = w.first / KEYS;
+    w.of_warp = of_block + (i64)warp * key_blocks + class_place(tile);
+    if (tile % 128) {
+        w.seen = w.later[0], w.later[0] = w.later[1], w.later[1] = w.later[2];
+        return;
+    }
+    u32 four = 0;
 #pragma unroll
-            for (int x = 0; x < WARPS; x++)
-                if (x < blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + first / KEYS + 4 * lane);
+    for (int x = 0; x < WARPS; x++)
+        if (x < blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + tile + 4 * lane);
+    w.seen = set_lanes(four & 0xff);
 #pragma unroll
-            for (int x = 0; x < 2; x++)
-                seen[x] = set_lanes(four >> 16 * x & 0xff) | (u64)set_lanes(four >> 16 * x & 0xff00) << 32;
-        }
-        const int nth = (int)((u32)(j0 - first) / KEYS);
-        const u64 near = nth < 64 ? seen[0] >> nth : 0, far = nth < 64 ? seen[1] : seen[1] >> nth - 64;
-        if (near) return j0 + lowest_bit(near) * KEYS;
-        if (far) return first + (max_i(nth, 64) + lowest_bit(far)) * KEYS;
+    for (int x = 0; x < 3; x++) w.later[x] = set_lanes(four >> 8 * (x + 1) & 0xff);
+}
+
+/* The next tile, from j0 on, that some of a block's rows see. */
+DEVICE int find_tile(int j0, int to, struct window &w, const u8 *of_block, int blocks, int key_blocks, int warp, int lane)
+{
+    while (j0 < to) {
+        const u32 nth = (u32)(j0 - w.first) / KEYS, rest = nth < 32 ? w.seen >> nth : 0;
+        if (rest) return j0 + lowest_bit(rest) * KEYS;
+        j0 = max_i(j0, w.first + 32 * KEYS);
+        if (j0 < to) next_window(w, of_block, blocks, key_blocks, warp, lane);
     }
     return to;
 }

@@ -210,7 +210,7 @@ DEVICE float widen_f16(unsigned short x)
 /* Across a warp. */
 % if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
-DEVICE int lowest_bit(u64 x) { return __ffsll((i64)x) - 1; }
+DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
 % end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 % if need.exchange_bits then

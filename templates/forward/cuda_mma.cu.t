@@ -550,19 +550,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
     const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
     const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
-    int seen_first = from - 128 * KEYS;
-    u64 seen[2] = { 0, 0 };
+    struct window near = { from / (128 * KEYS) * (128 * KEYS) - 32 * KEYS };
 % end
-% local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
-% local function class_of(tile) return classes and ("warp < blocks && %s < to ? of_block[(i64)warp * %s + class_place(%s / KEYS)] : EMPTY"):format(tile, KEY_BLOCKS, tile) end
+% local function find(from) return classes and ("find_tile(%s, to, near, of_block, blocks, %s, warp, lane)"):format(from, KEY_BLOCKS) or from end
+% local function class_of(tile) return classes and ("warp < blocks && %s < to ? near.of_warp[(u32)(%s - near.first) / KEYS * 4] : EMPTY"):format(tile, tile) end
 % if classes then
-    int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
-    coming[0] = ${find("from")};
+    int coming[AHEAD + 1], class_coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next; what the warp's rows see of them */
 #pragma unroll
-    for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
-    int class_coming[AHEAD + 1]; /* what the warp's rows see of them */
-#pragma unroll
-    for (int x = 0; x <= AHEAD; x++) class_coming[x] = ${class_of("coming[x]")};
+    for (int x = 0; x <= AHEAD; x++) {
+        coming[x] = x == 0 ? ${find("from")} : ${find("coming[max_i(x, 1) - 1] + KEYS")};
+        class_coming[x] = ${class_of("coming[x]")};
+    }
 % end
 % if paired then
     ${stage_k("k_at", "from", "0", K_SHARES, "from < to")}

@@ -89,7 +89,7 @@ end
 
 -- The better one first, as where scores are mostly below 0 the other is: then "int" rescales every time.
 local function tests(p)
-  local plain = not (p.score or p.bias or p.alibi) and kind_of(p) ~= "f32" and p.d > 64
+  local plain = not (p.score or p.bias or p.alibi) and kind_of(p) ~= "f32" and p.d > 64 and p.dv <= 128
   return plain and { "int", "float" } or { "float", "int" }
 end
 

@@ -467,6 +467,6 @@ DEVICE u32 set_lanes(bool x)
     return v.x;
 }
 
-DEVICE int lowest_bit(u64 x) { return __builtin_ctzll(x); }
+DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
 
 DEVICE void warp_barrier(void) { any_lane(false); }
