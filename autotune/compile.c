@@ -33,22 +33,35 @@ static void make(const compile_options *o, compile_job *job)
 /* The next job to begin, or NULL. */
 static compile_job *take(pool *p)
 {
-    bool late = p->next > 0 && library_seconds() >= p->options.deadline;
+    bool first = p->next == 0 && !p->options.optional;
+    bool late = !first && library_seconds() >= p->options.deadline;
     return p->stopped || late || p->next == p->count ? NULL : &p->jobs[p->next++];
 }
 
 /* ---- On threads ---- */
 
+/* With a core for it. */
+static compile_job *await_job(pool *p)
+{
+    sem_t *cores = p->options.cores;
+    while (cores && sem_wait(cores) != 0) {
+    }
+    pthread_mutex_lock(&p->lock);
+    compile_job *job = take(p);
+    pthread_mutex_unlock(&p->lock);
+    if (cores && !job) sem_post(cores);
+    return job;
+}
+
 static void *work(void *argument)
 {
     pool *p = argument;
     if (p->options.beside) setpriority(PRIO_PROCESS, (id_t)gettid(), low_priority);
-    pthread_mutex_lock(&p->lock);
-    for (compile_job *job; (job = take(p));) {
-        pthread_mutex_unlock(&p->lock);
+    for (compile_job *job; (job = await_job(p));) {
         make(&p->options, job);
-        pthread_mutex_lock(&p->lock);
+        if (p->options.cores) sem_post(p->options.cores);
     }
+    pthread_mutex_lock(&p->lock);
     p->working--;
     pthread_cond_signal(&p->progress);
     pthread_mutex_unlock(&p->lock);
@@ -155,11 +168,16 @@ fg_status compile_end(compile_pool *p, fg_error *error)
     return status;
 }
 
-void compile_stop(compile_pool *p)
+void compile_cancel(compile_pool *p)
 {
     pthread_mutex_lock(&p->lock);
     p->stopped = true;
     pthread_mutex_unlock(&p->lock);
+}
+
+void compile_stop(compile_pool *p)
+{
+    compile_cancel(p);
     finish(p);
 }
 

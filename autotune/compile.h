@@ -4,6 +4,8 @@
 
 #include "runtime/image.h"
 
+#include <semaphore.h>
+
 typedef struct compile_job {
     const char *config;
     fg_status status; /* FG_PENDING: it was too late to begin */
@@ -21,6 +23,8 @@ typedef struct compile_options {
     void *user;
     const maker_sizes *sizes; /* as context_make */
     bool beside;              /* threads leave the cores to whoever else wants them */
+    bool optional;            /* late, not even the first begins */
+    sem_t *cores; /* what several pools share: a thread takes one for each job; or NULL */
 } compile_options;
 
 typedef struct compile_pool compile_pool;
@@ -31,7 +35,9 @@ fg_status compile_begin(compile_pool **out, compile_job *jobs, int count,
 /* Waits for those that have begun, whatever comes, and begins the others meanwhile. A failure is tick's; each job has
  * its own. */
 fg_status compile_end(compile_pool *pool, fg_error *error);
-/* Begins no more; without ticks. */
+/* Begins no more. */
+void compile_cancel(compile_pool *pool);
+/* And ends, without ticks. Of pools that share cores all are cancelled before one is stopped. */
 void compile_stop(compile_pool *pool);
 
 /* Both. */

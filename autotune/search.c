@@ -41,16 +41,30 @@ static int pick_next(search *s)
     return s->next;
 }
 
-/* A little more than compile at once, unless the next ones follow at once; of slow kernels not more than can be
- * tried. */
+/* Of several batches in turn each leaves cores to the others. Of one: a little more than compile at once, unless that
+ * is much. */
+static int usual_size(const search *s)
+{
+    int cores = s->o->cores;
+    int size = cores < 8 ? cores + 2 : s->o->ahead ? cores / 2 : cores + cores / 4;
+    return size < race_max ? size : race_max - 1;
+}
+
+/* Of slow kernels not more than can be tried. */
 static int batch_size(const search *s)
 {
-    int cores = s->o->cores, more = cores < 8 ? 2 : s->o->ahead ? 0 : cores / 4;
-    int size = cores + more;
-    if (size > race_max - 1) size = race_max - 1;
+    int size = usual_size(s);
     if (!s->model || s->now.leader < 0) return size;
     double left = (s->explore_end - search_now(s)) / (3 * s->now.leader_seconds);
     return left < 1 ? 1 : left < size ? (int)left : size;
+}
+
+/* So many that, of the oldest, the last job alone leaves no core without another. */
+static int batches_ahead(const search *s)
+{
+    int size = usual_size(s), wanted = (s->o->cores + 2 * (size - 1)) / size;
+    if (!s->o->ahead) return 0;
+    return wanted < search_ahead_max ? wanted : search_ahead_max;
 }
 
 static int pick(search *s, search_job *jobs)
@@ -83,43 +97,66 @@ static bool may_go_on(const search *s)
     return first || !s->model || search_now(s) + s->batch_seconds / 2 < s->explore_end;
 }
 
-/* One batch, its compiling begun or not. */
 typedef struct batch {
     search_job jobs[race_max];
     int count;
+    double chosen;
 } batch;
 
-static void choose(search *s, batch *b)
+/* What compiles, the oldest first, and what is tried before it. */
+typedef struct pipeline {
+    batch batch[search_ahead_max + 1];
+    int oldest, count;
+} pipeline;
+
+static batch *batch_at(pipeline *p, int k)
 {
-    b->count = may_go_on(s) ? pick(s, b->jobs) : 0;
+    return &p->batch[(p->oldest + k) % (search_ahead_max + 1)];
 }
 
-/* What compiles while it is tried was picked without what it teaches. */
-static fg_status begin_next(search *s, batch *next)
+static bool choose(search *s, batch *b)
 {
-    next->count = 0;
-    if (!s->o->ahead) return FG_OK;
-    choose(s, next);
-    if (next->count == 0) return FG_OK;
-    return s->o->machine->begin(s->o->user, next->jobs, next->count, s->explore_end, s->error);
+    b->chosen = search_now(s);
+    b->count = may_go_on(s) ? pick(s, b->jobs) : 0;
+    return b->count > 0;
+}
+
+/* Behind `tried`, which is compiled, what compiles meanwhile: it is picked without what that teaches. What begins so
+ * late that it does not end before the last race is left out. */
+static fg_status begin_more(search *s, pipeline *p, int tried)
+{
+    const int wanted = tried + batches_ahead(s);
+    const double deadline = s->explore_end - s->batch_seconds / 4;
+    fg_status status = FG_OK;
+    while (status == FG_OK && p->count < wanted && choose(s, batch_at(p, p->count))) {
+        batch *b = batch_at(p, p->count++);
+        status = s->o->machine->begin(s->o->user, b->jobs, b->count, deadline, s->error);
+    }
+    return status;
+}
+
+static fg_status compile_and_try(search *s, pipeline *p)
+{
+    batch *b = batch_at(p, 0);
+    fg_status status =
+        s->o->machine->compile(s->o->user, b->jobs, b->count, s->explore_end, s->error);
+    if (status == FG_OK) status = begin_more(s, p, 1);
+    if (status == FG_OK) status = search_try(s, b->jobs, b->count);
+    s->batch_seconds = fmax(s->batch_seconds, search_now(s) - b->chosen);
+    if (s->model) set_reserve(s);
+    p->oldest = (p->oldest + 1) % (search_ahead_max + 1);
+    p->count--;
+    return status;
 }
 
 static fg_status explore(search *s)
 {
-    batch batches[2], *now = &batches[0], *next = &batches[1];
-    fg_status status = FG_OK;
-    for (choose(s, now); status == FG_OK && now->count > 0;) {
-        double began = search_now(s);
-        status =
-            s->o->machine->compile(s->o->user, now->jobs, now->count, s->explore_end, s->error);
-        if (status == FG_OK) status = begin_next(s, next);
-        if (status == FG_OK) status = search_try(s, now->jobs, now->count);
-        s->batch_seconds = fmax(s->batch_seconds, search_now(s) - began);
-        if (s->model) set_reserve(s);
-        if (status == FG_OK && next->count == 0) choose(s, next);
-        batch *last = now;
-        now = next;
-        next = last;
+    pipeline p = { .count = 0 };
+    fg_status status = begin_more(s, &p, 0);
+    while (status == FG_OK) {
+        if (p.count == 0 && choose(s, batch_at(&p, 0))) p.count = 1;
+        if (p.count == 0) break;
+        status = compile_and_try(s, &p);
     }
     return status;
 }

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+enum { search_ahead_max = 3 };
+
 typedef enum search_fate { SEARCH_late, SEARCH_made, SEARCH_failed } search_fate;
 
 typedef struct search_job {
@@ -35,7 +37,8 @@ typedef struct search_news {
 /* A status other than FG_OK and FG_WRONG ends the search. */
 typedef struct search_machine {
     double (*now)(void *user);
-    /* Begins to compile, for `compile` with the same jobs to end: meanwhile others are tried. */
+    /* Begins to compile what can start before the deadline, the first of all in any case, for `compile` with the same
+     * jobs to end: meanwhile others are tried. Up to search_ahead_max times ahead; cores are for the earliest. */
     fg_status (*begin)(void *user, search_job *jobs, int count, double deadline, fg_error *error);
     /* Compiles the first job, and of the others those that can start before the deadline. */
     fg_status (*compile)(void *user, search_job *jobs, int count, double deadline, fg_error *error);
@@ -52,7 +55,8 @@ typedef struct search_options {
     const memory *memory;
     const maker_space *space;
     int cores;
-    bool ahead; /* compiling disturbs no timing: a batch is compiled while the last one is tried */
+    bool
+        ahead; /* compiling disturbs no timing: batches are compiled while earlier ones are tried */
     double seconds; /* infinite: every config is measured, and no time is too long */
     const search_machine *machine;
     void *user;

@@ -318,6 +318,7 @@ static fg_status tune(fg_tune_report *report, fg_context *context, const fg_prob
     fg_status status = take_sizes(&t, error);
     if (status == FG_OK && context->gpu) status = device_cuda_ready(context->gpu, error);
     if (status != FG_OK) return status;
+    sem_init(&t.cores, 0, (unsigned)context->device.cores);
     t.stamped = context->store && choice_stamp(&t.stamp, context);
     status = find_key(&t, error);
     if (status == FG_OK) status = look_up(&t, report, error);

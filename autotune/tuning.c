@@ -88,28 +88,30 @@ static fg_status tick(void *user, fg_error *error)
     return tuning_tick(user, error);
 }
 
-static fg_status reserve(tuning *t, int which, int count, fg_error *error)
+static tuning_batch *batch_at(tuning *t, int number)
 {
-    const memory *m = &t->context->memory;
-    compile_job **jobs = &t->batch[which].jobs;
-    if (count <= t->batch[which].room) return FG_OK;
-    memory_free(m, *jobs, (size_t)t->batch[which].room * sizeof **jobs);
-    *jobs = memory_new(m, (size_t)count, sizeof **jobs);
-    t->batch[which].room = *jobs ? count : 0;
-    return *jobs ? FG_OK : fail_memory(error);
+    return &t->batch[number % (search_ahead_max + 1)];
 }
 
-static fg_status machine_begin(void *user, search_job *jobs, int count, double deadline,
-                               fg_error *error)
+static fg_status reserve(const tuning *t, tuning_batch *b, int count, fg_error *error)
 {
-    tuning *t = user;
-    const int which = ++t->batches % 2;
-    fg_status status = reserve(t, which, count, error);
+    const memory *m = &t->context->memory;
+    if (count <= b->room) return FG_OK;
+    memory_free(m, b->jobs, (size_t)b->room * sizeof *b->jobs);
+    b->jobs = memory_new(m, (size_t)count, sizeof *b->jobs);
+    b->room = b->jobs ? count : 0;
+    return b->jobs ? FG_OK : fail_memory(error);
+}
+
+static fg_status begin(tuning *t, const search_job *jobs, int count, double deadline, bool optional,
+                       fg_error *error)
+{
+    tuning_batch *b = batch_at(t, t->begun);
+    fg_status status = reserve(t, b, count, error);
     if (status != FG_OK) return status;
-    compile_job *own = t->batch[which].jobs;
-    t->batch[which].count = count;
+    b->count = count;
     for (int k = 0; k < count; k++)
-        own[k] = (compile_job){ .config = t->space->config[jobs[k].id] };
+        b->jobs[k] = (compile_job){ .config = t->space->config[jobs[k].id] };
     const compile_options o = {
         .context = t->context,
         .problem = t->problem,
@@ -119,8 +121,19 @@ static fg_status machine_begin(void *user, search_job *jobs, int count, double d
         .user = t,
         .sizes = &t->sizes,
         .beside = t->context->gpu != NULL, /* the worker is at work */
+        .optional = optional,
+        .cores = &t->cores,
     };
-    return compile_begin(&t->pool, own, count, &o, error);
+    status = compile_begin(&b->pool, b->jobs, count, &o, error);
+    if (status == FG_OK) t->begun++;
+    return status;
+}
+
+static fg_status machine_begin(void *user, search_job *jobs, int count, double deadline,
+                               fg_error *error)
+{
+    tuning *t = user;
+    return begin(t, jobs, count, deadline, t->begun > 0, error);
 }
 
 /* A compiler that makes nothing of so many has something else against us. */
@@ -144,12 +157,13 @@ static fg_status collect(tuning *t, search_job *to, compile_job *from, fg_error 
     return FG_OK;
 }
 
-static fg_status collect_all(tuning *t, search_job *jobs, int count, fg_error *error)
+static fg_status collect_all(tuning *t, const tuning_batch *b, search_job *jobs, fg_error *error)
 {
+    const int count = b->count;
     fg_status status = FG_OK;
     int succeeded = 0;
     for (int k = 0; k < count; k++) {
-        fg_status collected = collect(t, &jobs[k], &t->batch[t->batches % 2].jobs[k], error);
+        fg_status collected = collect(t, &jobs[k], &b->jobs[k], error);
         if (status == FG_OK) status = collected;
         succeeded += jobs[k].fate == SEARCH_made;
     }
@@ -164,13 +178,13 @@ static fg_status machine_compile(void *user, search_job *jobs, int count, double
 {
     tuning *t = user;
     const double began = library_seconds();
-    fg_status status = t->pool ? FG_OK : machine_begin(t, jobs, count, deadline, error);
+    const bool ahead = t->begun > t->ended;
+    fg_status status = ahead ? FG_OK : begin(t, jobs, count, deadline, false, error);
     if (status != FG_OK) return status;
-    compile_pool *pool = t->pool;
-    t->pool = NULL;
-    fg_status ended = compile_end(pool, error);
+    tuning_batch *b = batch_at(t, t->ended++);
+    fg_status ended = compile_end(b->pool, error);
     t->compile_seconds += library_seconds() - began;
-    status = collect_all(t, jobs, count, ended == FG_OK ? error : NULL);
+    status = collect_all(t, b, jobs, ended == FG_OK ? error : NULL);
     return ended == FG_OK ? status : ended;
 }
 
@@ -239,13 +253,18 @@ fg_status tuning_measure(tuning *t, fg_error *error)
     return measurer_new(&t->measurer, &o, error);
 }
 
+static void drop_images(const tuning_batch *b)
+{
+    for (int k = 0; k < b->count; k++)
+        if (b->jobs[k].status == FG_OK) image_free(&b->jobs[k].image);
+}
+
 static void stop_compiling(tuning *t)
 {
-    if (!t->pool) return;
-    compile_stop(t->pool);
-    for (int k = 0; k < t->batch[t->batches % 2].count; k++) {
-        compile_job *job = &t->batch[t->batches % 2].jobs[k];
-        if (job->status == FG_OK) image_free(&job->image);
+    for (int n = t->ended; n < t->begun; n++) compile_cancel(batch_at(t, n)->pool);
+    for (; t->ended < t->begun; t->ended++) {
+        compile_stop(batch_at(t, t->ended)->pool);
+        drop_images(batch_at(t, t->ended));
     }
 }
 
@@ -258,7 +277,8 @@ void tuning_end(tuning *t)
         for (int id = 0; id < t->space->count; id++) image_free(&t->image[id]);
         memory_free(m, t->image, (size_t)t->space->count * sizeof *t->image);
     }
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k <= search_ahead_max; k++)
         memory_free(m, t->batch[k].jobs, (size_t)t->batch[k].room * sizeof *t->batch[k].jobs);
+    sem_destroy(&t->cores);
     maker_space_free(t->space);
 }

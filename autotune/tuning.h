@@ -7,6 +7,12 @@
 #include "autotune/search.h"
 #include "runtime/buckets.h"
 
+typedef struct tuning_batch {
+    compile_job *jobs;
+    int count, room;
+    compile_pool *pool;
+} tuning_batch;
+
 typedef struct tuning {
     fg_context *context;
     const problem *problem;
@@ -20,12 +26,10 @@ typedef struct tuning {
     maker_space *space;
     measurer *measurer;
     image *image; /* of each config; empty where it is not compiled, or no longer needed */
-    struct {
-        compile_job *jobs;
-        int count, room;
-    } batch[2]; /* what is compiled, and what was compiled before it, whose errors are still told */
-    int batches;        /* so far */
-    compile_pool *pool; /* compiles the last one; or NULL */
+    /* In turn: the last to end has errors that are still told. */
+    tuning_batch batch[search_ahead_max + 1];
+    int begun, ended;   /* so far */
+    sem_t cores;        /* the host's, that compile */
     search_state state; /* as last told */
     double start, compile_seconds;
     double patience; /* seconds to wait while others time */

@@ -50,8 +50,12 @@ static void trial_new(trial *t, const int *faults, const char *seconds)
     *t = (trial){ .caller = pthread_self() };
     tried_new(&t->t, &o);
     for (int k = 0; k < JOBS; k++) t->job[k].config = tune_config[k];
-    t->options =
-        (compile_options){ t->t.context, t->t.problem->problem, 3, HUGE_VAL, tick, t, NULL, false };
+    t->options = (compile_options){ .context = t->t.context,
+                                    .problem = t->t.problem->problem,
+                                    .threads = 3,
+                                    .deadline = HUGE_VAL,
+                                    .tick = tick,
+                                    .user = t };
 }
 
 static void trial_free(trial *t)
@@ -122,19 +126,68 @@ START_TEST(ended)
 }
 END_TEST
 
-/* The first is compiled however late it is. */
+/* The first is compiled however late it is, if it must be. */
 START_TEST(late)
 {
     trial t;
-    for (int threads = 1; threads <= 3; threads += 2) {
+    for (int k = 0; k < 4; k++) {
         trial_new(&t, right, NULL);
-        t.options.threads = threads;
+        t.options.threads = k % 2 ? 3 : 1;
+        t.options.optional = k / 2;
         t.options.deadline = library_seconds();
         ck_assert_int_eq(compile_all(t.job, JOBS, &t.options, &error), FG_OK);
-        ck_assert_int_eq(t.job[0].status, FG_OK);
-        ck_assert_int_eq(of_status(&t, FG_PENDING), JOBS - 1);
+        ck_assert_int_eq(t.job[0].status, k / 2 ? FG_PENDING : FG_OK);
+        ck_assert_int_eq(of_status(&t, FG_PENDING), k / 2 ? JOBS : JOBS - 1);
         trial_free(&t);
     }
+}
+END_TEST
+
+enum { FIRST = 5 }; /* jobs of one pool; the others are another's */
+
+static void begin_two(trial *t, compile_pool *pools[2], sem_t *cores, unsigned count)
+{
+    trial_new(t, right, "0.4");
+    sem_init(cores, 0, count);
+    t->options.cores = cores;
+    t->options.threads = 4;
+    ck_assert_int_eq(compile_begin(&pools[0], t->job, FIRST, &t->options, &error), FG_OK);
+    ck_assert_int_eq(compile_begin(&pools[1], t->job + FIRST, JOBS - FIRST, &t->options, &error),
+                     FG_OK);
+}
+
+/* The second has the cores that the first one's last job leaves. */
+START_TEST(two_share_cores)
+{
+    trial t;
+    sem_t cores;
+    compile_pool *pools[2];
+    int left = 0;
+    begin_two(&t, pools, &cores, 4);
+    double start = library_seconds();
+    ck_assert_int_eq(compile_end(pools[0], &error), FG_OK);
+    compile_stop(pools[1]);
+    ck_assert_double_gt(library_seconds() - start, 0.7); /* two in a row */
+    ck_assert_int_eq(of_status(&t, FG_OK), JOBS);
+    sem_getvalue(&cores, &left);
+    ck_assert_int_eq(left, 4);
+    sem_destroy(&cores);
+    trial_free(&t);
+}
+END_TEST
+
+START_TEST(two_are_stopped)
+{
+    trial t;
+    sem_t cores;
+    compile_pool *pools[2];
+    begin_two(&t, pools, &cores, 1);
+    for (int k = 0; k < 2; k++) compile_cancel(pools[k]);
+    for (int k = 0; k < 2; k++) compile_stop(pools[k]);
+    ck_assert_int_le(of_status(&t, FG_OK), 1);
+    ck_assert_int_ge(of_status(&t, FG_PENDING), JOBS - 1);
+    sem_destroy(&cores);
+    trial_free(&t);
 }
 END_TEST
 
@@ -205,7 +258,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        each_is_itself, time_goes_by, ended, late, forked, signals, NULL,
+        each_is_itself,  time_goes_by, ended,   late, two_share_cores,
+        two_are_stopped, forked,       signals, NULL,
     };
     return support_run("compile", tests);
 }

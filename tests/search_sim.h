@@ -19,7 +19,8 @@ typedef struct sim {
     maker_space space;
     double *seconds; /* the truth, of each config */
     unsigned char *fault;
-    double compile_seconds; /* of one core */
+    double compile_seconds; /* of one core, on average */
+    double uneven; /* one config takes up to so much more or less of it, in the background */
     int cores;
     bool ahead;          /* it compiles in the background */
     double overhead;     /* of a try */
@@ -28,7 +29,12 @@ typedef struct sim {
     double spikes, slow; /* how often a run takes how much longer */
     double drift;        /* amplitude of a slow wave of all times */
     double clock;
-    double ready_at; /* what is compiled in the background; 0: nothing is */
+    double core_free[64]; /* when each core is, of what is compiled in the background */
+    struct {
+        const search_job *jobs;
+        double ready_at;
+    } begun[4]; /* by `begin`, the oldest first */
+    int begun_count;
     uint64_t random;
     /* What was seen. */
     unsigned char *loaded, *compiled;
@@ -67,19 +73,50 @@ static inline void sim_made(sim *s, search_job *job)
     s->compiles++;
 }
 
+static inline double sim_compile_seconds(const sim *s, int id)
+{
+    uint64_t state = (uint64_t)id;
+    return s->compile_seconds * (1 + s->uneven * (2 * sim_uniform(&state) - 1));
+}
+
+static inline void sim_check(sim *s, const search_job *jobs, int count)
+{
+    for (int k = 0; k < count; k++) {
+        int id = jobs[k].id;
+        s->wrong_calls += id < 0 || id >= s->space.count || s->compiled[id];
+    }
+}
+
+/* A job goes to the core that is the first to be free. */
 static inline fg_status sim_begin(void *user, search_job *jobs, int count, double deadline,
                                   fg_error *error)
 {
     sim *s = user;
+    const int n = s->begun_count;
     (void)error;
-    s->wrong_calls += s->ready_at > 0 || !s->ahead;
+    if (n == 4 || !s->ahead) return s->wrong_calls++, FG_OK;
+    sim_check(s, jobs, count);
+    s->begun[n].jobs = jobs;
+    s->begun[n].ready_at = s->clock;
+    s->begun_count++;
     for (int k = 0; k < count; k++) {
-        double start = s->clock + k / s->cores * s->compile_seconds;
-        s->wrong_calls += jobs[k].id < 0 || jobs[k].id >= s->space.count || s->compiled[jobs[k].id];
-        if (k > 0 && start >= deadline) continue;
+        double *core = s->core_free;
+        for (int c = 1; c < s->cores; c++)
+            if (s->core_free[c] < *core) core = &s->core_free[c];
+        double start = fmax(s->clock, *core);
+        if (s->compiles > 0 && start >= deadline) continue;
         sim_made(s, &jobs[k]);
-        s->ready_at = start + s->compile_seconds;
+        *core = start + sim_compile_seconds(s, jobs[k].id);
+        s->begun[n].ready_at = fmax(s->begun[n].ready_at, *core);
     }
+    return FG_OK;
+}
+
+static inline fg_status sim_end(sim *s, const search_job *jobs)
+{
+    s->wrong_calls += s->begun[0].jobs != jobs;
+    s->clock = fmax(s->clock, s->begun[0].ready_at);
+    memmove(s->begun, s->begun + 1, (size_t)--s->begun_count * sizeof *s->begun);
     return FG_OK;
 }
 
@@ -88,14 +125,9 @@ static inline fg_status sim_compile(void *user, search_job *jobs, int count, dou
 {
     sim *s = user;
     (void)error;
-    if (s->ready_at > 0) {
-        s->clock = fmax(s->clock, s->ready_at);
-        s->ready_at = 0;
-        return FG_OK;
-    }
+    if (s->begun_count > 0) return sim_end(s, jobs);
+    sim_check(s, jobs, count);
     for (int k = 0; k < count; k++) {
-        int id = jobs[k].id;
-        s->wrong_calls += id < 0 || id >= s->space.count || s->compiled[id];
         if (k > 0 && s->clock >= deadline) continue;
         sim_made(s, &jobs[k]);
         if (k % s->cores == 0) s->clock += s->compile_seconds;
@@ -206,7 +238,9 @@ static inline void sim_add(sim *s, const char *config, double cost, double secon
 /* Forgets what was seen: another search on the same machine. */
 static inline void sim_reset(sim *s, uint64_t random)
 {
-    s->ready_at = s->clock = s->last_tell = s->longest_silence = s->last_done = 0;
+    memset(s->core_free, 0, sizeof s->core_free);
+    s->begun_count = 0;
+    s->clock = s->last_tell = s->longest_silence = s->last_done = 0;
     s->random = random;
     s->tells = s->compiles = s->tries = s->most_loaded = s->now_loaded = s->wrong_calls = 0;
     s->notes = s->rejected = s->measured = 0;

@@ -40,7 +40,7 @@ START_TEST(near_the_best_of_thousands)
 }
 END_TEST
 
-/* As on a GPU: a batch is compiled while the one before is tried. */
+/* As on a GPU: batches are compiled while earlier ones are tried. */
 START_TEST(compiling_ahead)
 {
     score score_of[2] = { { 0 } };
@@ -54,6 +54,7 @@ START_TEST(compiling_ahead)
             s.ahead = ahead;
             s.cores = 16;
             s.compile_seconds = 0.5;
+            s.uneven = 0.5;
             s.overhead = 0.03;
             s.run_overhead = 1e-4;
             search_result r = must_find(&s, 18);
@@ -64,6 +65,27 @@ START_TEST(compiling_ahead)
         }
     ck_assert_int_ge(tries[1] * 2, tries[0] * 3);
     ck_assert_int_eq(score_of[1].near, 4);
+}
+END_TEST
+
+/* No core waits for the longest job of a batch. */
+START_TEST(busy_cores)
+{
+    for (int k = 0; k < 5; k++) {
+        nature n = drawn((uint64_t)k);
+        sim s;
+        machine(&s, &n, 7, 1e-6);
+        add_noise(&s, 0.003, (uint64_t)k);
+        s.ahead = true;
+        s.cores = 16;
+        s.compile_seconds = 1;
+        s.uneven = 0.5;
+        s.overhead = 0.02;
+        must_find(&s, 10);
+        ck_assert_double_ge(s.compiles * s.compile_seconds, 0.8 * s.cores * 10);
+        ck_assert_double_le(s.clock, 10 + 0.5);
+        sim_free(&s);
+    }
 }
 END_TEST
 
@@ -272,19 +294,13 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        near_the_best,
-        near_the_best_of_thousands,
-        compiling_ahead,
-        slow_kernels,
-        measured_configs,
-        budget,
-        many_cores,
-        exhaustive,
-        small_spaces,
-        equals,
-        decided_rightly,
-        same_again,
-        NULL,
+        near_the_best,   near_the_best_of_thousands,
+        compiling_ahead, busy_cores,
+        slow_kernels,    measured_configs,
+        budget,          many_cores,
+        exhaustive,      small_spaces,
+        equals,          decided_rightly,
+        same_again,      NULL,
     };
     return support_run("search", tests);
 }
