@@ -21,9 +21,6 @@ DEVICE u32 same_in_all(u32 x)
     return y;
 }
 
-/* x is made here, not where it is needed. */
-DEVICE void make_now(u32 &x) { asm volatile("" : "+r"(x)); }
-
 /* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
 DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
 

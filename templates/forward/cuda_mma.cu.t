@@ -727,6 +727,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if cfg.stages > 1 then
     int turn_of_tile = 0;
 % end
+% local words = p.dropout and not split
+% if words then
+    u32 word[FRAGMENTS][4]; /* that decide on 16 keys: a tile's first ones are made while the tile before is multiplied */
+    {
+        const int j0 = ${classes and "coming[0]" or "from"};
+% decide("0")
+    }
+% end
 #pragma unroll 1
     for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
 % if classes then
@@ -781,21 +789,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % find_rows("        ", "next", "k", "v")
 % end
         float score[FRAGMENTS][KEY_TILES][4];
-% local words = p.dropout and not split
-% if words then
-        u32 word[FRAGMENTS][4]; /* that decide on 16 keys: the first ones' are made beside the products */
-% end
         if (works) {
-% if words then
-% decide("0")
-% end
 % multiply_k(spread and {
 %   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
 %   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
-% if words then
-#pragma unroll
-            for (int x = 0; x < 4 * FRAGMENTS; x++) make_now(word[x / 4][x % 4]);
-% end
         }
 % if spread then
         else {
@@ -813,7 +810,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<1>();
         barrier(); /* V is here */
 % end
+% local next_chunk = classes and "(coming[0] - j0) / 16" or "KEY_TILES / 2" -- the next tile's first one
+% if words then
+        if (!works) {
+% decide(next_chunk)
+            continue;
+        }
+% else
         if (!works) continue;
+% end
 % finish_scores()
 % grow()
         if (any_lane(grows)) {
@@ -876,9 +881,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
         for (int x = 0; x < KEY_TILES / 2; x++) {
 % if p.dropout then
-            if (x + 1 < KEY_TILES / 2) {
-% decide("x + 1")
-            }
+% decide(classes and ("(x + 1 < KEY_TILES / 2 ? x + 1 : %s)"):format(next_chunk) or "x + 1")
 % end
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {

@@ -269,7 +269,6 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
     memcpy(to, x, 16);
 }
 
-DEVICE void make_now(u32 &) {}
 DEVICE u32 same_in_all(u32 x) { return x; }
 DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
 
