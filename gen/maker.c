@@ -106,11 +106,11 @@ static void check_tensor(lua_State *L, const problem *p, const made_slot *slot)
     maker_fail(L, what);
 }
 
-static void check_region(lua_State *L, const made *m, const made_slot *slot)
+static void check_region(lua_State *L, const made *m, const char *name)
 {
     for (int k = 0; k < m->regions; k++)
-        if (strcmp(m->region[k].name, slot->name) == 0) return;
-    maker_fail(L, "slots name a region that there is not");
+        if (strcmp(m->region[k].name, name) == 0) return;
+    maker_fail(L, "slots or steps name a region that there is not");
 }
 
 static int read_dim(lua_State *L)
@@ -133,7 +133,7 @@ static void read_slot(lua_State *L, job *j, int index)
     slot->dim = slot->kind == SLOT_stride ? read_dim(L) : 0;
     if (slot->kind == SLOT_pointer || slot->kind == SLOT_stride)
         check_tensor(L, j->request->problem, slot);
-    if (slot->kind == SLOT_region) check_region(L, j->made, slot);
+    if (slot->kind == SLOT_region) check_region(L, j->made, slot->name);
 }
 
 static bool read_flag(lua_State *L, const char *key)
@@ -155,9 +155,21 @@ static int read_threads(lua_State *L)
     return (int)threads;
 }
 
+static bool has(lua_State *L, const char *key)
+{
+    bool present = lua_getfield(L, -1, key) != LUA_TNIL;
+    lua_pop(L, 1);
+    return present;
+}
+
 static void read_step(lua_State *L, job *j, int index)
 {
     made_step *step = &j->made->step[index];
+    if (has(L, "clear")) {
+        read_name(L, "clear", step->clear);
+        check_region(L, j->made, step->clear);
+        return;
+    }
     read_name(L, "entry", step->entry);
     step->prepares = read_flag(L, "prepares");
     step->threads = read_threads(L);

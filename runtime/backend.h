@@ -11,7 +11,7 @@ typedef struct binary {
     size_t size;
 } binary;
 
-/* One step of a plan, its numbers known. */
+/* One step of a plan that launches, its numbers known. */
 typedef struct launch {
     void *entry; /* as `find` gave it */
     const void *args;
@@ -36,6 +36,9 @@ typedef struct backend {
                       fg_error *error);
     fg_status (*find)(void **entry, void *module, const char *name, fg_error *error);
     fg_status (*launch)(const fg_context *context, const launch *what, fg_error *error);
+    /* Zeroes a part of the workspace, of 1 byte or more, between the launches before and after it. */
+    fg_status (*clear)(const fg_context *context, void *data, size_t bytes, void *stream,
+                       fg_error *error);
     void (*unload)(void *module);
 } backend;
 

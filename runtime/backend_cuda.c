@@ -155,15 +155,15 @@ static fg_status check_launch(const device_cuda *d, const launch *what, fg_error
     return FG_OK;
 }
 
-/* Why a launch failed, where the stream is to blame. */
-static fg_status fail_launch(const device_cuda *d, int code, const launch *what, fg_error *error)
+/* Why `what` failed in a stream, where that is to blame. */
+static fg_status fail_in(const device_cuda *d, void *stream, int code, const char *what,
+                         fg_error *error)
 {
     cuda_context theirs = NULL;
-    if (what->stream && d->driver.stream_context(what->stream, &theirs) == CUDA_SUCCESS &&
-        theirs != d->context)
+    if (stream && d->driver.stream_context(stream, &theirs) == CUDA_SUCCESS && theirs != d->context)
         return fail(error, FG_REQUEST, "the stream is of another context than %s's primary one",
                     d->place);
-    return cuda_fail(&d->driver, code, "launching the kernel", error);
+    return cuda_fail(&d->driver, code, what, error);
 }
 
 static fg_status run(const fg_context *context, const launch *what, fg_error *error)
@@ -186,7 +186,22 @@ static fg_status run(const fg_context *context, const launch *what, fg_error *er
         .stream = what->stream,
     };
     int code = d->driver.launch(&config, what->entry, parameters, NULL);
-    if (code != CUDA_SUCCESS) status = fail_launch(d, code, what, error);
+    if (code != CUDA_SUCCESS)
+        status = fail_in(d, what->stream, code, "launching the kernel", error);
+    device_cuda_leave(&v, d);
+    return status;
+}
+
+static fg_status clear(const fg_context *context, void *data, size_t bytes, void *stream,
+                       fg_error *error)
+{
+    const device_cuda *d = context->gpu;
+    device_cuda_visit v;
+    fg_status status = device_cuda_enter(&v, d, error);
+    if (status != FG_OK) return status;
+    int code = d->driver.memory_fill((uintptr_t)data, 0, bytes, stream);
+    if (code != CUDA_SUCCESS)
+        status = fail_in(d, stream, code, "clearing a part of the workspace", error);
     device_cuda_leave(&v, d);
     return status;
 }
@@ -204,4 +219,4 @@ static void version(char *out, size_t size, const fg_context *context)
     snprintf(out, size, "%s", said);
 }
 
-const backend backend_cuda = { "cuda", compile, parts, version, load, find, run, unload };
+const backend backend_cuda = { "cuda", compile, parts, version, load, find, run, clear, unload };

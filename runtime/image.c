@@ -86,6 +86,7 @@ static void write_slot(text *out, const made_slot *s)
 
 static void write_step(text *out, const made_step *s)
 {
+    wire_add_text(out, s->clear);
     wire_add_text(out, s->entry);
     wire_add_int(out, s->prepares);
     wire_add_int(out, s->threads);
@@ -138,6 +139,7 @@ static void read_slot(made_slot *out, wire *w)
 
 static void read_step(made_step *out, wire *w)
 {
+    wire_text(w, out->clear, sizeof out->clear);
     wire_text(w, out->entry, sizeof out->entry);
     out->prepares = wire_int_in(w, 0, 1) != 0;
     out->threads = (int)wire_int_in(w, 0, 1024);

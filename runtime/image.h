@@ -7,7 +7,7 @@
 #include "runtime/store.h"
 
 /* The version of what a kernel and its launch data expect of the runtime. */
-enum { image_abi = 3 };
+enum { image_abi = 4 };
 
 typedef struct image {
     const fg_context *context;                /* NULL: nothing is in here */

@@ -83,6 +83,16 @@ static fg_status take_slots(kernel *k, const made *m, fg_error *error)
     return status;
 }
 
+/* The prepared region is cleared where it is written. */
+static fg_status take_clear(kernel_step *out, const kernel *k, const char *region, fg_error *error)
+{
+    const int index = region_find(k, region);
+    if (index < 0)
+        return fail(error, FG_INTERNAL, "a step clears \"%.31s\", which no run has", region);
+    *out = (kernel_step){ .clear = index, .prepares = k->region[index].prepared };
+    return FG_OK;
+}
+
 /* A step is for the machine that the context is for. */
 static fg_status check_threads(const kernel *k, const kernel_step *step, fg_error *error)
 {
@@ -91,20 +101,26 @@ static fg_status check_threads(const kernel *k, const kernel_step *step, fg_erro
                 k->backend->target);
 }
 
+static fg_status take_launch(kernel_step *out, const kernel *k, const made_step *s, fg_error *error)
+{
+    *out = (kernel_step){ -1, NULL, s->prepares, s->threads, s->tasks, s->scratch };
+    fg_status status = k->backend->find(&out->entry, k->module, s->entry, error);
+    return status == FG_OK ? check_threads(k, out, error) : status;
+}
+
 static fg_status take_steps(kernel *k, const made *m, fg_error *error)
 {
     if (m->steps > 0) k->step = memory_new(&k->context->memory, (size_t)m->steps, sizeof *k->step);
     if (m->steps > 0 && !k->step) return fail_memory(error);
     k->step_room = m->steps;
-    for (int s = 0; s < m->steps; s++) {
-        kernel_step *step = &k->step[k->steps++];
-        *step = (kernel_step){ NULL, m->step[s].prepares, m->step[s].threads, m->step[s].tasks,
-                               m->step[s].scratch };
-        fg_status status = k->backend->find(&step->entry, k->module, m->step[s].entry, error);
-        if (status == FG_OK) status = check_threads(k, step, error);
-        if (status != FG_OK) return status;
+    fg_status status = FG_OK;
+    for (int s = 0; s < m->steps && status == FG_OK; s++) {
+        const made_step *from = &m->step[s];
+        kernel_step *to = &k->step[k->steps++];
+        status = from->clear[0] ? take_clear(to, k, from->clear, error)
+                                : take_launch(to, k, from, error);
     }
-    return FG_OK;
+    return status;
 }
 
 static fg_status take_names(kernel *k, const made *m, fg_error *error)

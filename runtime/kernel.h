@@ -36,7 +36,8 @@ typedef struct kernel_slot {
 } kernel_slot;
 
 typedef struct kernel_step {
-    void *entry;
+    int clear;   /* the region that it zeroes, all of it; -1: it launches */
+    void *entry; /* of a launch, as all but `prepares` */
     bool prepares;
     int threads; /* of a block; 0: on the host */
     recipe tasks, scratch;
@@ -89,7 +90,7 @@ fg_status kernel_bytes(run_bytes *out, const kernel *k, const recipe_facts *fact
  * may be. */
 fg_status kernel_most_bytes(run_bytes *out, const kernel *k, const fg_dims *dims, fg_error *error);
 
-/* Fills the arguments and launches each step, or those that prepare. */
+/* Fills the arguments and takes each step, or those that prepare. */
 fg_status kernel_run(const kernel *k, const bound *operands, const run_numbers *numbers,
                      const recipe_facts *facts, const run_memory *own, fg_error *error);
 

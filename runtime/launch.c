@@ -44,7 +44,9 @@ static fg_status workers_bytes(int64_t *out, const kernel *k, const recipe_facts
     *out = 0;
     for (int s = 0; s < k->steps; s++) {
         int64_t worker = 0, all = 0;
-        if (k->step[s].threads > 0) continue; /* a block's is no part of the workspace */
+        const bool launches = k->step[s].clear < 0;
+        if (!launches || k->step[s].threads > 0)
+            continue; /* a block's is no part of the workspace */
         fg_status status = scratch_bytes(&worker, &k->step[s], facts, error);
         if (status != FG_OK) return status;
         if (__builtin_mul_overflow(worker, k->context->threads, &all)) all = INT64_MAX;
@@ -168,9 +170,9 @@ static fg_status fill_arguments(argument *out, const kernel *k, const bound *ope
     return status;
 }
 
-static fg_status run_step(const kernel *k, const kernel_step *step, const argument *args,
-                          const recipe_facts *facts, char *scratch, const run_memory *own,
-                          fg_error *error)
+static fg_status run_launch(const kernel *k, const kernel_step *step, const argument *args,
+                            const recipe_facts *facts, char *scratch, const run_memory *own,
+                            fg_error *error)
 {
     launch what = { .entry = step->entry,
                     .args = args,
@@ -184,6 +186,15 @@ static fg_status run_step(const kernel *k, const kernel_step *step, const argume
     return status;
 }
 
+static fg_status run_clear(const kernel *k, const kernel_step *step, const recipe_facts *facts,
+                           const places *at, void *stream, fg_error *error)
+{
+    int64_t bytes = 0; /* place() found that it is no negative number */
+    fg_status status = recipe_eval(&k->region[step->clear].bytes, facts, &bytes, error);
+    if (status != FG_OK || bytes == 0) return status;
+    return k->backend->clear(k->context, at->region[step->clear], (size_t)bytes, stream, error);
+}
+
 fg_status kernel_run(const kernel *k, const bound *operands, const run_numbers *numbers,
                      const recipe_facts *facts, const run_memory *own, fg_error *error)
 {
@@ -194,7 +205,8 @@ fg_status kernel_run(const kernel *k, const bound *operands, const run_numbers *
     for (int s = 0; s < k->steps && status == FG_OK; s++) {
         const kernel_step *step = &k->step[s];
         if (own->prepare_only ? !step->prepares : step->prepares && own->prepared) continue;
-        status = run_step(k, step, args, facts, at.scratch, own, error);
+        status = step->clear < 0 ? run_launch(k, step, args, facts, at.scratch, own, error)
+                                 : run_clear(k, step, facts, &at, own->stream, error);
     }
     return status;
 }

@@ -79,6 +79,25 @@ static void time_all(trial *t, const int *ids, int count)
     for (int k = 0; k < 3 * count; k++) ck_assert(samples[k] > 0 && samples[k] < 10);
 }
 
+/* A run's time is that of all its steps. */
+START_TEST(times_have_the_clear)
+{
+    trial t;
+    double samples[6] = { 0 };
+    int culprit;
+    const int ids[] = { 0, 1 };
+    trial_new(&t, true, 20);
+    pass(&t, 0);
+    stub_clears = "work";
+    pass(&t, 1);
+    fake()->fill_seconds = 1;
+    ck_assert_int_eq(measurer_time(t.measurer, samples, ids, 2, 3, &culprit, &error), FG_OK);
+    for (int k = 0; k < 6; k++) ck_assert(k < 3 ? samples[k] < 1 : samples[k] > 1);
+    fake()->fill_seconds = 0;
+    trial_free(&t);
+}
+END_TEST
+
 /* ---- Faults ---- */
 
 static const struct {
@@ -284,11 +303,17 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        wrong_ones_are_rejected, a_fault_costs_one_candidate,
-        hangs_are_ended,         faults_while_timed,
-        a_fault_in_this_process, the_worker_has_the_same_device,
-        every_call_fails,        copies_are_slow_without_pins,
-        the_gpu_is_full,         NULL,
+        times_have_the_clear,
+        wrong_ones_are_rejected,
+        a_fault_costs_one_candidate,
+        hangs_are_ended,
+        faults_while_timed,
+        a_fault_in_this_process,
+        the_worker_has_the_same_device,
+        every_call_fails,
+        copies_are_slow_without_pins,
+        the_gpu_is_full,
+        NULL,
     };
     return support_run("cuda_measure", tests);
 }

@@ -33,6 +33,7 @@ static int current_depth(void)
 fake_cuda fake_cuda_state = {
     .devices = 2,
     .version = 13000,
+    .fill_seconds = 0.5e-3,
     .device = { { "Fake H100", 9, 0, 132, 0, 0 }, { "Fake A100", 8, 0, 108, 0, 0 } },
     .stream = &streams[0],
     .foreign_stream = &streams[1],

@@ -36,6 +36,14 @@ typedef struct fake_launch {
     int64_t parameter[fake_parameters];
 } fake_launch;
 
+/* What a graph has: a launch, or bytes that are filled. */
+typedef struct fake_node {
+    fake_launch launch;
+    uint64_t address;
+    size_t bytes; /* 0: a launch */
+    unsigned char value;
+} fake_node;
+
 typedef struct fake_cuda {
     int devices;
     int version; /* of CUDA, as 13000 */
@@ -49,19 +57,20 @@ typedef struct fake_cuda {
     int fail_from, fail_count, fail_code;
     int allocated; /* blocks of memory */
     int events, pinned;
-    int fault;          /* a kernel ended with this code: each call gives it from then on */
-    int waits;          /* calls that wait for a device, or that a capture forbids */
-    void *waited;       /* the last stream that was waited for */
-    int compiled;       /* programs */
-    char options[1024]; /* of the last one, each with a space behind it */
+    double fill_seconds; /* that a fill takes */
+    int fault;           /* a kernel ended with this code: each call gives it from then on */
+    int waits;           /* calls that wait for a device, or that a capture forbids */
+    void *waited;        /* the last stream that was waited for */
+    int compiled;        /* programs */
+    char options[1024];  /* of the last one, each with a space behind it */
     fake_launch last;
     int launches;
     /* A stream of device 0's primary context, and one of a context that is not primary. */
     void *stream, *foreign_stream;
     void *foreign_context;
-    int capturing; /* launches in `stream` are kept */
+    int capturing; /* launches and fills in `stream` are kept */
     int captured;
-    fake_launch graph[fake_captured_max];
+    fake_node graph[fake_captured_max];
     void (*replay)(struct fake_cuda *f);
     void *(*current)(void); /* the calling thread's context, and how deep its stack is */
     int (*depth)(void);

@@ -67,13 +67,6 @@ EXPORT int cuMemFree_v2(uint64_t address)
     return SUCCESS;
 }
 
-EXPORT int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, stream *s)
-{
-    COUNT_LEGACY(s);
-    memset((void *)(uintptr_t)address, value, bytes);
-    return SUCCESS;
-}
-
 EXPORT int cuMemcpy(uint64_t to, uint64_t from, size_t bytes)
 {
     COUNT_LEGACY(NULL);
@@ -152,7 +145,7 @@ EXPORT int cuCtxSynchronize(void)
     return SUCCESS;
 }
 
-/* ---- Events: a launch takes a millisecond, or as long as its C takes ---- */
+/* ---- Events: a launch takes a millisecond, or as long as its C takes, a fill half of one ---- */
 
 typedef struct event {
     double seconds;

@@ -104,9 +104,11 @@ typedef struct config {
     unsigned attribute_count;
 } config;
 
-static void execute(const fake_launch *l)
+static void execute(const fake_node *n)
 {
+    const fake_launch *l = &n->launch;
     double number = (double)l->parameter[fake_parameters - 1];
+    if (n->bytes) memset((void *)(uintptr_t)n->address, n->value, n->bytes);
     if (!l->parameter[fake_parameters - 2]) return; /* a real kernel's text: nothing to play */
     memcpy((void *)(uintptr_t)l->parameter[0], &number, sizeof number);
 }
@@ -114,6 +116,23 @@ static void execute(const fake_launch *l)
 void fake_replay(fake_cuda *state)
 {
     for (int k = 0; k < state->captured; k++) execute(&state->graph[k]);
+}
+
+/* Kept where its stream is captured. The lock is held. */
+static void take(const fake_node *n, const stream *s)
+{
+    if (f->capturing && s == f->stream)
+        f->graph[f->captured++] = *n;
+    else
+        execute(n);
+}
+
+static int check_stream(const stream *s)
+{
+    const context *here = fake_here();
+    if (!here) return INVALID_CONTEXT;
+    if (f->fault) return f->fault;
+    return s && s != own_stream && s->context != here ? INVALID_HANDLE : SUCCESS;
 }
 
 static double busy_seconds;
@@ -138,6 +157,18 @@ static void play(const module *m, const void *args, unsigned block_count)
     busy_seconds += m->kernels.block ? seconds_now() - start : 1e-3;
 }
 
+EXPORT int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, stream *s)
+{
+    COUNT();
+    TRY(check_stream(s));
+    if (f->capturing && !s) return CAPTURE_IMPLICIT;
+    pthread_mutex_lock(&fake_lock);
+    take(&(fake_node){ .address = address, .bytes = bytes, .value = value }, s);
+    busy_seconds += f->fill_seconds;
+    pthread_mutex_unlock(&fake_lock);
+    return SUCCESS;
+}
+
 EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, void **extra)
 {
     COUNT();
@@ -145,8 +176,7 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     const char *program = strstr(one->module->image, "program ");
     if (extra || c->attribute_count || !here || here->device != one->module->device)
         return INVALID_CONTEXT;
-    if (f->fault) return f->fault;
-    if (c->stream && c->stream != own_stream && c->stream->context != here) return INVALID_HANDLE;
+    TRY(check_stream(c->stream));
     if (c->blocks[1] * c->blocks[2] * c->threads[1] * c->threads[2] != 1) return INVALID_VALUE;
     if (c->threads[0] > 1024 || (int)c->shared > one->most_shared) return INVALID_VALUE;
     fake_launch l = { c->blocks[0], c->threads[0], c->shared, here->device, c->stream, { 0 } };
@@ -156,10 +186,7 @@ EXPORT int cuLaunchKernelEx(const config *c, function *one, void **parameters, v
     pthread_mutex_lock(&fake_lock);
     f->last = l;
     f->launches++;
-    if (f->capturing && c->stream == f->stream)
-        f->graph[f->captured++] = l;
-    else
-        execute(&l);
+    take(&(fake_node){ .launch = l }, c->stream);
     pthread_mutex_unlock(&fake_lock);
     play(one->module, parameters[0], c->blocks[0]);
     return SUCCESS;

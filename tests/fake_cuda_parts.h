@@ -48,7 +48,7 @@ extern SHARED pthread_mutex_t fake_lock; /* of whatever several threads may chan
 SHARED context *fake_here(void);
 /* What was captured runs (fake_cuda_module.c). */
 SHARED void fake_replay(fake_cuda *state);
-/* How long all launches so far took (fake_cuda_module.c). */
+/* How long all launches and fills so far took (fake_cuda_module.c). */
 SHARED double fake_busy_seconds(void);
 /* The copy that its caller believes done (fake_cuda_memory.c). */
 SHARED void fake_finish_copy(void);

@@ -119,6 +119,24 @@ START_TEST(test_made)
 }
 END_TEST
 
+START_TEST(test_clear)
+{
+    write_schedule(
+        SCHEDULE("", "regions = function() return { { name = 'counts', bytes = 'b * 4' } } end,\n"
+                     "steps = function() return { { clear = 'counts' },\n"
+                     "  { entry = 'go', tasks = '1', scratch = '0' } } end,"),
+        TEMPLATE);
+    made *m = make(NULL);
+    ck_assert_int_eq(m->steps, 2);
+    ck_assert_str_eq(m->step[0].clear, "counts");
+    ck_assert_str_eq(m->step[0].entry, "");
+    ck_assert_str_eq(m->step[1].clear, "");
+    ck_assert_str_eq(m->step[1].entry, "go");
+    ck_assert_int_eq(evaluate(&m->region[0].bytes), 12);
+    made_free(m);
+}
+END_TEST
+
 START_TEST(test_lines)
 {
     fg_error error;
@@ -224,6 +242,12 @@ START_TEST(test_broken)
               "",
               "steps = function() return { { entry = 'x', tasks = 'zz', scratch = '0' } } end,"),
           "", "recipe 'zz' is wrong" },
+        { SCHEDULE("", "steps = function() return { { clear = 'counts' } } end,"), "",
+          "slots or steps name a region that there is not" },
+        { SCHEDULE("", "steps = function() return { { clear = '' } } end,"), "",
+          "slots or steps name a region that there is not" },
+        { SCHEDULE("", "steps = function() return { { clear = true } } end,"), "",
+          "field 'clear' is no string" },
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         write_schedule(cases[k].schedule, cases[k].template);
@@ -394,8 +418,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        test_made, test_lines,     test_pinned, test_unsupported, test_broken,
-        test_peak, test_config_at, test_memory, test_command,     NULL,
+        test_made,        test_clear,   test_lines, test_pinned,
+        test_unsupported, test_broken,  test_peak,  test_config_at,
+        test_memory,      test_command, NULL,
     };
     if (!lua_folder_make()) return 1;
     int failed = support_run("maker", tests);

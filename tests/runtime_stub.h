@@ -25,19 +25,21 @@ static int stub_slots;
 static const char *stub_tasks = "1", *stub_scratch = "0";
 static made_region stub_region[made_max_regions];
 static int stub_regions;
-static int stub_threads;     /* of a block: the steps are for a GPU */
-static bool stub_prepares;   /* a step of its own, fg_prepare, comes first */
-static atomic_int stub_made; /* kernels so far */
+static int stub_threads;        /* of a block: the steps are for a GPU */
+static bool stub_prepares;      /* a step of its own, fg_prepare, comes first */
+static const char *stub_clears; /* a region that is cleared before all */
+static atomic_int stub_made;    /* kernels so far */
 
 static char *stub_copy(const memory *m, const char *from)
 {
     return memory_text(m, from, strlen(from));
 }
 
-/* One step, or two of the same tasks. */
+/* A launch, or two of the same tasks, and perhaps a clear before. */
 static fg_status stub_steps(made *m, fg_error *error)
 {
     fg_status status = FG_OK;
+    if (stub_clears) snprintf(m->step[m->steps++].clear, sizeof m->step->clear, "%s", stub_clears);
     if (stub_prepares)
         m->step[m->steps++] =
             (made_step){ .entry = "fg_prepare", .prepares = true, .threads = stub_threads };

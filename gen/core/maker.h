@@ -55,9 +55,10 @@ typedef struct made_slot {
 
 enum { made_max_slots = 96, made_max_steps = 8, made_max_regions = 4 };
 
-/* One launch: on the host entry(args, scratch of the worker, first task, last task); on a GPU as many blocks as tasks,
- * entry(args by value), the scratch being dynamic shared memory. */
+/* Zeroes a region, all of it; or launches: on the host entry(args, scratch of the worker, first task, last task); on a
+ * GPU as many blocks as tasks, entry(args by value), the scratch being dynamic shared memory. */
 typedef struct made_step {
+    char clear[32]; /* the region; "": it launches, and what is below says what */
     char entry[32];
     bool prepares;  /* writes the prepared region: left out where a run brings it */
     int threads;    /* of a block; 0: on the host */
@@ -65,7 +66,7 @@ typedef struct made_step {
     recipe scratch; /* bytes a worker, or a block */
 } made_step;
 
-/* A part of the workspace that one step writes and later ones read. */
+/* A part of the workspace that one step writes or clears and later ones read. */
 typedef struct made_region {
     char name[32];
     bool prepared; /* it may outlive a run: fg_args.prepared */

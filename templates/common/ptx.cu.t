@@ -88,34 +88,13 @@ DEVICE void load_global4(u32 (&x)[4], const void *from)
 
 % end
 % if need.count_blocks then
-/* Counts of blocks, in memory that holds anything before the first one comes: a word is a count where its upper 48 bits
- * say so, and else nobody has come yet. Every block clears what it finds unless that is a count, and then arrives; the
- * last to arrive leaves 0. */
-#define COUNTS 0x9e6d3ab158c7ull
-
-DEVICE u64 find_count(const u64 *count)
+/* Counts blocks from 0 on. For one thread, behind a barrier; whether it is the last of `all`. Behind another barrier its
+ * block then reads what the others wrote before they arrived. */
+DEVICE bool arrives_last(u32 *count, u32 all)
 {
-    u64 x;
-    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(x) : "l"(count) : "memory");
-    return x;
-}
-
-DEVICE void clear_count(u64 *count, u64 found)
-{
-    if (found >> 16 != COUNTS) /* another block may have cleared it since: then it differs from what was found */
-        asm volatile("{ .reg .b64 x; atom.relaxed.gpu.global.cas.b64 x, [%0], %1, %2; }"
-                     ::"l"(count), "l"(found), "l"(COUNTS << 16) : "memory");
-}
-
-/* For one thread, behind a barrier; whether it is the last of `all`. Behind another barrier its block then reads what the
- * others wrote before they arrived. */
-DEVICE bool arrives_last(u64 *count, u32 all)
-{
-    u64 before;
-    asm volatile("atom.acq_rel.gpu.global.add.u64 %0, [%1], 1;" : "=l"(before) : "l"(count) : "memory");
-    if ((before & 0xffff) != all - 1) return false;
-    *count = COUNTS << 16;
-    return true;
+    u32 before;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(count) : "memory");
+    return before == all - 1;
 }
 
 % end

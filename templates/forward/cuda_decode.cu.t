@@ -387,7 +387,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if splits then
     const int keys_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS) * KEYS;
     const int part_from = from + split * keys_each, part_to = min_i(to, part_from + keys_each);
-    const u64 found = find_count(a.arrived + task); /* early, as it takes a while */
 % else
     const int part_from = from, part_to = to;
 % end
@@ -446,9 +445,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         for (int m = 0; m < FRAGMENTS; m++) store_shared4(q_lane + (x * FRAGMENTS + m) * 512, left[m]);
     }
     barrier();
-% end
-% if splits then
-    if (threadIdx.x == 0) clear_count(a.arrived + task, found);
 % end
 
     /* Which bytes a lane names to load fragments: of V, transposed, 16 rows by two chunks; of K the same turned. */

@@ -113,6 +113,7 @@ local constraints = {
 -- Microseconds, roughly, fitted to what a kernel by hand took on an H100: memory gives its all where copies of 128 KiB
 -- are under way to each multiprocessor, and to most of them; a warp needs a time for its keys however fast they come.
 local memory = 3.12e6 -- bytes a microsecond
+local clearing = 1.5 -- what splits count with: a step before the kernel
 local function prior(cfg, p, dev)
   local s = shape_of(cfg, p)
   local tasks, resident = tasks_of(cfg, p), resident_of(cfg, p, dev)
@@ -131,7 +132,7 @@ local function prior(cfg, p, dev)
   local joining = 0.8
   if cfg.splits > 1 then joining = joining + 1.6 + 0.03 * cfg.splits + tasks * s.live * s.pitch * 8 / memory end
   return 3 + math.max(reading, working) + 0.05 * math.min(reading, working) + turn * math.min(each, 4)
-    + joining * math.max(1, 0.2 * waves)
+    + joining * math.max(1, 0.2 * waves) + (cfg.splits > 1 and clearing or 0)
 end
 
 ---- Arguments and steps ----
@@ -150,8 +151,8 @@ local function tiles(p, cfg)
   return ("b * %d * ((sq * %d + %d) // %d)"):format(p.hkv, group_of(p), cfg.rows - 1, cfg.rows)
 end
 
--- What splits leave of rows, and how many of a row's have done so.
-local parts = { { name = "partial", ctype = "f32 *" }, { name = "arrived", ctype = "u64 *" } }
+-- What splits leave of rows, and how many of a row's have done so: 0 before the first.
+local parts = { { name = "partial", ctype = "f32 *" }, { name = "arrived", ctype = "u32 *" } }
 
 local function slots(p, cfg, variant)
   local list = {}
@@ -168,12 +169,14 @@ local function regions(p, cfg)
   if cfg.splits == 1 then return {} end
   local s = shape_of(cfg, p)
   return { { name = "partial", prepared = false, bytes = ("%s * %d"):format(tiles(p, cfg), cfg.splits * s.live * s.pitch * 4) },
-    { name = "arrived", prepared = false, bytes = tiles(p, cfg) .. " * 8" } }
+    { name = "arrived", prepared = false, bytes = tiles(p, cfg) .. " * 4" } }
 end
 
 local function steps(p, cfg)
-  return { { entry = "attention", threads = 32 * cfg.warps, tasks = ("%s * %d"):format(tiles(p, cfg), cfg.splits),
-    scratch = tostring(shape_of(cfg, p).bytes) } }
+  local list = cfg.splits > 1 and { { clear = "arrived" } } or {}
+  list[#list + 1] = { entry = "attention", threads = 32 * cfg.warps, tasks = ("%s * %d"):format(tiles(p, cfg), cfg.splits),
+    scratch = tostring(shape_of(cfg, p).bytes) }
+  return list
 end
 
 return {

@@ -10,12 +10,12 @@ local words = c.words .. [[
   and or not xor bitand bitor compl threadIdx blockIdx blockDim gridDim warpSize shared lane warp score kept weight
   power peak limit best copies stage more part block pack unit column_of section here group visible whole
   present position heads_here rows_here
-  AHEAD B BARRIER BYTES COLUMNS COLUMN_TILES COUNTS D DEVICE DV EMPTY FAR FRAGMENTS FULL GROUP GROUPS GROUP_BYTES HELD
+  AHEAD B BARRIER BYTES COLUMNS COLUMN_TILES D DEVICE DV EMPTY FAR FRAGMENTS FULL GROUP GROUPS GROUP_BYTES HELD
   HKV HQ INF KEYS KEY_TILES K_BYTES LIVE LN2 LOG2E MIXED N NOT_A_NUMBER OWN PAGE PARTS PITCH P_BYTES QUADS Q_BYTES
   ROWS SECTION SHARE SK SPAN SPLITS SQ STAGE STAGES STEPS STEPS_V T THREADS UNITS V_BYTES WARPS WARP_ROWS abs_i abs_r
   address after aligned any any_lane arrived arrives_last at attention b0 b1 barrier base before best_of bits bring_k
-  bring_v c c0 c1 c2 c3 call class_head class_here classify clear_count combine coming commit_copies copy_async
-  copysignf count dropout e end even exchange exchange_bits exp2_fast exp_r f fabsf factor find_count find_tile found first_column
+  bring_v c c0 c1 c2 c3 call class_head class_here classify combine coming commit_copies copy_async
+  copysignf count dropout e end even exchange exchange_bits exp2_fast exp_r f fabsf factor find_tile first_column
   first_row floor_r fmaf fmaxf free from_row full_first full_last grown grows h0 h1 half head_here high high_tf32 hk
   inside k0 k1 k_at k_b k_from k_h k_here k_lane k_next k_own k_p k_row k_s k_step keep_pair kept_of key0 key1
   key_blocks keys_each l0 l1 lanes left line load_bf16 load_f16 load_global4 load_matrices load_shared load_shared4

@@ -1,7 +1,10 @@
 % -- The text of a schedule for GPUs and, for each of its kernels, a task function that runs blocks of it. Comes in: name.
 % local gpu = require("templates.emulate").gpu
 % local schedule = require("templates.forward." .. name)
-% local kernels = schedule.steps(p, cfg, gpu, variant)
+% local kernels = {}
+% for _, step in ipairs(schedule.steps(p, cfg, gpu, variant)) do
+%   if step.entry then kernels[#kernels + 1] = step end
+% end
 % for _, step in ipairs(kernels) do
 #define ${step.entry} ${step.entry}_kernel
 % end

@@ -31,7 +31,8 @@ function emulate.schedule(name)
   body.steps = function(p, cfg, dev, variant)
     local list = {}
     for k, step in ipairs(cuda.steps(p, cfg, gpu, variant)) do
-      list[k] = { entry = step.entry, prepares = step.prepares, tasks = step.tasks, scratch = step.scratch }
+      list[k] = { clear = step.clear, entry = step.entry, prepares = step.prepares, tasks = step.tasks,
+        scratch = step.scratch }
     end
     return list
   end

@@ -279,21 +279,10 @@ DEVICE void load_global4(u32 (&x)[4], const void *from)
 }
 
 /* Blocks come one after the other here. */
-static const u64 emulated_counts = 0x9e6d3ab158c7ull << 16;
-
-DEVICE u64 find_count(const u64 *count) { return *count; }
-
-DEVICE void clear_count(u64 *count, u64 found)
+DEVICE bool arrives_last(u32 *count, u32 all)
 {
-    if (found >> 16 != emulated_counts >> 16) *count = emulated_counts;
-}
-
-DEVICE bool arrives_last(u64 *count, u32 all)
-{
-    if (*count >> 16 != emulated_counts >> 16) emulated_fail("a count that is none");
-    const bool last = (*count & 0xffff) == all - 1;
-    *count = last ? emulated_counts : *count + 1;
-    return last;
+    if (*count >= all) emulated_fail("a count that nobody cleared");
+    return ++*count == all;
 }
 
 template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int present, bool wanted)
