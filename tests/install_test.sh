@@ -143,7 +143,7 @@ check_names_are_free() {
 check_command() {
     local problem='b=1 hq=1 sq=16 d=16'
     same --version "$(cd / && "$bin/flashgen" --version)" "flashgen $version"
-    (cd / && "$bin/flashgen" run "$problem" --check >/dev/null) || die "flashgen run failed"
+    (cd / && "$bin/flashgen" run "$problem" --target c --check >/dev/null) || die "flashgen run failed"
 }
 
 check_tree() {

@@ -25,6 +25,15 @@ int support_sweep(void)
     return count && atoi(count) > 0 ? atoi(count) : 300;
 }
 
+bool support_fails(size_t at, size_t calls)
+{
+    enum { ends = 50 };
+    const char *count = getenv("FLASHGEN_TEST_ALLOCATIONS");
+    const size_t most = count && atoi(count) > 0 ? (size_t)atoi(count) : 600;
+    const size_t step = (calls + most - 1) / most;
+    return at <= ends || at + ends > calls || at % step == 0;
+}
+
 void support_shard(int *index, int *count)
 {
     const char *shard = getenv("FLASHGEN_TEST_SHARD");

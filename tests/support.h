@@ -3,6 +3,7 @@
 #define TESTS_SUPPORT_H
 
 #include <check.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Runs the tests, the last of which is NULL, each in a process of its own; main's exit code. ctest
@@ -11,6 +12,10 @@ int support_run(const char *name, const TTest *const *tests);
 
 /* How many problems a drawn sweep takes: FLASHGEN_TEST_SWEEP, or 300. */
 int support_sweep(void);
+
+/* Whether number `at` (from 1) of so many allocations is to fail: of a long list some FLASHGEN_TEST_ALLOCATIONS (600),
+ * the first ones, the last ones and others between. */
+bool support_fails(size_t at, size_t calls);
 
 /* Which share of its work this process does, of how many: 0 of 1, unless the test's ctest line says
  * otherwise. */

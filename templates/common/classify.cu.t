@@ -5,6 +5,9 @@
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
 enum { EMPTY, MIXED, FULL };
 
+/* Where that is written, of 128 tiles: tiles n, n + 32, n + 64 and n + 96 are a word, which lane n reads. */
+DEVICE i64 class_place(i64 tile) { return (tile & ~(i64)127) + tile % 32 * 4 + tile / 32 % 4; }
+
 /* Finds it, a warp for each; the mask reads tensors. */
 extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __grid_constant__ struct args a)
 {
@@ -39,29 +42,44 @@ extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __gri
     }
     some = any_lane(some);
     all = !any_lane(!all);
-    if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
+    if (lane == 0) a.classes[block * ${key_blocks} + class_place(task % ${key_blocks})] = some ? all ? FULL : MIXED : EMPTY;
 }
 
-/* The next tile, from j0 on, that some of a block's rows see. Of 128 tiles from `first` on each lane has what all rows
- * together see of four. */
-DEVICE int find_tile(int j0, int to, int &first, u32 &four, const u8 *of_block, int blocks, int key_blocks, int lane)
+/* Which tiles some of a block's rows see, and where it is written what a warp's see of them: of 32 from key `first` on, the
+ * lowest bit's, and the 96 behind those. */
+struct window {
+    int first;
+    u32 seen, later[3];
+    const u8 *of_warp;
+};
+
+/* The next window: every fourth is read, with those behind it. */
+DEVICE void next_window(struct window &w, const u8 *of_block, int blocks, int key_blocks, int warp, int lane)
 {
-    for (; j0 < to; j0 = first + 128 * KEYS) {
-        if (j0 >= first + 128 * KEYS) {
-            first = j0 / (4 * KEYS) * (4 * KEYS);
-            four = 0;
-            const int tile = first / KEYS + 4 * lane;
+    w.first += 32 * KEYS;
+    const int tile = w.first / KEYS;
+    w.of_warp = of_block + (i64)warp * key_blocks + class_place(tile);
+    if (tile % 128) {
+        w.seen = w.later[0], w.later[0] = w.later[1], w.later[1] = w.later[2];
+        return;
+    }
+    u32 four = 0;
 #pragma unroll
-            for (int x = 0; x < WARPS; x++)
-                if (x < blocks && tile < key_blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + tile);
-        }
-        const int nth = (int)((u32)(j0 - first) / KEYS);
-        const u32 later = lane < nth / 4 ? 0 : lane > nth / 4 ? four : four >> nth % 4 * 8 << nth % 4 * 8;
-        const u32 lanes = set_lanes(later != 0);
-        if (lanes) {
-            const int there = lowest_bit(lanes);
-            return first + (4 * there + lowest_bit(lane_bits(later, there)) / 8) * KEYS;
-        }
+    for (int x = 0; x < WARPS; x++)
+        if (x < blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + tile + 4 * lane);
+    w.seen = set_lanes(four & 0xff);
+#pragma unroll
+    for (int x = 0; x < 3; x++) w.later[x] = set_lanes(four >> 8 * (x + 1) & 0xff);
+}
+
+/* The next tile, from j0 on, that some of a block's rows see. */
+DEVICE int find_tile(int j0, int to, struct window &w, const u8 *of_block, int blocks, int key_blocks, int warp, int lane)
+{
+    while (j0 < to) {
+        const u32 nth = (u32)(j0 - w.first) / KEYS, rest = nth < 32 ? w.seen >> nth : 0;
+        if (rest) return j0 + lowest_bit(rest) * KEYS;
+        j0 = max_i(j0, w.first + 32 * KEYS);
+        if (j0 < to) next_window(w, of_block, blocks, key_blocks, warp, lane);
     }
     return to;
 }

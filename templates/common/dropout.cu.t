@@ -49,7 +49,7 @@
 %   if p.dropout then
     const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
     const u64 seed = rng ? rng[0] | (u64)rng[1] << 32 : (u64)a.seed, offset = rng ? rng[2] | (u64)rng[3] << 32 : (u64)a.offset;
-    const struct dropout drop = { (u32)seed, (u32)(seed >> 32) ^ (u32)(offset >> 32), (u32)offset, (u32)a.drop };
+    const struct dropout drop = { same_in_all((u32)seed), same_in_all((u32)(seed >> 32) ^ (u32)(offset >> 32)), same_in_all((u32)offset), (u32)a.drop };
 %   end
 % end
 % return { values = dropout_values, decide = decide }

@@ -13,6 +13,17 @@ DEVICE u32 shared_base(void)
 
 DEVICE void barrier(void) { asm volatile("barrier.cta.sync.aligned 0;" ::: "memory"); }
 
+/* x, which all lanes have: a uniform register holds it. */
+DEVICE u32 same_in_all(u32 x)
+{
+    u32 y;
+    asm("redux.sync.or.b32 %0, %1, 0xffffffff;" : "=r"(y) : "r"(x));
+    return y;
+}
+
+/* x is made here, not where it is needed. */
+DEVICE void make_now(u32 &x) { asm volatile("" : "+r"(x)); }
+
 /* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
 DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
 
@@ -200,7 +211,6 @@ DEVICE float widen_f16(unsigned short x)
 % if need.find_tile then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
 DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
-DEVICE u32 lane_bits(u32 x, int lane) { return __shfl_sync(0xffffffff, x, lane); }
 % end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 % if need.exchange_bits then

@@ -27,8 +27,8 @@
 % local bounds = variant:tiles()
 % local texts, lse_type = require("templates.common.texts"), require("templates.common.slots").lse_type(p)
 % local declare = texts.declare
-% local function temporaries(level, root) return texts.temporaries(code, level, root) end
-% local function words(root, ...) return texts.words(code, root, ...) end
+% local function temporaries(level, roots) return texts.temporaries(code, level, roots) end
+% local function words(roots, ...) return texts.words(code, roots, ...) end
 % local function names(word, ...) return texts.names(bounds, word, ...) end
 % -- Sums are of parts of a tile, unless all rows see enough keys, and where there may be many tiles, of so many at a time.
 % local sums = require "templates.common.sums"
@@ -131,11 +131,11 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 % -- ---- What the variant's texts need ----
 % local counts = { { "tiles", ("(%s + ROWS - 1) / ROWS"):format(SQ) }, { "row_blocks", ("(%s + BLOCK - 1) / BLOCK"):format(SQ) },
 %   { "key_tiles", ("(%s + KEYS - 1) / KEYS"):format(SK) } }
-% -- Declares what a root and these texts name of the arguments, and what the root needs that a launch computes once.
-% local function launch_values(root, ...)
-%   local used = words(root, ...)
+% -- Declares what roots and these texts name of the arguments, and what the roots need that a launch computes once.
+% local function launch_values(roots, ...)
+%   local used = words(roots, ...)
 %   for _, count in ipairs(counts) do
-%     for word in pairs(used[count[1]] and words(nil, count[2]) or {}) do used[word] = true end
+%     for word in pairs(used[count[1]] and words({}, count[2]) or {}) do used[word] = true end
 %   end
 %   for _, slot in ipairs(slots) do if slot.read and used[slot.field] then
     ${slot.kind == "stride" and "const i64 " or slot.ctype}${slot.field} = a->${slot.field};
@@ -149,30 +149,30 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 %   for _, count in ipairs(counts) do if used[count[1]] then
     const int ${count[1]} = ${count[2]};
 %   end end
-%   for _, t in temporaries("launch", root) do
+%   for _, t in temporaries("launch", roots) do
     ${declare(t)} = ${t.text};
 %   end
 % end
 % -- The same of a task.
-% local function task_values(root, ...)
-%   launch_values(root, ...)
-%   local used = words(root, ...)
+% local function task_values(roots, ...)
+%   launch_values(roots, ...)
+%   local used = words(roots, ...)
 %   for _, name in ipairs(p.lens and { "b", "h", "sq", "sk" } or { "b", "h" }) do if used[name] then
     const int ${name} = task->${name};
 %   end end
-%   for _, t in temporaries("head", root) do
+%   for _, t in temporaries("head", roots) do
     ${declare(t)} = ${t.text};
 %   end
 % end
 % -- What rows give: arrays over the vectors of a block.
-% local function row_values(indent, root)
+% local function row_values(indent, roots)
 ${indent}vi i[VECTORS];
-%   for _, t in temporaries("row", root) do
+%   for _, t in temporaries("row", roots) do
 ${indent}${t.ctype} ${t.name}[VECTORS];
 %   end
 ${indent}UNROLLED for (int v = 0; v < VECTORS; v++) {
 ${indent}    i[v] = min_vi(splat_i(i0 + v * LANES) + LANE, splat_i(${sq} - 1));
-%   for _, t in temporaries("row", root) do
+%   for _, t in temporaries("row", roots) do
 ${indent}    ${t.name}[v] = ${t.text};
 %   end
 ${indent}}
@@ -183,7 +183,7 @@ enum { EMPTY, MIXED, FULL };
 /* Which tiles a block of query rows sees nothing of, or all. A task is one block of rows. */
 void classify(const struct args *a, void *scratch, i64 first, i64 last)
 {
-% launch_values("keep", sq, sk, ROW_BLOCKS, KEY_TILES)
+% launch_values({ "keep" }, sq, sk, ROW_BLOCKS, KEY_TILES)
     (void)scratch;
     for (i64 number = first; number < last; number++) {
         const int head = (int)(number / ${ROW_BLOCKS}), i0 = (int)(number % ${ROW_BLOCKS}) * BLOCK;
@@ -193,23 +193,23 @@ void classify(const struct args *a, void *scratch, i64 first, i64 last)
 %   if p.lens then
         const int ${lengths};
 %   end
-%   for _, t in temporaries("head", "keep") do
+%   for _, t in temporaries("head", { "keep" }) do
         ${declare(t)} = ${t.text};
 %   end
         if (i0 >= ${sq}) { /* behind a sequence's end */
             for (int tile = 0; tile < ${KEY_TILES}; tile++) class[tile] = EMPTY;
             continue;
         }
-%   row_values("        ", "keep")
+%   row_values("        ", { "keep" })
         for (int tile = 0; tile < ${KEY_TILES}; tile++) {
             const int tile_last = min_i(tile * KEYS + KEYS, ${sk});
             vi some = splat_i(0), all = splat_i(-1);
             for (int j = tile * KEYS; j < tile_last; j++) {
-%   for _, t in temporaries("column", "keep") do
+%   for _, t in temporaries("column", { "keep" }) do
                 ${declare(t)} = ${t.text};
 %   end
                 UNROLLED for (int v = 0; v < VECTORS; v++) {
-%   for _, t in temporaries("element", "keep") do
+%   for _, t in temporaries("element", { "keep" }) do
                     ${declare(t)} = ${t.text};
 %   end
                     const vi keep = ${code.value.keep};
@@ -265,7 +265,7 @@ struct task {
 % local key_head = group == 1 and "h" or "(h / " .. group .. ")"
 APART void task_find(struct task *task, const struct args *a, i64 number)
 {
-% launch_values(nil, SQ, TILES, heads, p.dropout and drop_head or "", classes and ROW_BLOCKS or "", classes and KEY_TILES or "")
+% launch_values({}, SQ, place, head, p.dropout and drop_head or "", classes and ROW_BLOCKS or "", classes and KEY_TILES or "")
     const int tile = (int)(${place}), head = (int)(${head});
     const int h = head % HQ, b = head / HQ, row = tile * ROWS;
     task->b = b, task->h = h, task->row = row;
@@ -297,13 +297,17 @@ APART void task_find(struct task *task, const struct args *a, i64 number)
 }
 
 % if bounds.always then
-APART void task_ranges(struct task *task) { task->from = 0, task->to = ${p.lens and "task->blocks ? task->sk : 0" or sk}; }
+static void task_ranges(struct task *task${p.sk and "" or ", const struct args *a"})
+{
+%   task_values({}, p.lens and "" or sk)
+    task->from = 0, task->to = ${p.lens and "task->blocks ? task->sk : 0" or sk};
+}
 % else
 %   local ends = { first = bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0", last = bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk,
 %     full_first = bounds.full_first or "0", full_last = bounds.full_last or sk }
 APART void task_ranges(struct task *task, const struct args *a)
 {
-%   task_values(nil, sq, sk, ends.first, ends.last, ends.full_first, ends.full_last)
+%   task_values({}, sq, sk, ends.first, ends.last, ends.full_first, ends.full_last)
     task->from = ${sk}, task->to = 0;
     for (int x = 0; x < task->blocks; x++) {
         const int i0 = task->row + x * BLOCK${names("i1", "first", "last", "full_first", "full_last") and (", i1 = min_i(i0 + BLOCK, %s) - 1"):format(sq) or ""};
@@ -321,21 +325,21 @@ APART void task_ranges(struct task *task, const struct args *a)
 % end
 
 % -- A pass over the scores of a tile, which become `value` of themselves, s; their maximum is found anew.
-% local function pass(name, root, value)
+% local function pass(name, roots, value)
 APART void ${name}(const struct args *a, struct scratch *t, const struct task *task, const vr *before, vr *restrict top, int i0, int j0, int n)
 {
-%   task_values(root, sq)
+%   task_values(roots, sq)
     vr most[VECTORS];
-%   row_values("    ", root)
+%   row_values("    ", roots)
     UNROLLED for (int v = 0; v < VECTORS; v++) most[v] = before[v];
     for (int r = 0; r < n; r++) {
         const int j = j0 + r;
-%   for _, t in temporaries("column", root) do
+%   for _, t in temporaries("column", roots) do
         ${declare(t)} = ${t.text};
 %   end
         UNROLLED for (int v = 0; v < VECTORS; v++) {
             const vr s = t->s[r][v];
-%   for _, t in temporaries("element", root) do
+%   for _, t in temporaries("element", roots) do
             ${declare(t)} = ${t.text};
 %   end
             t->s[r][v] = ${value};
@@ -346,13 +350,19 @@ APART void ${name}(const struct args *a, struct scratch *t, const struct task *t
 }
 
 % end
+% -- A score of a few operations is cheaper anew in a masked tile's pass than by a pass of its own; others take long to
+% -- compile, too.
+% local at_once = has_score and not bounds.always
+% for word in pairs(words({ "score" })) do
+%   if word:find("^gather") or word:find("^tanh_") or word:find("^exp_") or word:find("^log_") or word:find("^sqrt_") or word:find("^floordiv_") or word:find("^mod_") then at_once = false end
+% end
 % if has_score then
 /* The variant's score. */
-%   pass("apply_score", "score", code.value.score)
+%   pass("apply_score", { "score" }, code.value.score)
 % end
 % if not bounds.always then
-/* -INF where the mask hides a key. */
-%   pass("apply_mask", "keep", ("select_r(%s, s, splat_r(-INF))"):format(code.value.keep))
+/* ${at_once and "The score, and " or ""}-INF where the mask hides a key. */
+%   pass("apply_mask", at_once and { "score", "keep" } or { "keep" }, ("select_r(%s, %s, splat_r(-INF))"):format(code.value.keep, at_once and code.value.score or "s"))
 % end
 /* Register block x begins with its rows of Q. */
 static void begin(const struct args *a, struct scratch *t, const struct task *task, int x)
@@ -372,7 +382,7 @@ APART void attend(const struct args *a, struct scratch *t, const struct task *ta
     if (n <= 0) return;
 % end
 % local drop_i, drop_j = p.shard and "i0 + origin_i" or "i0", p.shard and "j0 + origin_j" or "j0"
-% task_values(nil, not classes and bounds.empty or "", not classes and bounds.full or "", not classes and names("i1", "empty", "full") and sq or "", p.dropout and drop_i or "", p.dropout and drop_j or "", classes and KEY_TILES or "")
+% task_values({}, not classes and bounds.empty or "", not classes and bounds.full or "", not classes and names("i1", "empty", "full") and sq or "", p.dropout and drop_i or "", p.dropout and drop_j or "", classes and KEY_TILES or "")
 % if has_score or not bounds.always or p.dropout then
     const int i0 = task->row + x * BLOCK, j0 = tile_first + skip;
 % end
@@ -395,7 +405,9 @@ APART void attend(const struct args *a, struct scratch *t, const struct task *ta
         fetch(next, a->q_s, asked, min_i(asked + SHARE, coming));
         scores(t->s + r, (const ${element} (*)[K_PITCH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", task->scale" or ""});
     }
-% if has_score then
+% if at_once then
+    if (full) apply_score(a, t, task, block->top, top, i0, j0, n);
+% elseif has_score then
     apply_score(a, t, task, block->top, top, i0, j0, n);
 % end
 % if not bounds.always then
@@ -422,7 +434,7 @@ APART void conclude(const struct args *a, struct scratch *t, const struct task *
 {
     for (int x = 0; x < task->blocks; x++) begin(a, t, task, x); /* those that saw no key */
 % local sink = ("%s(real)a->sinks[%s * a->sinks_h]%s"):format(p.shard and ("origin_j > 0 || %s < min_i(whole_sk, 1) ? -INF : "):format(sk) or "", p.shard and "(h + origin_h)" or "h", has_score and "" or " * LOG2E")
-% task_values(nil, "b", "h", p.sinks and sink or "")
+% task_values({}, "b", "h", p.sinks and sink or "")
     const int row = task->row;
     ${p.odtype} *o = ${base("o", "h", "row", "a->cu_q[b]")};
 % if p.lse then
@@ -444,14 +456,14 @@ APART void conclude(const struct args *a, struct scratch *t, const struct task *
 
 void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 {
-% task_values(nil, classes and KEY_TILES or "")
+% task_values({}, classes and KEY_TILES or "")
     for (i64 number = first; number < last; number++) {
         struct task task;
         task_find(&task, a, number);
 % if packed then
         if (!task.blocks) continue;
 % end
-        task_ranges(&task${bounds.always and "" or ", a"});
+        task_ranges(&task${bounds.always and p.sk and "" or ", a"});
         for (int x = 0; x < task.blocks; x++) t->block[x].begun = 0;
 % if far then
         int near = 0, settled = 0; /* tiles since, and whether, sums were put with those further back */

@@ -128,7 +128,7 @@ local function prior(cfg, p, dev)
   local reading = tasks / cfg.splits * keys * (p.d + p.dv) * 2 / memory / fast * uneven
   local turn = 0.35 + (p.d + p.dv) * cfg.keys * cfg.rows / 16 * 4e-5 + (p.page % cfg.keys > 0 and 0.6 or 0)
   local working = math.ceil(math.max(waves, 1)) * each * turn * math.max(1, here * cfg.warps / 8)
-  local joining = 0.4 + 0.05 * cfg.warps
+  local joining = 0.8
   if cfg.splits > 1 then joining = joining + 1.6 + 0.03 * cfg.splits + tasks * s.live * s.pitch * 8 / memory end
   return 3 + math.max(reading, working) + 0.05 * math.min(reading, working) + turn * math.min(each, 4)
     + joining * math.max(1, 0.2 * waves)

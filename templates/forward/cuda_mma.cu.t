@@ -288,7 +288,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish
 % -- No division by a 0 that the problem says.
-% local KEY_BLOCKS = p.sk == 0 and "4" or ("((%s + 4 * KEYS - 1) / (4 * KEYS) * 4)"):format(SK) -- whole words of bytes
+% local KEY_BLOCKS = p.sk == 0 and "128" or ("((%s + 128 * KEYS - 1) / (128 * KEYS) * 128)"):format(SK)
 % local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
@@ -550,19 +550,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
     const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
     const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
-    int seen_first = from - 128 * KEYS;
-    u32 seen = 0;
+    struct window near = { from / (128 * KEYS) * (128 * KEYS) - 32 * KEYS };
 % end
-% local function find(from) return classes and ("find_tile(%s, to, seen_first, seen, of_block, blocks, %s, lane)"):format(from, KEY_BLOCKS) or from end
-% local function class_of(tile) return classes and ("warp < blocks && %s < to ? of_block[(i64)warp * %s + %s / KEYS] : EMPTY"):format(tile, KEY_BLOCKS, tile) end
+% local function find(from) return classes and ("find_tile(%s, to, near, of_block, blocks, %s, warp, lane)"):format(from, KEY_BLOCKS) or from end
+% local function class_of(tile) return classes and ("warp < blocks && %s < to ? near.of_warp[(u32)(%s - near.first) / KEYS * 4] : EMPTY"):format(tile, tile) end
 % if classes then
-    int coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next */
-    coming[0] = ${find("from")};
+    int coming[AHEAD + 1], class_coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next; what the warp's rows see of them */
 #pragma unroll
-    for (int x = 1; x <= AHEAD; x++) coming[x] = ${find("coming[x - 1] + KEYS")};
-    int class_coming[AHEAD + 1]; /* what the warp's rows see of them */
-#pragma unroll
-    for (int x = 0; x <= AHEAD; x++) class_coming[x] = ${class_of("coming[x]")};
+    for (int x = 0; x <= AHEAD; x++) {
+        coming[x] = x == 0 ? ${find("from")} : ${find("coming[max_i(x, 1) - 1] + KEYS")};
+        class_coming[x] = ${class_of("coming[x]")};
+    }
 % end
 % if paired then
     ${stage_k("k_at", "from", "0", K_SHARES, "from < to")}
@@ -794,6 +792,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % multiply_k(spread and {
 %   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
 %   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
+% if words then
+#pragma unroll
+            for (int x = 0; x < 4 * FRAGMENTS; x++) make_now(word[x / 4][x % 4]);
+% end
         }
 % if spread then
         else {

@@ -89,7 +89,7 @@ end
 
 -- The better one first, as where scores are mostly below 0 the other is: then "int" rescales every time.
 local function tests(p)
-  local plain = not (p.score or p.bias or p.alibi) and kind_of(p) ~= "f32" and p.d > 64
+  local plain = not (p.score or p.bias or p.alibi) and kind_of(p) ~= "f32" and p.d > 64 and p.dv <= 128
   return plain and { "int", "float" } or { "float", "int" }
 end
 
@@ -248,7 +248,7 @@ local function class_rows(p, cfg, by)
 end
 
 local function class_count(p, cfg, by)
-  return ("%s * ((sk + %d) // %d * 4)"):format(class_rows(p, cfg, by), 4 * cfg.keys - 1, 4 * cfg.keys)
+  return ("%s * ((sk + %d) // %d * 128)"):format(class_rows(p, cfg, by), 128 * cfg.keys - 1, 128 * cfg.keys)
 end
 
 -- Of a row and a split: O so far, and its peak and sum.

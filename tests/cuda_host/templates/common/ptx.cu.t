@@ -269,6 +269,8 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
     memcpy(to, x, 16);
 }
 
+DEVICE void make_now(u32 &) {}
+DEVICE u32 same_in_all(u32 x) { return x; }
 DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
 
 DEVICE void load_global4(u32 (&x)[4], const void *from)
@@ -466,19 +468,5 @@ DEVICE u32 set_lanes(bool x)
 }
 
 DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
-
-static void emulated_read(emulated_value **l)
-{
-    u32 x[32];
-    for (int lane = 0; lane < 32; lane++) x[lane] = l[lane]->x;
-    for (int lane = 0; lane < 32; lane++) l[lane]->x = x[l[lane]->lanes];
-}
-
-DEVICE u32 lane_bits(u32 x, int lane)
-{
-    emulated_value v = { x, lane };
-    emulated_together(&v, emulated_read);
-    return v.x;
-}
 
 DEVICE void warp_barrier(void) { any_lane(false); }
