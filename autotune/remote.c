@@ -181,20 +181,19 @@ static fg_status spawn(remote *r, fg_error *error)
 {
     static char word[] = "worker";
     /* So that it finds its libraries and runs its threads as the host does. */
-    static const char *const kept[] = { "LD_LIBRARY_PATH",
-                                        "TMPDIR",
-                                        "OMP_WAIT_POLICY",
-                                        "OMP_PROC_BIND",
-                                        "OMP_PLACES",
-                                        "GOMP_SPINCOUNT",
-                                        "GOMP_CPU_AFFINITY",
-                                        "CUDA_MPS_PIPE_DIRECTORY",
-                                        NULL };
+    static const char *const kept[] = { "LD_LIBRARY_PATH",   "TMPDIR",     "OMP_WAIT_POLICY",
+                                        "OMP_PROC_BIND",     "OMP_PLACES", "GOMP_SPINCOUNT",
+                                        "GOMP_CPU_AFFINITY", NULL };
+    static const char *const kept_by_gpu[] = { "LD_LIBRARY_PATH", "TMPDIR",
+                                               "CUDA_MPS_PIPE_DIRECTORY", NULL };
+    /* Its threads check what the GPU wrote: those that wait leave the cores to compilers. */
+    static char waiting[] = "OMP_WAIT_POLICY=passive";
     char *const argv[] = { r->path, word, NULL };
     char visible[96]; /* the same GPU, however the host counts them */
     const device_cuda *gpu = r->options.context->gpu;
     snprintf(visible, sizeof visible, "CUDA_VISIBLE_DEVICES=%s", gpu ? gpu->uuid : "");
-    int e = process_start(&r->process, argv, kept, gpu ? visible : NULL);
+    char *const own[] = { gpu ? visible : NULL, waiting, NULL };
+    int e = process_start(&r->process, argv, gpu ? kept_by_gpu : kept, own);
     if (e)
         return fail(error, FG_MACHINE, "the worker %.300s cannot be started (errno %d)", r->path,
                     e);

@@ -95,8 +95,8 @@ typedef struct environment {
     int count;
 } environment;
 
-/* `fixed` as "NAME=value", or NULL; `kept`: names of the host's, or NULL. */
-static void environment_make(environment *out, char *fixed, const char *const *kept)
+/* `fixed` as "NAME=value", `kept`: names of the host's; each up to NULL. */
+static void environment_make(environment *out, char *const *fixed, const char *const *kept)
 {
     static char locale[] = "LC_ALL=C";
     const char *host = secure_getenv("PATH");
@@ -106,8 +106,8 @@ static void environment_make(environment *out, char *fixed, const char *const *k
     out->entry[0] = out->path;
     out->entry[1] = locale;
     out->count = 2;
-    if (fixed) out->entry[out->count++] = fixed;
-    for (; kept && *kept && out->count < environment_max - 1; kept++) {
+    for (; *fixed && out->count < environment_max - 1; fixed++) out->entry[out->count++] = *fixed;
+    for (; *kept && out->count < environment_max - 1; kept++) {
         char *value = secure_getenv(*kept);
         if (value) out->entry[out->count++] = value - strlen(*kept) - 1; /* "NAME=" is before it */
     }
@@ -224,7 +224,7 @@ void process_run_raw(process_result *result, char *const argv[], const char *fol
         unstarted(result, errno);
         return;
     }
-    environment_make(&variables, temporary, NULL);
+    environment_make(&variables, (char *[]){ temporary, NULL }, (const char *[]){ NULL });
     const place at = { { -1, stream[1], stream[1] }, folder };
     int e = spawn(&pid, argv, &at, &variables);
     close(stream[1]);
@@ -253,7 +253,7 @@ void process_run(process_result *result, char *const argv[], const char *folder,
 
 /* ---- Beside us ---- */
 
-int process_start(process *out, char *const argv[], const char *const *kept, char *own)
+int process_start(process *out, char *const argv[], const char *const *kept, char *const *own)
 {
     int stream[2];
     environment variables;

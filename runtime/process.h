@@ -37,8 +37,8 @@ typedef struct process {
 } process;
 
 /* Starts argv[0] (an absolute path) where we are, in a process group of its own. Of the environment it gets
- * PATH, and what `kept` names, up to NULL; and `own`, a "NAME=value", or NULL. 0 or an errno. */
-int process_start(process *out, char *const argv[], const char *const *kept, char *own);
+ * PATH, what `kept` names, and `own`, as "NAME=value"; each up to NULL. 0 or an errno. */
+int process_start(process *out, char *const argv[], const char *const *kept, char *const *own);
 /* Without waiting. */
 bool process_has_ended(const process *p);
 /* Gives it so long to end, then ends it with all that is in its process group; output: of its standard

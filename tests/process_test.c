@@ -268,12 +268,14 @@ END_TEST
 /* ---- Beside us ---- */
 
 static const char *const kept[] = { "KEPT", "UNSET", NULL };
+static char own_one[] = "OWN=one", own_two[] = "TWO=2";
+static char *const own[] = { own_one, own_two, NULL };
 
 static void start(process *p, const char *script)
 {
     char shell[] = "/bin/sh", c[] = "-c", *copy = strdup(script);
     char *const argv[] = { shell, c, copy, NULL };
-    ck_assert_int_eq(process_start(p, argv, kept, NULL), 0);
+    ck_assert_int_eq(process_start(p, argv, kept, own), 0);
     free(copy);
 }
 
@@ -296,9 +298,11 @@ START_TEST(conversation)
     close(lowest);
     setenv("KEPT", "a b", 1);
     setenv("SECRET", "1", 1);
-    start(&p, "read x; echo \"$x $KEPT $SECRET $UNSET.\"; echo o\033ops >&2; read x; echo end");
+    start(
+        &p,
+        "read x; echo \"$x $KEPT $SECRET $UNSET $OWN $TWO.\"; echo o\033ops >&2; read x; echo end");
     ck_assert_int_eq(write(p.socket, "hello\n", 6), 6);
-    hear(&p, "hello a b  .\n");
+    hear(&p, "hello a b   one 2.\n");
     ck_assert(!process_has_ended(&p));
     ck_assert_int_eq(write(p.socket, "\n", 1), 1);
     hear(&p, "end\n");
@@ -338,7 +342,7 @@ START_TEST(ended_before_it_is_stopped)
     ck_assert_int_eq(result.code, 9);
     char name[] = "/no/such/program";
     char *const argv[] = { name, NULL };
-    ck_assert_int_eq(process_start(&p, argv, kept, NULL), ENOENT);
+    ck_assert_int_eq(process_start(&p, argv, kept, own), ENOENT);
 }
 END_TEST
 
