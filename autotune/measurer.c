@@ -86,6 +86,8 @@ static fg_status reload(measurer *m, fg_error *error)
         if (status != FG_WRONG) return fail(error, status, "%s", why.text);
         e->rejected = true;
         memcpy(e->why, why.text, sizeof e->why - 1);
+        /* Its fault may have taken the context along: others had better have another. */
+        if (m->remote.options.context->gpu) remote_end(&m->remote);
     }
     return FG_OK;
 }

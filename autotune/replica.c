@@ -240,7 +240,7 @@ static fg_status fetch_outputs(const replica *r, fg_error *error)
             status = zoned_copy(driver_of(r), host(to->data), r->set[0].memory[k].data, to->bytes,
                                 error);
     }
-    return status;
+    return status == FG_OK ? testbed_intact(r->bed, error) : status;
 }
 
 fg_status replica_fetch(const replica *r, fg_error *error)

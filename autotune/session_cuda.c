@@ -61,8 +61,12 @@ static fg_status load_here(session *s, const candidate *c, fg_error *error)
 {
     zoned *all = &s->gpu->workspace;
     if (c->workspace_bytes <= all->bytes) return FG_OK;
+    zoned more; /* without it, those that passed have theirs */
+    fg_status status = zoned_new(&more, driver_of(s), c->workspace_bytes, guard_pattern, error);
+    if (status != FG_OK) return status;
     zoned_free(all, driver_of(s));
-    return zoned_new(all, driver_of(s), c->workspace_bytes, guard_pattern, error);
+    *all = more;
+    return FG_OK;
 }
 
 /* ---- Running ---- */

@@ -28,14 +28,12 @@ fg_status zoned_fill(const cuda_driver *d, cuda_address to, unsigned char value,
 fg_status zoned_new(zoned *out, const cuda_driver *d, size_t bytes, unsigned char pattern,
                     fg_error *error)
 {
-    *out = (zoned){ .bytes = bytes, .pattern = pattern };
+    cuda_address block;
+    *out = (zoned){ .block = 0 };
     if (bytes > SIZE_MAX / 2) return fail_memory(error);
-    int code = d->memory_new(&out->block, bytes + 2 * (size_t)zoned_zone);
-    if (code != CUDA_SUCCESS) {
-        out->block = 0;
-        return said(d, code, "allocating on the GPU", error);
-    }
-    out->data = out->block + zoned_zone;
+    int code = d->memory_new(&block, bytes + 2 * (size_t)zoned_zone);
+    if (code != CUDA_SUCCESS) return said(d, code, "allocating on the GPU", error);
+    *out = (zoned){ block, block + zoned_zone, bytes, pattern };
     fg_status status = zoned_mend(out, d, error);
     if (status != FG_OK) zoned_free(out, d);
     return status;
