@@ -58,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(${32 * warps}) combine(const __grid
     ${p.odtype} *out = ${own("o")};
 #pragma unroll
     for (int n = 0; n < (DV + 31) / 32; n++)
-        if (n * 32 + lane < DV) ${places:element(p.odtype, "out", "n * 32 + lane")} = ${p.odtype == "f32" and "o[n] * share" or ("(unsigned short)pack_%s(o[n] * share, 0)"):format(p.odtype)};
+        if (n * 32 + lane < DV) ${places:element(p.odtype, "out", "n * 32 + lane")} = ${p.odtype == "f32" and "share_of(o[n], share)" or ("(unsigned short)pack_%s(share_of(o[n], share), 0)"):format(p.odtype)};
 }
 % end
 % return { finish = finish, combine = combine }

@@ -68,6 +68,17 @@ ${indent}}
                 }
             }
 % end
+% -- What rows that are far (peak.cu.t) have taken from their scores. `far`: whether a row of the warp is.
+% local function take_tops()
+        if (far) {
+#pragma unroll
+            for (int r = 0; r < OWN; r++) {
+                const float taken = is_far(top[r], factor) ? top[r] : 0;
+#pragma unroll
+                for (int n = 0; n < KEY_TILES; n++) score[r / 2][n][r % 2 * 2] -= taken, score[r / 2][n][r % 2 * 2 + 1] -= taken;
+            }
+        }
+% end
 % -- What a kernel reads once, and what it computes from it: of these roots.
 % local function launch_values(...)
 %   for _, slot in ipairs(slots) do if slot.read then
@@ -95,5 +106,5 @@ ${indent}}
     ${declare(t)} = ${t.text};
 %   end
 % end
-% return { declare = declare, temporaries = temporaries, row_values = row_values, pass = pass, launch_values = launch_values,
-%   head_values = head_values }
+% return { declare = declare, temporaries = temporaries, row_values = row_values, pass = pass, take_tops = take_tops,
+%   launch_values = launch_values, head_values = head_values }

@@ -67,6 +67,7 @@ enum {
 #define LN2 ${f32(0.6931471805599453)}
 % include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
+% include("templates/common/peak.cu.t")
 % if places.row_type == "i64" then
 DEVICE i64 min_i(i64 a, i64 b) { return a < b ? a : b; }
 % end
@@ -216,20 +217,22 @@ ${indent}    }
             most[r] = -INF;
 #pragma unroll
             for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-            grows = grows | (most[r] * factor > top[r] + 8);
+            grows = grows | (most[r] > top[r] + slack);
         }
         if (any_lane(grows)) {
+            bool some_far = false;
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
                 float best = fmaxf(most[r], exchange(most[r], 1));
                 best = fmaxf(best, exchange(best, 2));
-                const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
-                const float shrink = exp2_fast(top[r] - base);
-                top[r] = now, peak[r] = base, sum[r] *= shrink;
+                const float shrink = rise(top[r], peak[r], best, factor);
+                some_far = some_far | is_far(top[r], factor), sum[r] *= shrink;
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
+            far = any_lane(some_far);
         }
+% lanes.take_tops()
 % end
 % -- S becomes the weights, 16 keys at a time, which are summed up and multiplied with V.
 % local function multiply_v()
@@ -340,7 +343,7 @@ ${indent}load_global4(${to}, parts + (nth * PITCH + ${column}) + ${x} * (LIVE * 
 #pragma unroll
         for (int n = 0; n < 4 * QUADS; n++) {
             const int column = (n / 4 * 32 + lane) * 4 + n % 4;
-            if (column < DV) ${places:element(p.odtype, "to_row", "column")} = ${p.odtype == "f32" and "all[n] * share" or ("(unsigned short)pack_%s(all[n] * share, 0)"):format(p.odtype)};
+            if (column < DV) ${places:element(p.odtype, "to_row", "column")} = ${p.odtype == "f32" and "share_of(all[n], share)" or ("(unsigned short)pack_%s(share_of(all[n], share), 0)"):format(p.odtype)};
         }
 % end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
@@ -353,6 +356,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into Q, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
+    const float slack = 8 / factor; /* by how much a score may exceed the row's largest before O is rescaled */
 % dropout.values()
 
     /* Which rows of which head, and which part of their keys. */
@@ -451,7 +455,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 k_lane = ${at(shape.k, "lane % 8 + lane / 16 * 8", "lane / 8 % 2")};
     const u32 v_lane = K_BYTES + ${at(shape.v, "lane % 16", "lane / 16")};
     float o[FRAGMENTS][COLUMN_TILES][4] = {};
-    float top[OWN], peak[OWN], sum[OWN]; /* peak: top, but 0 before any key */
+    float top[OWN], peak[OWN], sum[OWN]; /* top: the largest score */
+    bool far = false; /* some row of the warp is */
 #pragma unroll
     for (int r = 0; r < OWN; r++) top[r] = -INF, peak[r] = sum[r] = 0;
 
@@ -479,6 +484,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 parts_at = shared_base() + Q_BYTES;
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
+        settle(top[r], peak[r], factor);
         sum[r] += exchange(sum[r], 1);
         sum[r] += exchange(sum[r], 2);
         const int nth = 8 * r + lane / 4;

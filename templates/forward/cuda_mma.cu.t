@@ -80,7 +80,7 @@ enum {
 %   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
 %   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
 %   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
-%   pair_any = paired, any_lane = not paired or classes and true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard and not places.adjacent,
+%   pair_any = paired, any_lane = true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard and not places.adjacent,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
 %   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
@@ -90,6 +90,7 @@ enum {
 % if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
 % include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
+% include("templates/common/peak.cu.t")
 % if p.dropout then
 %   include("templates/common/philox.cu.t", { words = not (split or paired) })
 % end
@@ -350,7 +351,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 #pragma unroll
                 for (int n = 0; n < KEY_TILES; n++)
 #pragma unroll
-                    for (int x = 0; x < 4; x++) score[m][n][x] += small[m][n][x];
+                    for (int x = 0; x < 4; x++) if (fabsf(score[m][n][x]) < INF) score[m][n][x] += small[m][n][x]; /* else a rest is no number */
 %   end
 % end
 % -- S becomes the scores; which of them dropout keeps.
@@ -424,7 +425,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
             most[r] = -INF;
 #pragma unroll
             for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-            grows = grows | (most[r] * factor > limit[r]);
+            grows = grows | (most[r] > limit[r]);
         }
 %   end
 % end
@@ -450,9 +451,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
-% if cfg.test == "int" then
-    const float inverse = 1 / factor;
-% end
+    const float slack = 8 / factor; /* by how much a score may exceed the row's largest before O is rescaled */
 % dropout_values()
 
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
@@ -591,7 +590,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 v_lane = ${at(shape.v, "lane % 16", paired and "lane / 16 + warp % 2 * COLUMN_TILES" or "lane / 16")};
 % end
     float o[FRAGMENTS][COLUMN_TILES][4];
-    float top[OWN], peak[OWN], limit[OWN], sum[OWN]; /* peak: top, but 0 before any key; limit: where S makes O too large */
+    float top[OWN], peak[OWN], limit[OWN], sum[OWN]; /* top: the largest score; limit: where a score makes O too large */
+    bool far = false; /* some row of the warp is */
 #pragma unroll
     for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
@@ -663,6 +663,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             grown = pair_any(grows, group);
             if (grown) {
                 float best_of[OWN];
+                bool some_far = false;
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
 %   largest()
@@ -673,11 +674,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
-                    const float now = fmaxf(top[r], fmaxf(best_of[r], other) * factor), base = now == -INF ? 0 : now;
-                    shrink[r] = exp2_fast(top[r] - base);
-                    top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "fminf((now + 8) * inverse, 0x1.fffffep127f)" or "now + 8"}, sum[r] *= shrink[r];
+                    shrink[r] = rise(top[r], peak[r], fmaxf(best_of[r], other), factor);
+                    limit[r] = fminf(top[r] + slack, 0x1.fffffep127f), sum[r] *= shrink[r];
+                    some_far = some_far | is_far(top[r], factor);
                 }
+                far = any_lane(some_far);
             }
+% lanes.take_tops()
         }
 %   local kept_too = p.dropout and ", kept" or ""
 %   -- O += P V of this tile, and with `makes` the next one's P.
@@ -822,16 +825,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % finish_scores()
 % grow()
         if (any_lane(grows)) {
+            bool some_far = false;
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
 % largest()
-                const float now = fmaxf(top[r], best * factor), base = now == -INF ? 0 : now;
-                const float shrink = exp2_fast(top[r] - base);
-                top[r] = now, peak[r] = base, limit[r] = ${cfg.test == "int" and "fminf((now + 8) * inverse, 0x1.fffffep127f)" or "now + 8"}, sum[r] *= shrink;
+                const float shrink = rise(top[r], peak[r], best, factor);
+                limit[r] = fminf(top[r] + slack, 0x1.fffffep127f), sum[r] *= shrink;
+                some_far = some_far | is_far(top[r], factor);
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
+            far = any_lane(some_far);
         }
+% lanes.take_tops()
 
         float part[OWN]; /* a tile's sum is on its own first: errors grow with the tiles, not with the keys */
 #pragma unroll
@@ -870,7 +876,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
-                for (int x = 0; x < 4; x++) o[m][n][x] += product[m][x] + small[m][x];
+                for (int x = 0; x < 4; x++) o[m][n][x] += fabsf(product[m][x]) < INF ? product[m][x] + small[m][x] : product[m][x];
         }
 % else
         /* The weights of 16 keys are made while those of the 16 before are multiplied. */
@@ -909,6 +915,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 
 % local some_rows = padded and places:times_group(SQ) or rows_all
+#pragma unroll
+    for (int r = 0; r < OWN; r++) settle(top[r], peak[r], factor);
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         sum[r] += exchange(sum[r], 1);
@@ -954,7 +962,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         (void)row;
 % finish("        ", "sum[r]", "top[r]", "peak[r]", packs and "(hk * GROUP + row % GROUP)" or "h", "row >= " .. rows_all, ("row < %s && lane %% 4 == 0%s"):format(some_rows, paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""), p.lse and places:row("lse"))
 #pragma unroll
-        for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= share, o[r / 2][n][r % 2 * 2 + 1] *= share;
+        for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] = share_of(o[r / 2][n][r % 2 * 2], share), o[r / 2][n][r % 2 * 2 + 1] = share_of(o[r / 2][n][r % 2 * 2 + 1], share);
     }
 % local columns_here = parts and "columns" or "DV"
 % if shape.through then

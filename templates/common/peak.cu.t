@@ -1,0 +1,27 @@
+/* Weights are 2^(score factor - peak), the peak that of a row's largest score so far. Behind 2^20 the peak's rounding would
+ * count: such a row is far, and has its largest score taken from its scores instead. */
+DEVICE bool is_far(float top, float factor) { return fabsf(top * factor) >= 0x1p20f && top != -INF; }
+
+/* A row's largest score rises to `best` or stays; returns by what all before it shrinks. */
+DEVICE float rise(float &top, float &peak, float best, float factor)
+{
+    const float now = fmaxf(top, best);
+    const bool was_far = is_far(top, factor), far = is_far(now, factor);
+    const float base = far || now == -INF ? 0 : now * factor;
+    float gap = was_far ? fmaf(top, factor, -base) : peak - base;
+    if (far) gap = was_far ? (top - now) * factor : fmaf(-now, factor, peak);
+    const float shrink = top == -INF ? 0 : exp2_fast(gap);
+    top = now, peak = base;
+    return shrink;
+}
+
+/* In the end: both in base 2. */
+DEVICE void settle(float &top, float &peak, float factor)
+{
+    if (is_far(top, factor)) peak = top * factor;
+    top = top == -INF ? top : peak;
+}
+
+/* 0 where nothing is to be left, whatever x is. */
+DEVICE float share_of(float x, float share) { return share == 0 ? 0 : x * share; }
+
