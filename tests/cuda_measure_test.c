@@ -361,25 +361,32 @@ START_TEST(the_gpu_is_full)
 }
 END_TEST
 
-/* There is one for all candidates: those that need less keep what there was. */
-START_TEST(no_room_for_a_workspace)
+/* One that asks for 4096 bytes of workspace, and gets none. */
+static void reject_a_larger(trial *t, int id)
 {
-    trial t;
-    image more;
+    image i;
     fake_cuda *f = fake();
-    const int ids[] = { 1, 3 };
-    trial_new(&t, true, 20);
-    pass(&t, 1);
     cuda_candidate_launch();
     stub_regions = 0;
     stub_add_region("work", "4096", false);
-    ck_assert_int_eq(image_make(&more, t.context, t.problem->problem, NULL, NULL, &error), FG_OK);
+    ck_assert_int_eq(image_make(&i, t->context, t->problem->problem, NULL, NULL, &error), FG_OK);
     f->fail_from = fake_count("cuMemAlloc_v2") + 1;
     f->fail_count = 1;
     f->fail_code = 2;
     f->fail_symbol = "cuMemAlloc_v2";
-    refuses(try_image(&t, 2, &more), FG_WRONG, "no memory for its workspace of 4096 bytes");
+    refuses(try_image(t, id, &i), FG_WRONG, "no memory for its workspace of 4096 bytes");
     f->fail_symbol = NULL;
+}
+
+/* There is one for all candidates: those that need less have what there was. */
+START_TEST(no_room_for_a_workspace)
+{
+    trial t;
+    const int ids[] = { 1, 3 };
+    trial_new(&t, true, 20);
+    reject_a_larger(&t, 2);
+    pass(&t, 1);
+    reject_a_larger(&t, 2);
     time_all(&t, ids, 1);
     pass(&t, 3);
     time_all(&t, ids, 2);
