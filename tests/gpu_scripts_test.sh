@@ -45,6 +45,13 @@ says "^gpu sweep: $count of $count problems ran, $count configs, .* [1-9][0-9]* 
 says '^bf16 +[1-9]'
 grep -q '^gpu sweep [0-9]*: the output is wrong' "$folder/told" || die "it does not tell what is wrong"
 
+# One that others fill is there, and nothing ran on it.
+full=$folder/fail-cuDevicePrimaryCtxRetain-1-99-2
+mkdir "$full"
+cp -P "$folder"/lib/* "$full"
+LD_LIBRARY_PATH=$full ends 1 gpu_sweep.sh "$program" $count
+says "^gpu sweep: 0 of $count problems ran, "
+
 # A tool that finds what the variable FOUND says in racecheck, and nothing in others; that called DIES ends early in its
 # second process.
 cat >"$folder/bin/compute-sanitizer" <<'TOOL'
