@@ -159,7 +159,7 @@ static fg_status time_here(session *s, candidate *c, double *seconds, fg_error *
     int first = (int)(s->turn % (unsigned)s->gpu->replica.sets);
     s->turn += (unsigned)runs;
     fg_status status = timer_take(&s->gpu->timer, seconds, 1, runs, first, launch_turn, &t, error);
-    c->seconds = *seconds;
+    if (status == FG_OK) c->seconds = *seconds;
     return status;
 }
 

@@ -325,9 +325,9 @@ typedef struct fg_tune_report {
  * 1. Runs prepare for themselves.
  *
  * On a GPU the worker has a CUDA context of its own on the same device, whatever CUDA_VISIBLE_DEVICES says here, and
- * draws the inputs there: as often as it takes for a run not to find them in the L2 cache, up to 8 times. What a
- * candidate needs room for is found then, or it is rejected. FG_MEMORY: not even the inputs, or the first candidate,
- * find room, as where others use the GPU. FG_MACHINE: the worker has no such GPU, which may be in a mode that allows but
+ * draws the inputs there: as often as it takes for a run not to find them in the L2 cache, up to 8 times. A
+ * candidate whose workspace finds no room is rejected. FG_MEMORY: the inputs, or what the first check needs, find
+ * none, as where others use the GPU. FG_MACHINE: the worker has no such GPU, which may be in a mode that allows but
  * one process; or the context is for an architecture alone. */
 FG_API fg_status fg_tune(fg_tune_report *out, fg_context *context, const fg_problem *problem,
                          const fg_tune_options *options, fg_error *error);

@@ -6,7 +6,7 @@
 #include "tests/candidate_stub.h"
 
 /* X(name, statement): done beside computing row i of head h, at o and lse. `n` counts runs. END(code) ends the kernel
- * as a fault of the GPU does. */
+ * as a fault of the GPU does. A worker has this variable of the environment if it was set when the worker started. */
 /* clang-format off */
 #define CUDA_FAULTS(X)                                                                            \
     X(none, (void)0)                                                                              \
@@ -27,6 +27,8 @@
     X(hang, if (i == 7) while (!stop) {})                                                         \
     X(late_crash, if (i == 7 && n >= 8) END(700))                                                 \
     X(late_hang, if (i == 7 && n >= 8) while (!stop) {})                                          \
+    X(between, if (i == UNSAMPLED && h == 1) o[COLUMNS] = 1)                                      \
+    X(next_worker, if (i == 7 && getenv("CUDA_MPS_PIPE_DIRECTORY")) END(700))                     \
     X(slow, if (i == 7) for (int k = 0; k < 300000; k++) stop = stop)
 /* clang-format on */
 
@@ -47,13 +49,14 @@ enum { cuda_candidate_work = 1024 }; /* bytes of workspace */
 
 static const char *const cuda_candidate_text =
     "struct args { float *q, *k, *v, *o, *lse; double scale; volatile char *work; };\n"
-    "enum { SAMPLED = %lld, UNSAMPLED = %lld, WORK = %d };\n"
+    "enum { SAMPLED = %lld, UNSAMPLED = %lld, WORK = %d, COLUMNS = %d };\n"
     "#ifdef __CUDACC__\n"
     "#define FUNCTION static __device__\n"
     "#define END(code) *(volatile int *)8 = code\n"
     "#else\n"
     "#define FUNCTION static\n"
     "#define END(code) return code\n"
+    "char *getenv(const char *);\n"
     "#endif\n"
     "FUNCTION int n;\n"
     "FUNCTION volatile int stop;\n"     /* 0; NVRTC takes a volatile local for a register */
@@ -87,7 +90,7 @@ static const char *const cuda_candidate_text =
     "        sum += p;\n"
     "        for (int c = 0; c < 4; c++) out[c] += p * a->v[j * 4 + c];\n"
     "    }\n"
-    "    for (int c = 0; c < 4; c++) o[c] = (float)(out[c] / sum);\n"
+    "    for (int c = 0; c < COLUMNS; c++) o[c] = (float)(out[c] / sum);\n"
     "    *lse = (float)(top + logarithm(sum));\n"
     "    %s;\n"
     "    return 0;\n"
@@ -102,12 +105,13 @@ static const char *const cuda_candidate_text =
     "*/\n"
     "#endif\n";
 
-static inline void cuda_candidate_write(char *out, size_t size, int64_t unsampled, int fault)
+static inline void cuda_candidate_write(char *out, size_t size, int64_t unsampled, int columns,
+                                        int fault)
 {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     int wrote = snprintf(out, size, cuda_candidate_text, (long long)candidate_sq - 1,
-                         (long long)unsampled, cuda_candidate_work, cuda_faults[fault]);
+                         (long long)unsampled, cuda_candidate_work, columns, cuda_faults[fault]);
 #pragma GCC diagnostic pop
     ck_assert_int_lt(wrote, (int)size);
 }
@@ -134,7 +138,8 @@ static inline void cuda_candidate_make(image *out, fg_context *context, const fg
     char source[stub_max_text], *to = stub_text;
     fg_error error;
     cuda_candidate_launch();
-    cuda_candidate_write(source, sizeof source, candidate_unsampled(), (int)fault);
+    cuda_candidate_write(source, sizeof source, candidate_unsampled(), (int)p->problem->dv,
+                         (int)fault);
     for (const char *at = source; *at; at++) { /* it is printed with a format */
         if (*at == '%') *to++ = '%';
         *to++ = *at;

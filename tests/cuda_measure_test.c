@@ -13,16 +13,22 @@ typedef struct trial {
     image good;
 } trial;
 
-static fg_status start(trial *t, const fg_context_options *options, bool here, double seconds)
+static fg_status start_with(trial *t, const fg_context_options *options, const char *line,
+                            bool here, double seconds)
 {
     fg_context_options o = *options;
     o.worker = FLASHGEN_COMMAND;
     o.threads = 2;
     t->context = stub_context(&o);
-    t->problem = stub_problem(t->context, CANDIDATE_PROBLEM);
+    t->problem = stub_problem(t->context, line);
     cuda_candidate_make(&t->good, t->context, t->problem, CUDA_FAULT_none);
     const measurer_options m = { t->context, t->problem->problem, here, seconds, NULL };
     return measurer_new(&t->measurer, &m, &error);
+}
+
+static fg_status start(trial *t, const fg_context_options *options, bool here, double seconds)
+{
+    return start_with(t, options, CANDIDATE_PROBLEM, here, seconds);
 }
 
 static void trial_new(trial *t, bool here, double seconds)
@@ -45,15 +51,21 @@ static void trial_free(trial *t)
     ck_assert_int_eq(fake()->depth(), 0);
 }
 
+/* Frees the image. */
+static fg_status try_image(trial *t, int id, image *i)
+{
+    double seconds = -1;
+    fg_status status = measurer_try(t->measurer, &seconds, id, i, &error);
+    if (status == FG_OK) ck_assert(seconds > 0 && seconds < 10);
+    image_free(i);
+    return status;
+}
+
 static fg_status try_fault(trial *t, int id, cuda_fault fault)
 {
     image i;
-    double seconds = -1;
     cuda_candidate_make(&i, t->context, t->problem, fault);
-    fg_status status = measurer_try(t->measurer, &seconds, id, &i, &error);
-    if (status == FG_OK) ck_assert(seconds > 0 && seconds < 10);
-    image_free(&i);
-    return status;
+    return try_image(t, id, &i);
 }
 
 static void pass(trial *t, int id)
@@ -140,6 +152,26 @@ START_TEST(wrong_ones_are_rejected)
 }
 END_TEST
 
+/* Rows of o that are farther from each other than they are long. */
+START_TEST(padding_is_nobodys)
+{
+    const fg_context_options o = cuda_options("cuda");
+    for (int here = 0; here < 2; here++) {
+        trial t;
+        const int ids[] = { 1, 3 };
+        ck_assert_int_eq(
+            start_with(&t, &o, "dtype=f32 b=1 hq=2 hkv=1 sq=301 sk=20 d=8 dv=3 lse", here, 20),
+            FG_OK);
+        rejects(&t, 2, CUDA_FAULT_between, "it wrote between the rows of o");
+        pass(&t, 1);
+        rejects(&t, 2, CUDA_FAULT_between, "it wrote between the rows of o");
+        pass(&t, 3);
+        time_all(&t, ids, 2);
+        trial_free(&t);
+    }
+}
+END_TEST
+
 /* The worker's context is lost with it; another goes on, with what passed before. */
 START_TEST(a_fault_costs_one_candidate)
 {
@@ -157,6 +189,35 @@ START_TEST(a_fault_costs_one_candidate)
     time_all(&t, ids, 2);
     trial_free(&t);
     ck_assert_int_eq(stub_open_files(), files);
+}
+END_TEST
+
+/* One that passed, and faults when the next worker is shown it, costs that worker, and itself alone. */
+static void fault_in_the_next_worker(int id)
+{
+    trial t;
+    double samples[9];
+    int culprit = -1;
+    const int all[] = { 1, 2, 3 }, others[] = { 1, id == 3 ? 2 : 3, 5 };
+    trial_new(&t, false, 20);
+    for (int k = 1; k <= 3; k++)
+        ck_assert_int_eq(try_fault(&t, k, k == id ? CUDA_FAULT_next_worker : CUDA_FAULT_none),
+                         FG_OK);
+    setenv("CUDA_MPS_PIPE_DIRECTORY", "/", 1);
+    rejects(&t, 4, CUDA_FAULT_crash, "CUDA_ERROR_ILLEGAL_ADDRESS");
+    pass(&t, 5);
+    refuses(measurer_time(t.measurer, samples, all, 3, 3, &culprit, &error), FG_WRONG,
+            "CUDA_ERROR_ILLEGAL_ADDRESS");
+    unsetenv("CUDA_MPS_PIPE_DIRECTORY");
+    ck_assert_int_eq(culprit, id - 1);
+    time_all(&t, others, 3);
+    trial_free(&t);
+}
+
+START_TEST(a_fault_in_the_next_worker)
+{
+    fault_in_the_next_worker(2);
+    fault_in_the_next_worker(3);
 }
 END_TEST
 
@@ -300,12 +361,47 @@ START_TEST(the_gpu_is_full)
 }
 END_TEST
 
+/* One that asks for 4096 bytes of workspace, and gets none. */
+static void reject_a_larger(trial *t, int id)
+{
+    image i;
+    fake_cuda *f = fake();
+    cuda_candidate_launch();
+    stub_regions = 0;
+    stub_add_region("work", "4096", false);
+    ck_assert_int_eq(image_make(&i, t->context, t->problem->problem, NULL, NULL, &error), FG_OK);
+    f->fail_from = fake_count("cuMemAlloc_v2") + 1;
+    f->fail_count = 1;
+    f->fail_code = 2;
+    f->fail_symbol = "cuMemAlloc_v2";
+    refuses(try_image(t, id, &i), FG_WRONG, "no memory for its workspace of 4096 bytes");
+    f->fail_symbol = NULL;
+}
+
+/* There is one for all candidates: those that need less have what there was. */
+START_TEST(no_room_for_a_workspace)
+{
+    trial t;
+    const int ids[] = { 1, 3 };
+    trial_new(&t, true, 20);
+    reject_a_larger(&t, 2);
+    pass(&t, 1);
+    reject_a_larger(&t, 2);
+    time_all(&t, ids, 1);
+    pass(&t, 3);
+    time_all(&t, ids, 2);
+    trial_free(&t);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         times_have_the_clear,
         wrong_ones_are_rejected,
+        padding_is_nobodys,
         a_fault_costs_one_candidate,
+        a_fault_in_the_next_worker,
         hangs_are_ended,
         faults_while_timed,
         a_fault_in_this_process,
@@ -313,6 +409,7 @@ int main(void)
         every_call_fails,
         copies_are_slow_without_pins,
         the_gpu_is_full,
+        no_room_for_a_workspace,
         NULL,
     };
     return support_run("cuda_measure", tests);

@@ -45,11 +45,20 @@ says "^gpu sweep: $count of $count problems ran, $count configs, .* [1-9][0-9]* 
 says '^bf16 +[1-9]'
 grep -q '^gpu sweep [0-9]*: the output is wrong' "$folder/told" || die "it does not tell what is wrong"
 
-# A tool that finds what the variable FOUND says in racecheck, and nothing in others.
+# One that others fill is there, and nothing ran on it.
+full=$folder/fail-cuDevicePrimaryCtxRetain-1-99-2
+mkdir "$full"
+cp -P "$folder"/lib/* "$full"
+LD_LIBRARY_PATH=$full ends 1 gpu_sweep.sh "$program" $count
+says "^gpu sweep: 0 of $count problems ran, "
+
+# A tool that finds what the variable FOUND says in racecheck, and nothing in others; that called DIES ends early in its
+# second process.
 cat >"$folder/bin/compute-sanitizer" <<'TOOL'
 #!/usr/bin/env bash
 [ "$1" = --tool ] && tool=$2 && shift 4
 "$@"
+[ "$tool ${FLASHGEN_TEST_SHARD%/*}" = "${DIES:-} 1" ] && exit 139
 if [ "$tool" = racecheck ]; then
     echo "========= RACECHECK SUMMARY: $FOUND hazards displayed (0 errors, $FOUND warnings)"
 else
@@ -64,9 +73,12 @@ for tool in memcheck initcheck synccheck; do
 done
 says '^racecheck: 4 of 4 problems ran, [1-4] wrong, [1-9][0-9]* errors or hazards'
 
-# A program that is always right, so that hazards and missing parts decide.
+# A program that is always right, so that hazards and missing parts decide; from part HERE on it sees no GPU.
+printf '#!/bin/sh\necho 8\n' >"$folder/bin/nproc"
+chmod +x "$folder/bin/nproc"
 cat >"$folder/program" <<'PROGRAM'
 #!/usr/bin/env bash
+[ "${FLASHGEN_TEST_SHARD%/*}" -ge "${HERE:-16}" ] && echo "gpu_sweep: skipped" && exit 77
 [ "${FLASHGEN_TEST_SHARD%/*}" -lt "${RUNS:-1}" ] && ran=1
 echo "gpu sweep, part: ${ran:-0} problems, 1 configs, 0 of three tiles, 0 wrong, worst of the others 0.5"
 PROGRAM
@@ -76,3 +88,8 @@ FOUND=1 ends 1 gpu_sanitize.sh "$folder/program" 1
 FOUND=0 RUNS=0 ends 1 gpu_sanitize.sh "$folder/program" 1
 ends 0 gpu_sweep.sh "$folder/program" 1
 RUNS=0 ends 1 gpu_sweep.sh "$folder/program" 1
+HERE=1 ends 1 gpu_sweep.sh "$folder/program" 1
+HERE=0 ends 77 gpu_sweep.sh "$folder/program" 1
+for tool in memcheck racecheck initcheck synccheck; do
+    FOUND=0 DIES=$tool ends 1 gpu_sanitize.sh "$folder/program" 1
+done

@@ -21,12 +21,14 @@ for ((part = 0; part < parts; part++)); do
     processes+=($!)
 done
 failed=0
+skipped=0
 for process in "${processes[@]}"; do
     wait "$process"
     code=$?
-    [ $code = 77 ] && grep -h skipped "$folder"/*.out | head -n 1 && exit 77
     [ $code = 0 ] || failed=$((failed + 1))
+    [ $code = 77 ] && skipped=$((skipped + 1))
 done
+[ $skipped = "$parts" ] && grep -h skipped "$folder"/*.out | head -n 1 && exit 77
 
 cat "$folder"/*.err >&2
 grep -hE 'Failure|Error' "$folder"/*.out | grep -v 'problems failed' >&2

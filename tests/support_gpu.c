@@ -5,7 +5,7 @@
 
 /* ---- Programs ---- */
 
-/* Why they are missing, or "". */
+/* Why they are missing, or "", also where they are there and fail. */
 static const char *missing(const char *device)
 {
     static fg_error error;
@@ -14,7 +14,8 @@ static const char *missing(const char *device)
     fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
     o.device = device;
     o.store = "";
-    if (fg_context_new(&context, &o, &error) != FG_OK) return error.text;
+    fg_status status = fg_context_new(&context, &o, &error);
+    if (status != FG_OK) return status == FG_MACHINE ? error.text : "";
     snprintf(why, sizeof why, "%s", context->compiler ? "" : context->compiler_missing);
     fg_context_free(context);
     return why;

@@ -257,6 +257,50 @@ START_TEST(documents_ascend)
 }
 END_TEST
 
+/* ---- |V| ---- */
+
+/* Padding is nobody's there, too. */
+static void check_absolute(const testbed_tensor *v, const testbed_tensor *a)
+{
+    const dtype type = v->operand->type;
+    const size_t size = dtypes[type].bits / 8u;
+    int64_t negative = 0, nans = 0;
+    for (int64_t k = 0; k < v->rows * v->pitch; k++) {
+        const char *x = v->memory.data + (size_t)k * size, *y = a->memory.data + (size_t)k * size;
+        const double from = dtype_load(type, x), to = dtype_load(type, y);
+        if (k % v->pitch >= v->row) {
+            ck_assert_mem_eq(x, y, size);
+            continue;
+        }
+        ck_assert_int_eq(isnan(from), isnan(to));
+        if (!isnan(from)) ck_assert_double_eq(to, fabs(from));
+        negative += from < 0;
+        nans += isnan(from);
+    }
+    ck_assert(negative > 0 && nans > 0);
+}
+
+START_TEST(absolute_values)
+{
+    static const char *const types[] = { "f32", "f16", "bf16", "f64", "e4m3" };
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+        char line[100];
+        fg_error error;
+        testbed_tensor a;
+        snprintf(line, sizeof line, "dtype=%s b=3 hq=4 hkv=2 sq=13 sk=31 d=5 lens=padded align=16",
+                 types[k]);
+        begin(line);
+        const testbed_tensor *v = testbed_find(&bed, "v");
+        ck_assert_int_gt(v->pitch, v->row);
+        ck_assert_int_eq(testbed_absolute(&a, v, &error), FG_OK);
+        ck_assert_ptr_eq(a.dl.data, a.memory.data);
+        check_absolute(v, &a);
+        guarded_free(&a.memory);
+        end();
+    }
+}
+END_TEST
+
 /* ---- Memory ---- */
 
 static bool fails_at(long at)
@@ -296,6 +340,7 @@ int main(void)
         behind_lengths_is_nan,
         pages_lie_anywhere,
         documents_ascend,
+        absolute_values,
         out_of_memory,
         NULL,
     };

@@ -34,7 +34,7 @@ static inline fg_status tune_make(made **out, const maker_request *r, fg_error *
     if (fault == FAULT_uncompiled)
         snprintf(source, sizeof source, "this is no C, but a mistake");
     else if (r->device->gpu)
-        cuda_candidate_write(source, sizeof source, tune_unsampled, fault);
+        cuda_candidate_write(source, sizeof source, tune_unsampled, 4, fault);
     else
         snprintf(source, sizeof source, candidate_text, (long long)candidate_sq - 1,
                  (long long)tune_unsampled, 64 * r->device->threads, candidate_faults[fault]);
