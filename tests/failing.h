@@ -5,6 +5,7 @@
 #include "tests/support.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -15,16 +16,28 @@ typedef struct failing {
     size_t bytes, most; /* now, and at once since `most` was last 0 */
 } failing;
 
-static inline void *failing_allocate(void *user, void *block, size_t old_size, size_t new_size)
+static pthread_mutex_t failing_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* compilers' threads allocate at once */
+
+/* False where it is the one to fail. */
+static inline bool failing_count(failing *f, const void *block, size_t old_size, size_t new_size)
 {
-    failing *f = user;
     if (new_size > 0) {
         f->count++;
-        if (f->count == f->at || (f->for_good && f->count > f->at)) return NULL;
+        if (f->count == f->at || (f->for_good && f->count > f->at)) return false;
     }
     f->blocks += (new_size > 0) - (block != NULL);
     f->bytes += new_size - (block ? old_size : 0);
     if (f->bytes > f->most) f->most = f->bytes;
+    return true;
+}
+
+static inline void *failing_allocate(void *user, void *block, size_t old_size, size_t new_size)
+{
+    pthread_mutex_lock(&failing_lock);
+    const bool given = failing_count(user, block, old_size, new_size);
+    pthread_mutex_unlock(&failing_lock);
+    if (!given) return NULL;
     if (new_size > 0) return realloc(block, new_size);
     free(block);
     return NULL;
