@@ -203,6 +203,32 @@ START_TEST(largest_numbers_are_right)
 }
 END_TEST
 
+/* Logits that are so large that a rounded peak would be far off the largest: those of masks by bias, too. */
+START_TEST(huge_logits_are_right)
+{
+    static const char *const problems[] = {
+        "dtype=f16 b=1 hq=2 sq=20 sk=90 d=32 bias=11QK:f32 lse",
+        "dtype=bf16 b=1 hq=2 sq=2 sk=90 d=32 bias=11QK:f32 lse sinks",
+        "dtype=f32 b=1 hq=2 sq=20 sk=90 d=32 bias=11QK:f32 lse",
+        "dtype=bf16 b=1 hq=1 sq=40 sk=140 d=160 bias=11QK:f32 lse",
+    };
+    static const float biases[] = { -1e9f, -1e30f, 1e9f };
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    for (size_t k = 0; k < sizeof problems / sizeof *problems; k++)
+        for (int n = 0; n < 6; n++) {
+            trial x;
+            trial_open(&x, context, "", problems[k]);
+            test_tensor *bias = trial_tensor(&x, "bias");
+            for (int64_t at = 0; at < bias->count; at++)
+                test_set(bias, at, n >= 3 || at % bias->shape[3] < 40 ? biases[n % 3] : 0);
+            trial_check(&x, "emulated");
+            trial_close(&x);
+        }
+    fg_context_free(context);
+}
+END_TEST
+
 /* ---- Drawn problems ---- */
 
 static fg_context *drawn_context;
@@ -230,12 +256,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { problems_by_hand_are_right,
-                             decoding_by_hand_is_right,
-                             decoding_knows_all_sizes,
-                             any_workspace_serves,
-                             largest_numbers_are_right,
-                             drawn_problems_are_right,
-                             NULL };
+    const TTest *tests[] = { problems_by_hand_are_right, decoding_by_hand_is_right,
+                             decoding_knows_all_sizes,   any_workspace_serves,
+                             huge_logits_are_right,      largest_numbers_are_right,
+                             drawn_problems_are_right,   NULL };
     return support_run("cuda_emulated", tests);
 }
