@@ -68,16 +68,11 @@ ${indent}}
                 }
             }
 % end
-% -- What rows that are far (peak.cu.t) have taken from their scores. `far`: whether a row of the warp is.
-% local function take_tops()
-        if (far) {
+% -- What a row r that is far (peak.cu.t) has taken from its scores.
+% local function take_top(indent)
+${indent}const float taken = is_far(top[r], factor) ? top[r] : 0;
 #pragma unroll
-            for (int r = 0; r < OWN; r++) {
-                const float taken = is_far(top[r], factor) ? top[r] : 0;
-#pragma unroll
-                for (int n = 0; n < KEY_TILES; n++) score[r / 2][n][r % 2 * 2] -= taken, score[r / 2][n][r % 2 * 2 + 1] -= taken;
-            }
-        }
+${indent}for (int n = 0; n < KEY_TILES; n++) score[r / 2][n][r % 2 * 2] -= taken, score[r / 2][n][r % 2 * 2 + 1] -= taken;
 % end
 % -- What a kernel reads once, and what it computes from it: of these roots.
 % local function launch_values(...)
@@ -106,5 +101,5 @@ ${indent}}
     ${declare(t)} = ${t.text};
 %   end
 % end
-% return { declare = declare, temporaries = temporaries, row_values = row_values, pass = pass, take_tops = take_tops,
+% return { declare = declare, temporaries = temporaries, row_values = row_values, pass = pass, take_top = take_top,
 %   launch_values = launch_values, head_values = head_values }

@@ -15,6 +15,12 @@ DEVICE float rise(float &top, float &peak, float best, float factor)
     return shrink;
 }
 
+/* The score above which O is to be rescaled, `slack` (8 in base 2) over the largest one: of a far row, whose scores are changed there, any. */
+DEVICE float limit_of(float top, float slack, float factor)
+{
+    return is_far(top, factor) ? -INF : fminf(top + slack, 0x1.fffffep127f);
+}
+
 /* In the end: both in base 2. */
 DEVICE void settle(float &top, float &peak, float factor)
 {

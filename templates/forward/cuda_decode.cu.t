@@ -217,22 +217,20 @@ ${indent}    }
             most[r] = -INF;
 #pragma unroll
             for (int n = 0; n < KEY_TILES; n++) most[r] = fmaxf(most[r], fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
-            grows = grows | (most[r] > top[r] + slack);
+            grows = grows | (most[r] > limit_of(top[r], slack, factor));
         }
         if (any_lane(grows)) {
-            bool some_far = false;
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
                 float best = fmaxf(most[r], exchange(most[r], 1));
                 best = fmaxf(best, exchange(best, 2));
                 const float shrink = rise(top[r], peak[r], best, factor);
-                some_far = some_far | is_far(top[r], factor), sum[r] *= shrink;
+                sum[r] *= shrink;
+% lanes.take_top("                ")
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
-            far = any_lane(some_far);
         }
-% lanes.take_tops()
 % end
 % -- S becomes the weights, 16 keys at a time, which are summed up and multiplied with V.
 % local function multiply_v()
@@ -456,7 +454,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 v_lane = K_BYTES + ${at(shape.v, "lane % 16", "lane / 16")};
     float o[FRAGMENTS][COLUMN_TILES][4] = {};
     float top[OWN], peak[OWN], sum[OWN]; /* top: the largest score */
-    bool far = false; /* some row of the warp is */
 #pragma unroll
     for (int r = 0; r < OWN; r++) top[r] = -INF, peak[r] = sum[r] = 0;
 

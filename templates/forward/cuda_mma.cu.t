@@ -451,7 +451,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
-    const float slack = 8 / factor; /* by how much a score may exceed the row's largest before O is rescaled */
 % dropout_values()
 
     /* Which tile of which head: ${p.causal and "those of the last rows, which see most keys, go first" or "tile by tile through the heads of a section"}. */
@@ -591,7 +590,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
     float o[FRAGMENTS][COLUMN_TILES][4];
     float top[OWN], peak[OWN], limit[OWN], sum[OWN]; /* top: the largest score; limit: where a score makes O too large */
-    bool far = false; /* some row of the warp is */
 #pragma unroll
     for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
@@ -663,7 +661,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             grown = pair_any(grows, group);
             if (grown) {
                 float best_of[OWN];
-                bool some_far = false;
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
 %   largest()
@@ -675,12 +672,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 for (int r = 0; r < OWN; r++) {
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
                     shrink[r] = rise(top[r], peak[r], fmaxf(best_of[r], other), factor);
-                    limit[r] = fminf(top[r] + slack, 0x1.fffffep127f), sum[r] *= shrink[r];
-                    some_far = some_far | is_far(top[r], factor);
+                    limit[r] = limit_of(top[r], __fdividef(8, factor), factor), sum[r] *= shrink[r];
+% lanes.take_top("                    ")
                 }
-                far = any_lane(some_far);
             }
-% lanes.take_tops()
         }
 %   local kept_too = p.dropout and ", kept" or ""
 %   -- O += P V of this tile, and with `makes` the next one's P.
@@ -825,19 +820,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % finish_scores()
 % grow()
         if (any_lane(grows)) {
-            bool some_far = false;
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
 % largest()
                 const float shrink = rise(top[r], peak[r], best, factor);
-                limit[r] = fminf(top[r] + slack, 0x1.fffffep127f), sum[r] *= shrink;
-                some_far = some_far | is_far(top[r], factor);
+                limit[r] = limit_of(top[r], __fdividef(8, factor), factor), sum[r] *= shrink;
+% lanes.take_top("                ")
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
-            far = any_lane(some_far);
         }
-% lanes.take_tops()
 
         float part[OWN]; /* a tile's sum is on its own first: errors grow with the tiles, not with the keys */
 #pragma unroll

@@ -205,7 +205,7 @@ local function tile_cycles(cfg, p, s, resident)
   local products = 6.2 * w.products
   local others = w.products + 60 + 11.5 * w.read + 12.3 * w.scores + 24 * w.copied + 2 * w.split
   local spilled = math.max(0, registers_of(cfg, p) - 232) * 15.6 -- and what avoids spilling
-  local each = math.max(products, others) + 0.42 * math.min(products, others) + spilled + (cfg.share == 2 and 100 or 0)
+  local each = math.max(products, others) + 0.42 * math.min(products, others) + spilled + (cfg.share == 2 and 180 or 0)
   local odd = cfg.keys & cfg.keys - 1 == 0 and 1 or 1.06
   local exposed = 33 + 73 * cfg.warps + 32 * w.scores + ({ 1500, 96, 0, -15 })[cfg.stages]
   return each * odd * math.max(warps, 1) + exposed * (resident == 1 and 1.5 or 1)
