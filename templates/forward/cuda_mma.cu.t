@@ -47,7 +47,11 @@
 %
 /* softmax(q k^T) v for ${p.text}
  * A block has ROWS query rows of ${packs and "a key head's query heads" or "one head"}, each warp ${cfg.rows} of them.${has_score and "" or " Scores are in base 2."} A fragment has 16 rows; a
- * lane has of each fragment two rows, lane / 4 and 8 further on, and of 8 columns two, 2 (lane % 4) and the next. */
+ * lane has of each fragment two rows, lane / 4 and 8 further on, and of 8 columns two, 2 (lane % 4) and the next.
+% if places.adjacent then
+ * Query rows 2 n and 2 n + 1 stand 8 apart in a fragment: a lane has both, as a call of Philox decides on both.
+% end
+ */
 % include("templates/common/types.cu.t", { loose = places:some_loose() and p.align })
 
 enum {
@@ -80,7 +84,7 @@ enum {
 %   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
 %   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
 %   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
-%   pair_any = paired, any_lane = true, mma_tf32 = split, find_tile = classes and true, exchange_bits = p.dropout and not packs and not p.shard and not places.adjacent,
+%   pair_any = paired, any_lane = true, mma_tf32 = split, find_tile = classes and true,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
 %   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
