@@ -218,7 +218,7 @@ START_TEST(huge_logits_are_right)
     for (size_t k = 0; k < sizeof problems / sizeof *problems; k++)
         for (int n = 0; n < 6; n++) {
             trial x;
-            trial_open(&x, context, "", problems[k]);
+            trial_open(&x, context, "", "%s", problems[k]);
             test_tensor *bias = trial_tensor(&x, "bias");
             for (int64_t at = 0; at < bias->count; at++)
                 test_set(bias, at, n >= 3 || at % bias->shape[3] < 40 ? biases[n % 3] : 0);
