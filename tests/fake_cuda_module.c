@@ -139,7 +139,10 @@ static double busy_seconds;
 
 double fake_busy_seconds(void)
 {
-    return busy_seconds;
+    pthread_mutex_lock(&fake_lock);
+    double seconds = busy_seconds;
+    pthread_mutex_unlock(&fake_lock);
+    return seconds;
 }
 
 static double seconds_now(void)
@@ -154,7 +157,9 @@ static void play(const module *m, const void *args, unsigned block_count)
     double start = seconds_now();
     for (unsigned k = 0; k < block_count && m->kernels.block && !f->fault; k++)
         f->fault = m->kernels.block(args, k);
+    pthread_mutex_lock(&fake_lock);
     busy_seconds += m->kernels.block ? seconds_now() - start : 1e-3;
+    pthread_mutex_unlock(&fake_lock);
 }
 
 EXPORT int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, stream *s)
