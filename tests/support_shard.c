@@ -115,7 +115,8 @@ static const DLTensor *view(shard *s, const DLTensor *whole, int64_t head, int64
         bool uncut = by[k] < 0 || whole->shape[k] == 1;
         int64_t first = uncut ? 0 : by[k] == AXIS_h ? head : s->origin[by[k]];
         shape[k] = uncut ? whole->shape[k] : by[k] == AXIS_h ? heads : s->size[by[k]];
-        if (first == 0) continue;
+        if (first == 0 || !whole->data)
+            continue; /* of an empty tensor there is no place to go on from */
         ck_assert_ptr_nonnull(whole->strides);
         v->data = (char *)v->data + first * whole->strides[k] * (v->dtype.bits / 8);
     }
