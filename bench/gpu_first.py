@@ -1,5 +1,6 @@
 """Rows of seconds to a first result, and of the host's time a run: each in a process of its own, of the program bench_gpu."""
 import functools
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -23,7 +24,8 @@ def program(build, *arguments):
     path = pathlib.Path(build) / "bench_gpu"
     if not path.exists():
         raise Refused(f"there is no {path}: run ./dev build")
-    done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120)
+    cold = {**os.environ, "CUDA_CACHE_DISABLE": "1"}  # NVRTC keeps what it compiled, too
+    done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120, env=cold)
     if done.returncode:
         raise Refused(done.stderr.strip())
     return done.stdout.split()
