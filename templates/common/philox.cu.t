@@ -25,11 +25,11 @@ DEVICE void philox(u32 (&word)[4], const struct dropout &x, u32 head, u32 pair, 
 }
 
 % if words then
-/* Two weights, as this word keeps them. */
-DEVICE void keep_pair(float &x, float &y, u32 word, u32 least)
+/* Of two weights in a register, those that this word keeps. */
+DEVICE void keep_pair(u32 &pair, u32 word, u32 least)
 {
-    x = word << 16 >= least << 16 ? x : 0;
-    y = word >= least << 16 ? y : 0;
+    if (word << 16 < least << 16) pair &= 0xffff0000;
+    if (word < least << 16) pair &= 0xffff;
 }
 % else
 /* Four bits: this row's keys 2 n, 2 n + 1, 2 n + 8, 2 n + 9 of the 16. */

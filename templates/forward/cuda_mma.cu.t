@@ -273,15 +273,12 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % elseif not split then
 /* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
 DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
-                  const float (&peak)[OWN], float factor, int part, int u${p.dropout and ", const u32 (&word)[FRAGMENTS][4], u32 least" or ""})
+                  const float (&peak)[OWN], float factor, int part, int u)
 {
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
-    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+    const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
     sum[r] = part == 0 && q < 2 ? x + y : sum[r] + (x + y);
-%   if p.dropout then
-    keep_pair(x, y, word[m][q], least);
-%   end
     weight[m][part][q] = pack_${kind}(x, y);
 }
 
@@ -729,14 +726,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if cfg.stages > 1 then
     int turn_of_tile = 0;
 % end
-% local words = p.dropout and not split
-% if words then
-    u32 word[FRAGMENTS][4]; /* that decide on 16 keys: a tile's first ones are made while the tile before is multiplied */
-    {
-        const int j0 = ${classes and "coming[0]" or "from"};
-% decide("0")
-    }
-% end
 #pragma unroll 1
     for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
 % if classes then
@@ -812,15 +801,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<1>();
         barrier(); /* V is here */
 % end
-% local next_chunk = classes and "(coming[0] - j0) / 16" or "KEY_TILES / 2" -- the next tile's first one
-% if words then
-        if (!works) {
-% decide(next_chunk)
-            continue;
-        }
-% else
         if (!works) continue;
-% end
 % finish_scores()
 % grow()
         if (any_lane(grows)) {
@@ -875,31 +856,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 for (int x = 0; x < 4; x++) o[m][n][x] += fabsf(product[m][x]) < INF ? product[m][x] + small[m][x] : product[m][x];
         }
 % else
-        /* The weights of 16 keys are made while those of the 16 before are multiplied. */
-% local word_too = p.dropout and ", word, drop.least" or ""
         u32 weight[FRAGMENTS][KEY_TILES / 2][4];
-#pragma unroll
-        for (int u = 0; u < 4 * FRAGMENTS; u++) weigh(weight, part, score, peak, factor, 0, u${word_too});
 #pragma unroll
         for (int x = 0; x < KEY_TILES / 2; x++) {
 % if p.dropout then
-% decide(classes and ("(x + 1 < KEY_TILES / 2 ? x + 1 : %s)"):format(next_chunk) or "x + 1")
+            u32 word[FRAGMENTS][4];
+% decide("x")
 % end
+#pragma unroll
+            for (int u = 0; u < 4 * FRAGMENTS; u++) {
+                weigh(weight, part, score, peak, factor, x, u);
+% if p.dropout then
+                keep_pair(weight[u / 4][x][u % 4], word[u / 4][u % 4], drop.least);
+% end
+            }
+        }
+% if p.dropout then
+        /* Behind a branch: Philox's products would take turns with the tensor cores'. Where all is dropped O stays 0. */
+        if (drop.least < 0x10000)
+% end
+#pragma unroll
+        for (int x = 0; x < KEY_TILES / 2; x++)
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {
                 u32 right[4];
                 load_transposed(right, ${further(shape.v, "v_here", "n")} + x * 16 * ${16 * shape.v.pitch});
-                if (x + 1 < KEY_TILES / 2)
-#pragma unroll
-                    for (int u = n * 4 * FRAGMENTS / COLUMN_TILES; u < (n + 2) * 4 * FRAGMENTS / COLUMN_TILES; u++)
-                        weigh(weight, part, score, peak, factor, x + 1, u${word_too});
 #pragma unroll
                 for (int m = 0; m < FRAGMENTS; m++) {
                     mma_${kind}(o[m][n], weight[m][x], right[0], right[1]);
                     mma_${kind}(o[m][n + 1], weight[m][x], right[2], right[3]);
                 }
             }
-        }
 % end
 #pragma unroll
         for (int r = 0; r < OWN; r++) sum[r] += part[r];
