@@ -250,13 +250,13 @@ ${indent}    }
                 const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
                 weight[m][q] = 0;
                 if (r >= OWN) continue;
-                ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-                ${p.dropout and "" or "const "}float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+                const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+                const float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
                 part[r] += y + z;
-%   if p.dropout then
-                keep_pair(y, z, word[m][q], drop.least);
-%   end
                 weight[m][q] = pack_${kind}(y, z);
+%   if p.dropout then
+                keep_pair(weight[m][q], word[m][q], drop.least);
+%   end
             }
 #pragma unroll
             for (int n = 0; n < COLUMN_TILES; n += 2) {

@@ -270,18 +270,6 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
     store_shared(${further(shape.p, "p_lane", "n")} + (m * 16 + q % 2 * 8) * ${16 * shape.p.pitch}, pack_${kind}(x, y));
 }
 
-% elseif not split then
-/* Weight u of those of 16 keys, two scores' in one register of P; what they sum up to joins the row's. */
-DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4],
-                  const float (&peak)[OWN], float factor, int part, int u)
-{
-    const int m = u / 4 % FRAGMENTS, q = u % 4, n = 2 * part + q / 2, r = 2 * m + q % 2;
-    const float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
-    sum[r] = part == 0 && q < 2 ? x + y : sum[r] + (x + y);
-    weight[m][part][q] = pack_${kind}(x, y);
-}
-
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
 % local row_values, pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.launch_values, lanes.head_values
@@ -865,9 +853,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 #pragma unroll
             for (int u = 0; u < 4 * FRAGMENTS; u++) {
-                weigh(weight, part, score, peak, factor, x, u);
+                const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
+                const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
+                const float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+                part[r] = n == 0 ? y + z : part[r] + (y + z);
+                weight[m][x][q] = pack_${kind}(y, z);
 % if p.dropout then
-                keep_pair(weight[u / 4][x][u % 4], word[u / 4][u % 4], drop.least);
+                keep_pair(weight[m][x][q], word[m][q], drop.least);
 % end
             }
         }
