@@ -81,12 +81,14 @@ static void fill_pages(int32_t *table, int64_t count)
     for (int64_t n = 0; n < count; n++) table[n] = (int32_t)(n * step % count);
 }
 
-static int runs_on_gpu(fg_context *context)
+/* Where the context runs: {1, 0} is the host, {2, n} GPU n. */
+static DLDevice device_of(fg_context *context)
 {
-    void *block;
-    if (fg_memory_new(&block, context, 64, NULL) != FG_OK) return 0;
-    fg_memory_free(context, block);
-    return 1;
+    fg_device_info info;
+    fg_error error;
+    int gpu = 0;
+    bench_need(fg_context_device(context, &info, &error), &error);
+    return sscanf(info.device, "cuda:%d", &gpu) == 1 ? (DLDevice){ 2, gpu } : (DLDevice){ 1, 0 };
 }
 
 static void *host_memory(size_t bytes)
@@ -134,8 +136,7 @@ static void make_tensor(subject *s, size_t index, const fg_tensor_info *info)
         fill(data, info, count);
     if (s->on_gpu) data = move_to_gpu(s, data, bytes);
     s->tensor[index] =
-        (DLTensor){ data, { s->on_gpu ? 2 : 1, 0 }, info->ndim, info->dtype, s->shape[index], NULL,
-                    0 };
+        (DLTensor){ data, s->device, info->ndim, info->dtype, s->shape[index], NULL, 0 };
 }
 
 static void place_tensor(subject *s, const char *name, const DLTensor *tensor)
@@ -172,7 +173,8 @@ void subject_open(subject *s, fg_context *context, const char *line, const char 
     int64_t pairs = 0;
     memset(s, 0, sizeof *s);
     s->context = context;
-    s->on_gpu = runs_on_gpu(context);
+    s->device = device_of(context);
+    s->on_gpu = s->device.device_type == 2;
     how.config = config;
     bench_need(fg_problem_parse(&s->problem, context, line, &error), &error);
     double start = bench_seconds();

@@ -1,5 +1,6 @@
 /* A search on a GPU: candidates written by hand, which are wrong, fault and hang, in a worker process. */
 /* ctest: labels=gpu serial timeout=300 */
+#include "tests/support_gpu.h"
 #include "tests/tune_stub.h"
 
 #include "autotune/measurer.h"
@@ -160,36 +161,8 @@ START_TEST(a_search)
 }
 END_TEST
 
-/* Why nothing can be tested here, or "". */
-static const char *missing(void)
-{
-    static char why[256];
-    fg_context *context = NULL;
-    const fg_context_options o = gpu_options();
-    if (fg_context_new(&context, &o, &error) != FG_OK) return error.text;
-    snprintf(why, sizeof why, "%s", context->compiler ? "" : context->compiler_missing);
-    fg_context_free(context);
-    return why;
-}
-
-/* In one process: CUDA does not outlive a fork. */
 int main(void)
 {
-    enum { skipped = 77 };
-    const char *why = missing();
-    if (*why) {
-        printf("gpu_tune_test: skipped: %s\n", why);
-        return skipped;
-    }
-    Suite *s = suite_create("gpu_tune");
-    TCase *c = tcase_create("gpu_tune");
-    const TTest *const tests[] = { a_bad_one_costs_itself, faults_while_timed, a_search };
-    for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) tcase_add_test(c, tests[k]);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    const TTest *const tests[] = { a_bad_one_costs_itself, faults_while_timed, a_search, NULL };
+    return support_run_here("gpu_tune", "cuda", tests);
 }
