@@ -1,0 +1,271 @@
+% -- Schedule c_decode: rows of K and V, what the rows of a key head do with a block of keys, and at their end. Comes in: p, cfg,
+% -- target, and of templates/forward/c_decode.c.t shape, far, size. Gives how many passes over V a block takes.
+% local W, CHUNK = shape.width, shape.chunk
+% local packed, padded = p.lens == "packed", p.lens == "padded"
+%
+% -- ---- Rows of K and V ----
+% if p.kvdtype == "f32" then
+typedef vr elements __attribute__((aligned(${math.min(p.align, 4)})));
+% elseif p.kvdtype == "bf16" then
+typedef vi elements __attribute__((aligned(${math.min(p.align, 2)}))); /* pairs */
+% else
+typedef vh elements __attribute__((aligned(${math.min(p.align, 2)})));
+% end
+
+/* To float${p.kvdtype == "bf16" and ": even columns, odd ones" or ""}. */
+INLINE void widen(vr *restrict to, elements x)
+{
+% if p.kvdtype == "f32" then
+    to[0] = x;
+% elseif p.kvdtype == "bf16" then
+    to[0] = (vr)(x << 16);
+    to[1] = (vr)(x & (int)0xffff0000);
+% else
+    to[0] = widen_f16(x);
+% end
+}
+% for name, length in pairs { k = p.d, v = p.dv } do
+%   local rest = length % CHUNK
+
+/* Chunk c of a row${rest > 0 and length > CHUNK and (name == "k" and "; of the last one, zeros where the one before has been" or "; the last one repeats some of the one before") or ""}. */
+INLINE void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
+{
+%   if length < CHUNK then
+    elements x = { 0 };
+    __builtin_memcpy(&x, row + c, ${length} * sizeof *row);
+    widen(to, x);
+%   elseif rest == 0 then
+    widen(to, *(const elements *)(row + c * CHUNK));
+%   else
+    widen(to, *(const elements *)(row + (c * CHUNK < ${length - CHUNK} ? c * CHUNK : ${length - CHUNK})));
+%     if name == "k" then
+    if (c == DEPTH - 1) {
+%       for w = 0, W - 1 do
+%         local lanes = {}
+%         for l = 0, target.lanes - 1 do lanes[l + 1] = l * W + w >= CHUNK - rest and "-1" or "0" end
+        to[${w}] = (vr)((vi)to[${w}] & (vi){ ${table.concat(lanes, ", ")} });
+%       end
+    }
+%     end
+%   end
+}
+% end
+
+/* The first column of a chunk of a row of n elements. */
+INLINE int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : max_i(n - CHUNK, 0); }
+
+/* Where column x of a chunk is among its vectors' lanes. */
+INLINE int lane_at(int x) { return x % WIDTH * LANES + x / WIDTH; }
+
+static void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
+{
+    float row[D], *q = (float *)to;
+    load_row_${p.dtype}(row, from, D);
+    for (int c = 0; c < DEPTH; c++)
+        UNROLLED for (int x = 0, at = chunk_at(c, D); x < CHUNK; x++, at++)
+            q[c * CHUNK + lane_at(x)] = at >= c * CHUNK && at < D ? row[at] * scale : 0;
+}
+
+% -- ---- Sums across lanes ----
+% local L = target.lanes
+% local function list(pick)
+%   local items = {}
+%   for l = 0, L - 1 do items[l + 1] = pick(l) end
+%   return table.concat(items, ", ")
+% end
+% local bit = 1
+% while bit < L do
+/* Sums of pairs of lanes, ${bit} apart: of a where the lane's number lacks that bit, else of b. */
+INLINE vr fold_${bit}(vr a, vr b)
+{
+    const vr own = __builtin_shufflevector(a, b, ${list(function(l) return l & bit == 0 and l or L + l end)});
+    const vr other = __builtin_shufflevector(a, b, ${list(function(l) return l & bit == 0 and l ~ bit or L + (l ~ bit) end)});
+    return own + other;
+}
+
+INLINE vr swap_${bit}(vr a) { return __builtin_shufflevector(a, a, ${list(function(l) return l ~ bit end)}); }
+
+%   bit = 2 * bit
+% end
+% local function tree(k, count)
+%   if count == 1 then return ("x[%d]"):format(k) end
+%   local half = count // 2
+%   return ("fold_%d(%s, %s)"):format(half, tree(k, half), tree(k + half, half))
+% end
+/* Lane l: the sum of x[l]. */
+INLINE vr sums(const vr *x)
+{
+    return ${tree(0, L)};
+}
+
+/* The maximum of all lanes, in all lanes. */
+INLINE vr peak_of(vr x)
+{
+% bit = L // 2
+% while bit > 0 do
+    x = max_vr(x, swap_${bit}(x));
+%   bit = bit // 2
+% end
+    return x;
+}
+
+INLINE real total(vr x)
+{
+% bit = L // 2
+% while bit > 0 do
+    x += swap_${bit}(x);
+%   bit = bit // 2
+% end
+    return x[0];
+}
+
+/* ---- One block of keys, one key head ---- */
+
+/* The keys of a block: their rows, of the first key head; behind the last one, that one again. */
+struct keys {
+    const ${p.kvdtype} *k[KEYS], *v[KEYS];
+};
+% if cfg.ahead == 1 then
+
+/* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
+ * to each other comes in together. */
+% for name, length in pairs { k = p.d, v = p.dv } do
+%   local bytes = length * (p.kvdtype == "f32" and 4 or 2)
+INLINE void fetch_${name}(const struct keys *next, i64 head_stride, int x)
+{
+    const char *row = (const char *)(next->${name}[x / HEADS] + x % HEADS * head_stride);
+    UNROLLED for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
+}
+% end
+% end
+
+/* S = Q K^T for the rows of a register block. */
+INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
+                          i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+{
+    for (int j = 0; j < n; j += LANES) {
+        vr sum[MR][LANES];
+        for (int m = 0; m < LANES; m += MK) {
+            vr part[MR][MK];
+            UNROLLED for (int r = 0; r < MR; r++)
+                UNROLLED for (int y = 0; y < MK; y++) part[r][y] = splat_r(0);
+% if cfg.ahead == 1 then
+            if (x >= 0)
+                UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
+% end
+            UNROLLED for (int c = 0; c < DEPTH; c++)
+                UNROLLED for (int y = 0; y < MK; y++) {
+                    vr k[WIDTH];
+                    load_k(k, keys->k[j + m + y] + at, c);
+                    UNROLLED for (int r = 0; r < MR; r++)
+                        UNROLLED for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
+                }
+            UNROLLED for (int r = 0; r < MR; r++)
+                UNROLLED for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
+        }
+        UNROLLED for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
+    }
+}
+
+/* A row of S becomes P = exp(S - top); what sum and O so far are worth by the new maximum. */
+INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
+{
+    vr most = *top, all = splat_r(0);
+    if (n % LANES) s[n / LANES] = select_r(LANE < n % LANES, s[n / LANES], splat_r(-INF));
+    for (int v = 0; v * LANES < n; v++) most = max_vr(most, s[v]);
+    most = peak_of(most);
+    const vr peak = select_r(most == -INF, splat_r(0), most); /* every key hidden so far */
+    const vr shrink = exp_fall_vr(*top - peak);
+    for (int v = 0; v * LANES < n; v++) {
+        s[v] = exp_fall_vr(s[v] - peak);
+        all += s[v];
+    }
+    *sum = *sum * shrink + all;
+    *top = most;
+    return shrink;
+}
+
+% if far then
+/* The sums so far join those further back, and begin anew. */
+static void settle(struct head *x, int first)
+{
+    for (int r = 0; r < PADDED; r++) {
+        const vr peak = select_r(x->top[r] == -INF, splat_r(0), x->top[r]);
+        const vr shrink = first ? splat_r(0) : exp_fall_vr(x->far_top[r] - peak);
+        x->far_top[r] = x->top[r];
+        x->far_sum[r] = first ? x->sum[r] : x->far_sum[r] * shrink + x->sum[r];
+        x->sum[r] = splat_r(0);
+        for (int c = 0; c < COLUMNS * WIDTH; c++) {
+            x->far_o[r][c] = first ? x->o[r][c] : x->far_o[r][c] * shrink + x->o[r][c];
+            x->o[r][c] = splat_r(0);
+        }
+    }
+}
+
+static void gather(struct head *x)
+{
+    settle(x, 0);
+    __builtin_memcpy(x->sum, x->far_sum, sizeof x->sum);
+    __builtin_memcpy(x->o, x->far_o, sizeof x->o);
+}
+
+% end
+% local passes = ceildiv(shape.columns, cfg.mv)
+% for _, mv in ipairs { cfg.mv, shape.columns % cfg.mv } do if mv > 0 then
+/* O = O shrink + P V for ${mv} chunks of V, from the c-th, and the rows of a register block. A block's sum is on its own
+ * first: errors of a long sum of like terms grow with the blocks, not with the keys. */
+INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
+                                const struct keys *keys, i64 at, int n, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+{
+    vr sum[MR][${mv} * WIDTH];
+    UNROLLED for (int r = 0; r < MR; r++)
+        UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
+    for (int j = 0; j < n; j++) {
+        vr v[${mv} * WIDTH];
+%   if cfg.ahead == 1 then
+        if (x >= 0${passes > 1 and " && (x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, ${passes > 1 and "(x + j) / " .. passes or "x + j"});
+%   end
+        UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, keys->v[j] + at, c + y);
+        UNROLLED for (int r = 0; r < MR; r++)
+            UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
+    }
+    UNROLLED for (int r = 0; r < MR; r++)
+        UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++)
+            o[r][c * WIDTH + w] = o[r][c * WIDTH + w] * shrink[r] + sum[r][w];
+}
+
+% end end
+/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""} of a row; both for one without visible keys as if V were 0. */
+static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum)
+{
+    ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
+% if p.sinks then
+    const real sink = ${p.shard and ("a->origin_j > 0 || %s < min_i((int)a->whole_sk, 1) ? -INF : "):format(size("sk")) or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
+    const real root = peak == -INF ? 1 : exp_fall_vr(splat_r((top - peak) * 0.5f))[0]; /* of what O is worth still, which may be a subnormal */
+    sum = peak == -INF ? sum : sum * root * root + exp_fall_vr(splat_r(sink - peak))[0];
+    top = peak;
+% end
+% if p.dropout then
+    const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
+% end
+    const real share = sum == 0 ? 0 : ${p.sinks and "root" or "1"}${p.dropout and " * kept" or ""} / sum;
+    for (int c = 0; c < COLUMNS; c++)
+        for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
+            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)] * share${p.sinks and " * root" or ""});
+% if p.lse then
+    a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum))[0];
+% end
+}
+% if padded then
+
+/* A row behind its sequence's end. */
+static void finish_empty(const struct args *a, int b, int h, i64 place)
+{
+    for (int c = 0; c < DV; c++) a->o[b * a->o_b + h * a->o_h + place * a->o_s + c] = store_${p.odtype}(0);
+%   if p.lse then
+    a->lse[b * a->lse_b + h * a->lse_h + place * a->lse_s] = -INF;
+%   end
+}
+% end
+
+% return passes
