@@ -305,14 +305,12 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %   if split then
             float small[FRAGMENTS][KEY_TILES][4];
 %   end
-%   if not paired then
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
                 for (int n = 0; n < KEY_TILES; n++)
 #pragma unroll
                     for (int x = 0; x < 4; x++) score[m][n][x] = ${split and "small[m][n][x] = " or ""}0;
-%   end
 #pragma unroll
             for (int x = 0; x < STEPS; x++) {
                 u32 left[FRAGMENTS][4];
@@ -336,13 +334,8 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
                         mma_split<${rounded}>(score[m][n], small[m][n], left[m], right[0], right[1]);
                         mma_split<${rounded}>(score[m][n + 1], small[m][n + 1], left[m], right[2], right[3]);
 %   else
-                        if (x == 0) {
-                            mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
-                            mma_first_${kind}(score[m][n + 1], left[m], right[2], right[3]);
-                        } else {
-                            mma_${kind}(score[m][n], left[m], right[0], right[1]);
-                            mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
-                        }
+                        mma_${kind}(score[m][n], left[m], right[0], right[1]);
+                        mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
 %   end
                     }
                 }
@@ -544,6 +537,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     if (scale < 0) {
         wait_copies<0>();
         barrier();
+#pragma unroll 1
         for (u32 x = q_at + 4 * threadIdx.x; x < k_at; x += 4 * THREADS) store_shared(x, load_shared(x) ^ ${split and "0x80000000" or "0x80008000"});
     }
 % end
@@ -634,12 +628,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 %   end
         float score[FRAGMENTS][KEY_TILES][4], part[OWN], shrink[OWN];
 #pragma unroll
-        for (int m = 0; m < FRAGMENTS; m++)
-#pragma unroll
-            for (int n = 0; n < KEY_TILES; n++)
-#pragma unroll
-                for (int x = 0; x < 4; x++) score[m][n][x] = -INF;
-#pragma unroll
         for (int r = 0; r < OWN; r++) part[r] = 0;
 %   if p.dropout then
         u32 kept[OWN] = {};
@@ -649,15 +637,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 %   multiply_k(spread and {
 %     stage_k("k_next", "after", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "after < to"),
 %     stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
-        }
+        } else {
 %   if spread then
-        else {
 #pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
             for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "after", "x", "x + 1", "after < to")}
 #pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
             for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
-        }
 %   end
+#pragma unroll
+            for (int x = 0; x < FRAGMENTS * KEY_TILES * 4; x++) score[x / 4 / KEY_TILES][x / 4 % KEY_TILES][x % 4] = -INF;
+        }
         commit_copies();
         if (visible) {
             const int first_key = next + half * SPAN;
