@@ -527,8 +527,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u8 *${classes and name .. "_first" or name .. "_from"} = (const u8 *)(${name} + (${classes and "" or "from + "}${name}_row) * a.${name}_s + (int)threadIdx.x % ${lanes} * ${per_chunk});
 %   end
 % end
-    for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
-        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = ${places:of_fragments("first_row", "r")};
+#pragma unroll 1
+    for (u32 share = threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
+        const int r = (int)(share / ${shape.q.chunks}), c = (int)(share % ${shape.q.chunks}), row = ${places:of_fragments("first_row", "r")};
         const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
         stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${places:row("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
     }
