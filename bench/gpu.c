@@ -8,8 +8,8 @@
  * it is done; starting CUDA, before; and where the kernel came from. Filling the inputs is in none of them.
  *
  * host: microseconds that a run of one kernel takes the host, and those of a bare launch of that kernel with the same
- * arguments, as a graph that captured a run holds it: the least of many rounds, each of fewer launches than a stream
- * holds. */
+ * arguments, as a graph that captured a run holds it: the least of many rounds that take turns, each of fewer launches
+ * than a stream holds. */
 #include "bench.h"
 
 #include <dlfcn.h>
@@ -130,26 +130,23 @@ static void launch(const driver *d, const kernel_node *k, void *stream)
           "cuLaunchKernel");
 }
 
-/* Microseconds of a launch. `k` NULL: of a run. */
-static double least(const driver *d, const subject *s, const kernel_node *k)
+/* Microseconds of one, of many that a stream holds. `k` NULL: a run; else a bare launch. */
+static double round_of(const driver *d, const subject *s, const kernel_node *k)
 {
-    enum { rounds = 200, launches = 100 };
-    double best = INFINITY;
-    for (int r = 0; r < rounds; r++) {
-        works(d->wait(s->args.stream), "cuStreamSynchronize");
-        const double start = bench_seconds();
-        for (int n = 0; n < launches; n++)
-            if (k)
-                launch(d, k, s->args.stream);
-            else
-                subject_run(s);
-        best = fmin(best, (bench_seconds() - start) / launches);
-    }
-    return 1e6 * best;
+    enum { launches = 100 };
+    works(d->wait(s->args.stream), "cuStreamSynchronize");
+    const double start = bench_seconds();
+    for (int n = 0; n < launches; n++)
+        if (k)
+            launch(d, k, s->args.stream);
+        else
+            subject_run(s);
+    return 1e6 * (bench_seconds() - start) / launches;
 }
 
 static void host(const char *line)
 {
+    enum { rounds = 300 };
     subject s;
     const driver d = start_cuda();
     fg_context *context = bench_context_on("cuda", NULL);
@@ -157,7 +154,11 @@ static void host(const char *line)
     works(d.stream_new(&s.args.stream, 1), "cuStreamCreate");
     subject_run(&s);
     const kernel_node k = capture(&d, &s);
-    const double run = least(&d, &s, NULL), bare = least(&d, &s, &k);
+    double run = INFINITY, bare = INFINITY;
+    for (int r = 0; r < rounds; r++) { /* in turn: neighbours fall on both */
+        run = fmin(run, round_of(&d, &s, NULL));
+        bare = fmin(bare, round_of(&d, &s, &k));
+    }
     printf("%.3f %.3f\n", run, bare);
     works(d.wait(s.args.stream), "cuStreamSynchronize");
     subject_close(&s);

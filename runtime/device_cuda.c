@@ -1,5 +1,7 @@
 #include "runtime/device_cuda.h"
 
+#include "runtime/library.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +200,7 @@ fg_status device_cuda_ready(const device_cuda *d, fg_error *error)
     if (!d->runs)
         return fail(error, FG_MACHINE, "this context only compiles for %s: it has no GPU to run on",
                     d->place);
-    if (d->home == getpid()) return FG_OK;
+    if (d->home == library_process()) return FG_OK;
     return fail(error, FG_MACHINE,
                 "CUDA does not go on in a forked process: nothing runs on %s here", d->place);
 }

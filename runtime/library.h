@@ -3,6 +3,7 @@
 #define RUNTIME_LIBRARY_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Called by each new context: from the first on, forks are seen. */
 void library_enter(void);
@@ -11,6 +12,9 @@ void library_enter(void);
  * forked child, whatever other threads of the parent did. */
 void library_lock(void);
 void library_unlock(void);
+
+/* getpid(), which asks the kernel: here it is asked once a process. */
+pid_t library_process(void);
 
 /* In a process forked from one that had a context: the threads of OpenMP or of the host's pool did not
  * come along. */

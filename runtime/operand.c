@@ -1,5 +1,6 @@
 #include "runtime/operand.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,14 +13,16 @@ static const char *const field_names[] = {
 _Static_assert(sizeof field_names / sizeof *field_names == operand_fields,
                "one bound for each field");
 
+static const size_t field_places[] = {
+#define FIELD_PLACE(name) offsetof(fg_args, name),
+    FG_TENSORS(FIELD_PLACE)
+#undef FIELD_PLACE
+};
+
 static const DLTensor *field_at(const fg_args *args, int field)
 {
-    const DLTensor *const tensors[] = {
-#define FIELD_VALUE(name) args->name,
-        FG_TENSORS(FIELD_VALUE)
-#undef FIELD_VALUE
-    };
-    return tensors[field];
+    const char *place = (const char *)args + field_places[field];
+    return *(const DLTensor *const *)(const void *)place;
 }
 
 int operand_find(const operand_list *list, const char *name)
@@ -159,6 +162,9 @@ void operands_make(operand_list *out, const problem *p)
     for (int k = 0; k < count && problem_tensor_at(p, (size_t)k, &info); k++) {
         int extra = k - (count - p->tensors);
         operand_make(&out->operand[k], p, &info, extra >= 0 ? &p->tensor[extra] : NULL);
+        if (extra >= 0) continue;
+        out->wanted |= 1u << out->operand[k].field;
+        out->optional |= (unsigned)info.optional << out->operand[k].field;
     }
 }
 
@@ -226,14 +232,18 @@ const int64_t operand_longest[operand_dims] = {
 /* Where a run's size stands, or NULL. */
 static int64_t *fact_of(recipe_facts *facts, operand_dim dim)
 {
-    int64_t *const place[operand_dims] = {
-        [DIM_b] = &facts->b,
-        [DIM_sq] = &facts->sq,
-        [DIM_sk] = &facts->sk,
-        [DIM_total_q] = &facts->total_q,
-        [DIM_total_k] = &facts->total_k,
+    static const struct {
+        bool here;
+        size_t place;
+    } rows[operand_dims] = {
+        [DIM_b] = { true, offsetof(recipe_facts, b) },
+        [DIM_sq] = { true, offsetof(recipe_facts, sq) },
+        [DIM_sk] = { true, offsetof(recipe_facts, sk) },
+        [DIM_total_q] = { true, offsetof(recipe_facts, total_q) },
+        [DIM_total_k] = { true, offsetof(recipe_facts, total_k) },
     };
-    return place[dim];
+    if (!rows[dim].here) return NULL;
+    return (int64_t *)(void *)((char *)facts + rows[dim].place);
 }
 
 /* Fills the dims that only a run knows, with the first tensor that has them; those of one tensor alone are but
@@ -309,7 +319,9 @@ static fg_status check_stride(const operand *o, int k, int64_t stride, fg_error 
         return fail(error, FG_REQUEST,
                     "%s has stride 0 in dimension %d: an output must not overlap itself", o->name,
                     k);
-    if (!last && o->align > size && stride % (o->align / size) != 0)
+    const uint64_t bytes =
+        (uint64_t)stride * (uint64_t)size; /* what wraps is a multiple of any promise */
+    if (!last && (bytes & (uint64_t)(o->align - 1)) != 0)
         return fail(error, FG_REQUEST,
                     "%s has a stride of %lld elements in dimension %d, no multiple of %d bytes: "
                     "the problem must "
@@ -346,7 +358,7 @@ static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t,
     if (!t->data) return fail(error, FG_REQUEST, "%s has no data", o->name);
     out->data = (char *)t->data + t->byte_offset;
     take_strides(out->stride, t);
-    if ((uintptr_t)out->data % (uintptr_t)o->align != 0)
+    if (((uintptr_t)out->data & (uintptr_t)(o->align - 1)) != 0)
         return fail(error, FG_REQUEST,
                     "%s is not aligned to %d bytes: the problem must promise a smaller align",
                     o->name, o->align);
@@ -360,17 +372,13 @@ static fg_status bind_memory(bound *out, const operand *o, const DLTensor *t,
 
 static fg_status check_present(const operand_list *list, const fg_args *args, fg_error *error)
 {
-    bool wanted[operand_fields] = { false }, optional[operand_fields] = { false };
-    for (int k = 0; k < list->count - list->extras; k++) {
-        wanted[list->operand[k].field] = true;
-        optional[list->operand[k].field] = list->operand[k].optional;
-    }
     for (int f = 0; f < operand_fields; f++) {
-        if (wanted[f] == (field_at(args, f) != NULL) || optional[f]) continue;
-        return wanted[f] ? fail(error, FG_REQUEST, "%s is missing: the problem asks for it",
-                                field_names[f])
-                         : fail(error, FG_REQUEST, "%s was given, but the problem has none",
-                                field_names[f]);
+        const bool wanted = list->wanted >> f & 1, optional = list->optional >> f & 1;
+        if (wanted == (field_at(args, f) != NULL) || optional) continue;
+        return wanted ? fail(error, FG_REQUEST, "%s is missing: the problem asks for it",
+                             field_names[f])
+                      : fail(error, FG_REQUEST, "%s was given, but the problem has none",
+                             field_names[f]);
     }
     if (args->tensor_count == (size_t)list->extras && (list->extras == 0 || args->tensors))
         return FG_OK;

@@ -29,7 +29,7 @@ typedef struct operand {
     bool output, optional;
     bool whole;   /* a shard's run has the whole run's tensor: its dims count, not its shape */
     int field;    /* in FG_TENSORS; -1: in fg_args.tensors */
-    int align;    /* bytes that the pointer and all strides are multiples of */
+    int align;    /* bytes, a power of two, that the pointer and all strides are multiples of */
     bool compact; /* the last dimension has stride 1 */
     int64_t shape[4];
     operand_dim dim[4]; /* the size that an axis is of, where it may differ from the shape */
@@ -48,6 +48,8 @@ enum { operand_fields = 15, operand_max = operand_fields + problem_max_tensors }
 
 typedef struct operand_list {
     int count, extras; /* extras: those of fg_args.tensors, at the end */
+    unsigned wanted,
+        optional; /* a bit for each of FG_TENSORS; of those wanted, some may be absent */
     problem_lens lens;
     int64_t page;
     const operand_device *device; /* NULL: the host */

@@ -3,6 +3,8 @@
 #include "tests/cuda_stub.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -289,6 +291,22 @@ START_TEST(forked)
 }
 END_TEST
 
+/* The handlers of a fork do not run then. */
+START_TEST(cloned)
+{
+    int how;
+    scene s;
+    scene_new(&s, "cuda", 4);
+    ck_assert_int_eq(scene_run(&s), FG_OK);
+    const long child = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0) _exit(scene_run(&s) == FG_MACHINE && strstr(error.text, "forked") ? 0 : 1);
+    ck_assert_int_eq(waitpid((pid_t)child, &how, 0), child);
+    ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "it ended with %d", how);
+    ck_assert_int_eq(scene_run(&s), FG_OK);
+    scene_free(&s);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -302,6 +320,7 @@ int main(void)
         memory_of_a_gpu,
         timing,
         forked,
+        cloned,
         NULL,
     };
     return support_run("cuda_run", tests);

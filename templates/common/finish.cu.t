@@ -17,7 +17,8 @@ ${indent}if (${behind}) ${sum} = 0; /* behind a sequence's end */
 %   if p.lse then
 ${indent}if (${guard}) *(${lse}) = ${sum} == 0 ? -INF : fmaf(${peak}, LN2, log_r(${sum}));
 %   end
-${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}share / ${sum};
+%   local over = p.odtype == "f32" and ("share / %s"):format(sum) or ("__fdividef(share, %s)"):format(sum)
+${indent}share = ${sum} == 0 ? 0 : ${p.dropout and "(drop.least < 65536 ? 65536.0f / (float)(65536 - drop.least) : 0) * " or ""}${over};
 % end
 % -- The kernel `combine`; before it, partial and partial_sums are what SPLITS blocks left of each row.
 % local function combine()

@@ -8,9 +8,8 @@ DEVICE float rise(float &top, float &peak, float best, float factor)
     const float now = fmaxf(top, best);
     const bool was_far = is_far(top, factor), far = is_far(now, factor);
     const float base = far || now == -INF ? 0 : now * factor;
-    float gap = was_far ? fmaf(top, factor, -base) : peak - base;
-    if (far) gap = was_far ? (top - now) * factor : fmaf(-now, factor, peak);
-    const float shrink = top == -INF ? 0 : exp2_fast(gap);
+    const float gap = fmaf((was_far ? top : 0) - (far ? now : 0), factor, peak - base); /* by what was taken, and by the peak */
+    const float shrink = exp2_fast(top == -INF ? -INF : gap);
     top = now, peak = base;
     return shrink;
 }
@@ -18,7 +17,8 @@ DEVICE float rise(float &top, float &peak, float best, float factor)
 /* The score above which O is to be rescaled, `slack` (8 in base 2) over the largest one: of a far row, whose scores are changed there, any. */
 DEVICE float limit_of(float top, float slack, float factor)
 {
-    return is_far(top, factor) ? -INF : fminf(top + slack, 0x1.fffffep127f);
+    const float limit = fminf(top + slack, 0x1.fffffep127f);
+    return is_far(top, factor) ? -INF : limit;
 }
 
 /* In the end: both in base 2. */

@@ -146,16 +146,6 @@ DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 }
 
 % end
-% for _, kind in ipairs { "bf16", "f16" } do if need["mma_" .. kind] then
-/* C = A B. */
-DEVICE void mma_first_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
-{
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${kind}.${kind}.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
-                 : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
-}
-
-% end end
 /* 2^x with an error of 2 round-offs; results below 2^-126 are 0. */
 DEVICE float exp2_fast(float x)
 {

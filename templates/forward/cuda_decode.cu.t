@@ -162,6 +162,12 @@ ${indent}    }
 % local left = cfg.held == 1 and "query[m][x]" or "left[m]"
         float score[FRAGMENTS][KEY_TILES][4];
 #pragma unroll
+        for (int m = 0; m < FRAGMENTS; m++)
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+                for (int x = 0; x < 4; x++) score[m][n][x] = 0;
+#pragma unroll
         for (int x = 0; x < STEPS; x++) {
 % if cfg.held == 0 then
             u32 left[FRAGMENTS][4];
@@ -174,13 +180,8 @@ ${indent}    }
                 load_matrices(right, ${further(shape.k, "(here + k_lane)", "2 * x")} + n * 8 * ${16 * shape.k.pitch});
 #pragma unroll
                 for (int m = 0; m < FRAGMENTS; m++) {
-                    if (x == 0) {
-                        mma_first_${kind}(score[m][n], ${left}, right[0], right[1]);
-                        mma_first_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
-                    } else {
-                        mma_${kind}(score[m][n], ${left}, right[0], right[1]);
-                        mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
-                    }
+                    mma_${kind}(score[m][n], ${left}, right[0], right[1]);
+                    mma_${kind}(score[m][n + 1], ${left}, right[2], right[3]);
                 }
             }
         }

@@ -81,8 +81,8 @@ enum {
 
 #define LN2 ${f32(0.6931471805599453)}
 % for name, needed in pairs {
-%   load_transposed = not split, load_shared = split or paired, load_shared4 = shape.through and not splits,
-%   store_shared = shape.through and not splits or paired, store_global4 = shape.through and not splits,
+%   load_transposed = not split, load_shared = split or paired or not has_score, load_shared4 = shape.through and not splits,
+%   store_shared = shape.through and not splits or paired or not has_score, store_global4 = shape.through and not splits,
 %   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
 %   pair_any = paired, any_lane = true, mma_tf32 = split, find_tile = classes and true,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
@@ -319,13 +319,8 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
                         mma_split<${rounded}>(score[m][n], small[m][n], left[m], right[0], right[1]);
                         mma_split<${rounded}>(score[m][n + 1], small[m][n + 1], left[m], right[2], right[3]);
 %   else
-                        if (x == 0) {
-                            mma_first_${kind}(score[m][n], left[m], right[0], right[1]);
-                            mma_first_${kind}(score[m][n + 1], left[m], right[2], right[3]);
-                        } else {
-                            mma_${kind}(score[m][n], left[m], right[0], right[1]);
-                            mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
-                        }
+                        mma_${kind}(score[m][n], left[m], right[0], right[1]);
+                        mma_${kind}(score[m][n + 1], left[m], right[2], right[3]);
 %   end
                     }
                 }
@@ -345,16 +340,6 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
-%   if not has_score then
-        if (scale < 0) {
-#pragma unroll
-            for (int m = 0; m < FRAGMENTS; m++)
-#pragma unroll
-                for (int n = 0; n < KEY_TILES; n++)
-#pragma unroll
-                    for (int x = 0; x < 4; x++) score[m][n][x] = -score[m][n][x];
-        }
-%   end
 %   if has_score then
         {
 %     pass("score")
@@ -437,7 +422,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if has_score then
     const float scale = (float)a.scale, factor = LOG2E;
 % else
-    /* To base 2. Its sign goes into S, so that the largest product is the largest score. */
+    /* To base 2. Its sign goes into Q, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
 % dropout_values()
@@ -527,12 +512,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u8 *${classes and name .. "_first" or name .. "_from"} = (const u8 *)(${name} + (${classes and "" or "from + "}${name}_row) * a.${name}_s + (int)threadIdx.x % ${lanes} * ${per_chunk});
 %   end
 % end
-    for (int share = (int)threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
-        const int r = share / ${shape.q.chunks}, c = share % ${shape.q.chunks}, row = ${places:of_fragments("first_row", "r")};
+#pragma unroll 1
+    for (u32 share = threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
+        const int r = (int)(share / ${shape.q.chunks}), c = (int)(share % ${shape.q.chunks}), row = ${places:of_fragments("first_row", "r")};
         const u32 to_row = q_at + r / WARP_ROWS * GROUP_BYTES;
         stage_q_chunk(to_row + ${at(shape.q, "r % WARP_ROWS", "c")}, ${places:row("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
     }
     commit_copies();
+% if not has_score then
+    if (scale < 0) {
+        wait_copies<0>();
+        barrier();
+#pragma unroll 1
+        for (u32 x = q_at + 4 * threadIdx.x; x < k_at; x += 4 * THREADS) store_shared(x, load_shared(x) ^ ${split and "0x80000000" or "0x80008000"});
+    }
+% end
 % if classes then
     const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
     const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
@@ -622,22 +616,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
         for (int r = 0; r < OWN; r++) part[r] = 0;
 %   if p.dropout then
-        u32 kept[OWN];
+        u32 kept[OWN] = {};
 %   end
         bool grown = false;
         if (visible) {
 %   multiply_k(spread and {
 %     stage_k("k_next", "after", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "after < to"),
 %     stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
-        }
+        } else {
 %   if spread then
-        else {
 #pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
             for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "after", "x", "x + 1", "after < to")}
 #pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
             for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
-        }
 %   end
+#pragma unroll
+            for (int x = 0; x < FRAGMENTS * KEY_TILES * 4; x++) score[x / 4 / KEY_TILES][x / 4 % KEY_TILES][x % 4] = -INF;
+        }
         commit_copies();
         if (visible) {
             const int first_key = next + half * SPAN;
@@ -657,19 +652,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     if (lane % 4 == 0) store_shared(row_at + (warp * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4, (u32)__float_as_int(best));
                 }
                 pair_barrier(group);
+                const float slack = __fdividef(8, factor);
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
                     shrink[r] = rise(top[r], peak[r], fmaxf(best_of[r], other), factor);
-                    limit[r] = limit_of(top[r], __fdividef(8, factor), factor), sum[r] *= shrink[r];
+                    limit[r] = limit_of(top[r], slack, factor), sum[r] *= shrink[r];
 % lanes.take_top("                    ")
                 }
             }
         }
 %   local kept_too = p.dropout and ", kept" or ""
-%   -- O += P V of this tile, and with `makes` the next one's P.
-%   local function multiply_v(makes)
-#pragma unroll${makes and "" or " 1"}
+        if (ready) { /* O += P V of this tile; beside it the next one's P, zeros where that is not visible */
+#pragma unroll
             for (int x = 0; x < KEYS / 16; x++) {
                 u32 left[FRAGMENTS][4];
 #pragma unroll
@@ -678,12 +673,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 for (int n = 0; n < COLUMN_TILES; n += 2) {
                     u32 right[4];
                     load_transposed(right, ${further(shape.v, "v_here", "n")} + x * 16 * ${16 * shape.v.pitch});
-%     if makes then
                     constexpr int STEPS_V = KEYS / 16 * (COLUMN_TILES / 2), UNITS = 2 * FRAGMENTS * KEY_TILES;
                     const int step = x * (COLUMN_TILES / 2) + n / 2;
 #pragma unroll
                     for (int u = step * UNITS / STEPS_V; u < (step + 1) * UNITS / STEPS_V; u++) weigh(p_store + turn * P_BYTES, part, score, peak, factor, u${kept_too});
-%     end
 #pragma unroll
                     for (int m = 0; m < FRAGMENTS; m++) {
                         mma_${kind}(o[m][n], left[m], right[0], right[1]);
@@ -691,14 +684,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     }
                 }
             }
-%   end
-        if (visible && ready) {
-%   multiply_v(true)
         } else if (visible) {
 #pragma unroll
             for (int u = 0; u < 2 * FRAGMENTS * KEY_TILES; u++) weigh(p_store + turn * P_BYTES, part, score, peak, factor, u${kept_too});
-        } else if (ready) {
-%   multiply_v(false)
         }
         if (grown) {
 #pragma unroll
@@ -767,19 +755,25 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if spread then
 % find_rows("        ", "next", "k", "v")
 % end
+% if cfg.stages > 1 then
+        if (!works) {
+%   if spread then
+#pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
+            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", "next < to")}
+#pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
+            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
+            commit_copies();
+%   end
+            continue;
+        }
+% end
         float score[FRAGMENTS][KEY_TILES][4];
-        if (works) {
+        ${cfg.stages > 1 and "{" or "if (works) {"}
 % multiply_k(spread and {
 %   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
 %   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
         }
 % if spread then
-        else {
-#pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
-            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", "next < to")}
-#pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
-            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
-        }
         commit_copies();
 % elseif cfg.stages == 1 then
         barrier(); /* K is done with */
@@ -788,16 +782,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         commit_copies();
         wait_copies<1>();
         barrier(); /* V is here */
-% end
         if (!works) continue;
+% end
 % finish_scores()
 % grow()
         if (any_lane(grows)) {
+            const float slack = __fdividef(8, factor);
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
 % largest()
                 const float shrink = rise(top[r], peak[r], best, factor);
-                limit[r] = limit_of(top[r], __fdividef(8, factor), factor), sum[r] *= shrink;
+                limit[r] = limit_of(top[r], slack, factor), sum[r] *= shrink;
 % lanes.take_top("                ")
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;

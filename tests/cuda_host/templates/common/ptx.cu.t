@@ -369,12 +369,6 @@ DEVICE void mma_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
     emulated_together(&x, emulated_mma16<emulated_${kind}>);
 }
 
-DEVICE void mma_first_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
-{
-    for (int k = 0; k < 4; k++) c[k] = 0;
-    mma_${kind}(c, a, b0, b1);
-}
-
 % end
 DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
