@@ -13,9 +13,11 @@
 -- v: pool, diagonal (the key that row i stands at), broadcast(name, p's field) -> a tensor and its `read`.
 
 local print = require "gen.print"
+local distance = require "gen.distance"
 local interval = require "gen.interval"
 local ranges = require "gen.range"
 local shard = require "gen.shard"
+local tile = require "gen.tile"
 
 local variant = {}
 variant.__index = variant
@@ -181,9 +183,20 @@ function variant:options(options)
   return all
 end
 
--- As print.code.
-function variant:code(options)
-  return print.code({ score = self.score, keep = self.keep }, self:options(options))
+-- As print.code; `parts`: further roots.
+function variant:code(options, parts)
+  local roots = { score = self.score, keep = self.keep }
+  for name, node in pairs(parts or {}) do roots[name] = node end
+  return print.code(roots, self:options(options))
+end
+
+-- As distance.of, and as texts over i0 and i1 the least and the most of its diagonal; or nil.
+function variant:distance(options)
+  local found = distance.of(self.score, self.ranges)
+  if not found then return end
+  local least, most = tile.new(self.ranges):bounds(found.diagonal)
+  found.ends = print.inline({ least = least, most = most }, self:options(options))
+  return found
 end
 
 -- As interval.tiles.

@@ -1,5 +1,6 @@
 % -- What a lane does with its part of S: the splice points of the variant. Comes in: p, variant, slots, code
-% -- (variant:code), places, packs (as places.new has it), tails (tiles may reach beyond the last key).
+% -- (variant:code), places, packs (as places.new has it), tails (tiles may reach beyond the last key), distance
+% -- (variant:distance, its nodes being roots of code) or false.
 % --
 % -- Gives functions that write text inside of a kernel, where these are: FRAGMENTS of 16 rows from warp_row on, OWN =
 % -- 2 FRAGMENTS rows of a lane; KEY_TILES times 8 keys from j0 on; score[FRAGMENTS][KEY_TILES][4]; lane; b, h or hk.
@@ -35,8 +36,8 @@ ${indent}    ${t.name}[r] = ${t.text};
 %   end
 ${indent}}
 % end
-% -- One pass over this lane's part of S: the variant's score, or its mask.
-% local function pass(root)
+% -- One pass over this lane's part of S: the variant's score, or its mask. `finish`: from a score's text to what becomes of it.
+% local function pass(root, finish)
 %   local scores = root == "score"
 %   local rows = scores or code.value.keep
 %   if rows then row_values("            ", { root }) end
@@ -64,9 +65,57 @@ ${indent}}
 %   local keep = {}
 %   if not scores and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
 %   if not scores and tails then keep[#keep + 1] = "place < " .. sk end
-                    result = ${scores and code.value.score or table.concat(keep, " && ") .. " ? result : -INF"};
+                    result = ${scores and (finish and finish(code.value.score) or code.value.score) or table.concat(keep, " && ") .. " ? result : -INF"};
                 }
             }
+% end
+% -- What a pass over scores that lean needs: where the distance is 0, in the middle of the warp's rows, and how far a lane's
+% -- rows are from there. Exact, and small where the distance is: products with absolute positions would not be.
+% local function lean_values()
+    float ahead[OWN];
+    int least_place, most_place, anchor;
+    {
+        const int i0 = warp_row, i1 = max_i(min_i(warp_row + WARP_ROWS, ${rows_all}) - 1, i0);
+        least_place = ${distance.ends.least}, most_place = ${distance.ends.most}, anchor = least_place + (most_place - least_place) / 2;
+%   row_values("        ", { "diagonal" })
+#pragma unroll
+        for (int r = 0; r < OWN; r++) ahead[r] = (float)((${code.value.diagonal}) - anchor);
+    }
+    const float slope2 = (${code.value.slope}) * LOG2E;
+% end
+% -- One pass over scores that lean, of a tile before or behind all of the warp's rows; they become exponents (peak.cu.t).
+% local function lean_pass()
+%   local roots, plain = { "rest" }, distance.curve.name == "s"
+%   if not plain then roots[2] = "curve" end
+%   if distance.rest or not plain then row_values("                ", roots) end
+                const float lean = ${distance.sided and "j0 >= most_place ? -slope2 : slope2" or "slope2"}, behind = (float)(j0 + lane % 4 * 2 - anchor);
+                float foot[OWN];
+#pragma unroll
+                for (int r = 0; r < OWN; r++) foot[r] = fmaf(lean, ahead[r], -level[r]);
+#pragma unroll
+                for (int x = 0; x < 2 * KEY_TILES; x++) {
+%   if distance.rest or not plain then
+                    const int j = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2;
+                    (void)j;
+%     for _, t in temporaries("column", table.unpack(roots)) do
+                    ${declare(t)} = ${t.text};
+%     end
+%   end
+                    const float column = behind + (float)(x / 2 * 8 + x % 2);
+#pragma unroll
+                    for (int r = 0; r < OWN; r++) {
+                        float &result = score[r / 2][x / 2][r % 2 * 2 + x % 2];
+%   if not plain then
+                        const float s = result * scale;
+%   end
+%   for _, t in temporaries("element", table.unpack(roots)) do
+                        ${declare(t)} = ${t.text};
+%   end
+%   local tilted = "fmaf(-lean, column, foot[r])"
+%   if distance.rest then tilted = ("fmaf(%s, LOG2E, %s)"):format(code.value.rest, tilted) end
+                        result = fmaf(${plain and "result, scale2" or code.value.curve .. ", LOG2E"}, ${tilted});
+                    }
+                }
 % end
 % -- What a row r that is far (peak.cu.t) has taken from its scores.
 % local function take_top(indent)
@@ -101,5 +150,5 @@ ${indent}for (int n = 0; n < KEY_TILES; n++) score[r / 2][n][r % 2 * 2] -= taken
     ${declare(t)} = ${t.text};
 %   end
 % end
-% return { declare = declare, temporaries = temporaries, row_values = row_values, pass = pass, take_top = take_top,
+% return { declare = declare, temporaries = temporaries, row_values = row_values, pass = pass, lean_values = lean_values, lean_pass = lean_pass, take_top = take_top,
 %   launch_values = launch_values, head_values = head_values }

@@ -1,0 +1,113 @@
+-- Scores that lean: what s gives, and beside it a multiple of how far a key is from its row's place, as ALiBi has it,
+-- recognised in whatever words. A kernel then makes such a score of a tile from a row's part and a column's.
+
+local range = require "gen.range"
+
+local distance = {}
+
+local most_terms = 32
+
+-- The summands of a float node, { node=, factor=1|-1 }; nil where they are many.
+local function summands(score)
+  local list, stack = {}, { { node = score, factor = 1 } }
+  while #stack > 0 do
+    local x = table.remove(stack)
+    local n, factor = x.node, x.factor
+    if n.op == "add" or n.op == "sub" then
+      stack[#stack + 1] = { node = n[2], factor = n.op == "add" and factor or -factor }
+      stack[#stack + 1] = { node = n[1], factor = factor }
+    elseif n.op == "neg" then
+      stack[#stack + 1] = { node = n[1], factor = -factor }
+    else
+      list[#list + 1] = x
+    end
+    if #list + #stack > most_terms then return end
+  end
+  return list
+end
+
+local function is_fixed(n) return not (n:depends_on("s") or n:depends_on("i") or n:depends_on("j")) end
+
+-- Of an int sum: i and j once each, opposite, and what is the same for all rows and columns. So the key that a row stands
+-- at, as a node, and the factor of (that key - j); or nil.
+local function diagonal_of(terms, ranges)
+  local sum, by = { constant = terms.constant }, { i = 0, j = 0 }
+  for _, t in ipairs(terms) do
+    if t.term.op == "variable" and by[t.term.name] then
+      by[t.term.name] = t.factor
+    elseif not is_fixed(t.term) then
+      return
+    end
+    if t.term.name ~= "j" then sum[#sum + 1] = t end
+  end
+  if math.abs(by.j) ~= 1 or by.i ~= -by.j then return end
+  local key = range.combine(sum, by.i, { constant = 0 })
+  return ranges:fits(key) and range.node(ranges.pool, key) or nil, by.i
+end
+
+-- An int sum as a float, or floats of two, one less the other.
+local function terms_of(n)
+  if n.op == "tofloat" then return range.terms(n[1]) end
+  if n.op == "sub" and n[1].op == "tofloat" and n[2].op == "tofloat" then
+    return range.combine(range.terms(n[2][1]), -1, range.terms(n[1][1]))
+  end
+end
+
+-- { diagonal=, factor=, sided= (its absolute value) } or nil.
+local function match_distance(n, ranges)
+  local sided, terms = false, terms_of(n)
+  if n.op == "abs" then
+    sided, terms = true, terms_of(n[1])
+  elseif n.op == "tofloat" and n[1].op == "abs" then
+    sided, terms = true, range.terms(n[1][1])
+  end
+  if not terms then return end
+  local diagonal, factor = diagonal_of(range.combine(terms, 1, { constant = 0 }), ranges)
+  return diagonal and { diagonal = diagonal, factor = sided and 1 or factor, sided = sided }
+end
+
+-- A summand as slope * distance, or nil.
+local function match(x, ranges)
+  local pool = ranges.pool
+  local function leaning(slope, n)
+    local found = match_distance(n, ranges)
+    if not found then return end
+    found.slope = x.factor * found.factor < 0 and pool:make("neg", slope) or slope
+    return found
+  end
+  if x.node.op ~= "mul" then return leaning(pool:float(1), x.node) end
+  for k = 1, 2 do
+    local found = is_fixed(x.node[k]) and leaning(x.node[k], x.node[3 - k])
+    if found then return found end
+  end
+end
+
+-- score = curve + slope * (diagonal - j) + rest, `sided`: slope * |diagonal - j|; nil where it has no such form.
+--   curve      a node over s, once where s is
+--   slope      a node over b and h
+--   diagonal   an int node over b, h and i, which it grows as
+--   rest       a node without s, or nil
+function distance.of(score, ranges)
+  local list = summands(score)
+  local pool, found = ranges.pool, nil
+  local function join(sum, x)
+    if not sum then return x.factor < 0 and pool:make("neg", x.node) or x.node end
+    return pool:make(x.factor < 0 and "sub" or "add", sum, x.node)
+  end
+  local curve, rest
+  for _, x in ipairs(list or {}) do
+    local here = not found and not x.node:depends_on("s") and match(x, ranges)
+    if here then
+      found = here
+    elseif x.node:depends_on("s") then
+      curve = join(curve, x)
+    else
+      rest = join(rest, x)
+    end
+  end
+  if not found or not curve then return end
+  found.curve, found.rest = curve, rest
+  return found
+end
+
+return distance
