@@ -13,10 +13,10 @@
 -- v: pool, diagonal (the key that row i stands at), broadcast(name, p's field) -> a tensor and its `read`.
 
 local print = require "gen.print"
-local distance = require "gen.distance"
 local interval = require "gen.interval"
 local ranges = require "gen.range"
 local shard = require "gen.shard"
+local summands = require "gen.summands"
 local tile = require "gen.tile"
 
 local variant = {}
@@ -190,13 +190,13 @@ function variant:code(options, parts)
   return print.code(roots, self:options(options))
 end
 
--- As distance.of, and as texts over i0 and i1 the least and the most of its diagonal; or nil.
-function variant:distance(options)
-  local found = distance.of(self.score, self.ranges)
-  if not found then return end
-  local least, most = tile.new(self.ranges):bounds(found.diagonal)
-  found.ends = print.inline({ least = least, most = most }, self:options(options))
-  return found
+-- As summands.of, and `first`: the diagonal of row i0 as a text; or nil.
+function variant:summands(options)
+  local sum = summands.of(self.score, self.ranges)
+  if not sum or not sum.slope then return sum end
+  local first = tile.new(self.ranges):bounds(sum.diagonal)
+  sum.first = print.inline({ first = first }, self:options(options)).first
+  return sum
 end
 
 -- As interval.tiles.

@@ -120,7 +120,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 }
 
 % end
-% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, distance = false })
+% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, sum = false })
 % local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.

@@ -18,8 +18,8 @@
 %
 % local has_score = variant.score.name ~= "s"
 % local levels = packs and { levels = { h = "row" } } or {}
-% local distance = has_score and not packs and variant:distance() or false
-% local code = variant:code(levels, distance and { diagonal = distance.diagonal, slope = distance.slope, rest = distance.rest, curve = distance.curve })
+% local sum = has_score and not packs and variant:summands() or false
+% local code = variant:code(levels, sum and { diagonal = sum.diagonal, slope = sum.slope, rest = sum.rest, curve = sum.curve })
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
 % local classes = body.classes(p, variant)
 % local all_work = not p.lens and p.sq and p.sq * (packs and group or 1) % shape.rows == 0 -- no tile has rows beyond the last
@@ -288,8 +288,8 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 }
 
 % end
-% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, distance = distance })
-% local row_values, pass, lean_pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.lean_pass, lanes.launch_values, lanes.head_values
+% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, sum = sum })
+% local row_values, pass, sum_pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.sum_pass, lanes.launch_values, lanes.head_values
 % local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local dropout_values, decide = dropout.values, dropout.decide
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
@@ -360,6 +360,10 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
                     for (int x = 0; x < 4; x++) if (fabsf(score[m][n][x]) < INF) score[m][n][x] += small[m][n][x]; /* else a rest is no number */
 %   end
 % end
+% local strides_test
+% for _, field in ipairs(lanes.strides) do
+%   strides_test = (strides_test and strides_test .. " && " or "") .. field .. " == 1"
+% end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
 %   if not has_score then
@@ -382,14 +386,20 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 #pragma unroll
         for (int r = 0; r < OWN; r++) base[r] = exponents ? level[r] : 0;
 %   end
-%   if has_score and not distance then
+%   local sum_test = "exponents"
+%   if sum and sum.sided then sum_test = sum_test .. " && (away <= 1 - WARP_ROWS / 2 - SPAN || away >= WARP_ROWS / 2 - 1)" end
+%   if strides_test then sum_test = sum_test .. " && unit_strides" end
+%   if sum and sum.slope then
+        const int away = j0 - anchor; /* the tile's keys are before or behind all rows' places, or between them */
+%   end
+%   if has_score and not sum then
         {
 %     scores_pass()
         }
 %   end
-%   if distance and not masks then
-        if (exponents${distance.sided and " && (j0 + SPAN <= least_place || j0 >= most_place)" or ""}) {
-%     lean_pass()
+%   if sum and not masks then
+        if (${sum_test}) {
+%     sum_pass()
         } else {
 %     scores_pass()
         }
@@ -407,9 +417,9 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %       if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
 %     end
             const bool full = ${table.concat(tests, " && ")};
-%     if distance then
-            if (full && exponents${distance.sided and " && (j0 + SPAN <= least_place || j0 >= most_place)" or ""}) {
-%       lean_pass()
+%     if sum then
+            if (full && ${sum_test}) {
+%       sum_pass()
             } else {
 %       scores_pass()
             }
@@ -441,11 +451,15 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
         bool grows = ${has_score and "!exponents" or "false"};
 %   if has_score then
         /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below. */
-        int most = __float_as_int(score[0][0][0]);
+        int most_of[OWN], most = __float_as_int(-INF);
 #pragma unroll
-        for (int r = 0; r < OWN; r++)
+        for (int r = 0; r < OWN; r++) {
+            most_of[r] = __float_as_int(score[r / 2][0][r % 2 * 2]);
 #pragma unroll
-            for (int n = 0; n < KEY_TILES; n++) most = max_i(max_i(most, __float_as_int(score[r / 2][n][r % 2 * 2])), __float_as_int(score[r / 2][n][r % 2 * 2 + 1]));
+            for (int n = 0; n < KEY_TILES; n++) most_of[r] = max_i(max_i(most_of[r], __float_as_int(score[r / 2][n][r % 2 * 2])), __float_as_int(score[r / 2][n][r % 2 * 2 + 1]));
+        }
+#pragma unroll
+        for (int r = 0; r < OWN; r++) most = max_i(most, most_of[r]);
         grows = grows | (most > __float_as_int(8.0f));
 %   elseif cfg.test == "int" then
         /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below; where the limit is
@@ -497,7 +511,7 @@ ${indent}limit[r] = limit_of(top[r], __fdividef(8, factor), factor);
 % end
 % local function settle_exponents(indent)
 %   if has_score then
-${indent}exponents = !any_lane(far != 0)${distance and " && fabsf(slope2) < 0x1p96f" or ""};
+${indent}exponents = !any_lane(far != 0)${sum and sum.slope and " && fabsf(slope2) < 0x1p96f" or ""};
 %   end
 % end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
@@ -506,7 +520,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % launch_values("score", "keep", "diagonal", "slope", "rest", "curve")
 % if has_score then
     const float scale = (float)a.scale;
-%   if distance and distance.curve.name == "s" then
+%   if sum and sum.curve.name == "s" then
     const float scale2 = (float)(a.scale * ${f64(1.4426950408889634)});
 %   end
 % else
@@ -666,8 +680,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             for (int x = 0; x < 4; x++) o[m][n][x] = 0;
 #pragma unroll
     for (int r = 0; r < OWN; r++) ${has_score and "level[r] = -INF, sum[r] = 0" or "top[r] = limit[r] = -INF, peak[r] = sum[r] = 0"};
-% if distance then
-%   lanes.lean_values()
+% if sum then
+%   lanes.sum_values()
+% end
+% if strides_test then
+    const bool unit_strides = ${strides_test};
 % end
 % if cfg.held > 0 then
     u32 query[FRAGMENTS][HELD][4]; /* the first steps' fragments of Q */

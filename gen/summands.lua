@@ -1,14 +1,14 @@
--- Scores that lean: what s gives, and beside it a multiple of how far a key is from its row's place, as ALiBi has it,
--- recognised in whatever words. A kernel then makes such a score of a tile from a row's part and a column's.
+-- A score as a sum: what s gives, a multiple of how far a key is from its row's place, as ALiBi has it in whatever words,
+-- and the rest. A kernel makes such a score from a row's part and a column's.
 
 local range = require "gen.range"
 
-local distance = {}
+local summands = {}
 
 local most_terms = 32
 
--- The summands of a float node, { node=, factor=1|-1 }; nil where they are many.
-local function summands(score)
+-- Those of a float node, { node=, factor=1|-1 }; nil where they are many.
+local function list_of(score)
   local list, stack = {}, { { node = score, factor = 1 } }
   while #stack > 0 do
     local x = table.remove(stack)
@@ -26,10 +26,12 @@ local function summands(score)
   return list
 end
 
+---- Distances ----
+
 local function is_fixed(n) return not (n:depends_on("s") or n:depends_on("i") or n:depends_on("j")) end
 
--- Of an int sum: i and j once each, opposite, and what is the same for all rows and columns. So the key that a row stands
--- at, as a node, and the factor of (that key - j); or nil.
+-- Of an int sum with i and j once each, opposite, and else what is the same for all rows and columns: the key that a row
+-- stands at, as a node, and the factor of (that key - j); or nil.
 local function diagonal_of(terms, ranges)
   local sum, by = { constant = terms.constant }, { i = 0, j = 0 }
   for _, t in ipairs(terms) do
@@ -45,7 +47,7 @@ local function diagonal_of(terms, ranges)
   return ranges:fits(key) and range.node(ranges.pool, key) or nil, by.i
 end
 
--- An int sum as a float, or floats of two, one less the other.
+-- An int as a float, or a difference of two, as an int sum; or nil.
 local function terms_of(n)
   if n.op == "tofloat" then return range.terms(n[1]) end
   if n.op == "sub" and n[1].op == "tofloat" and n[2].op == "tofloat" then
@@ -82,32 +84,48 @@ local function match(x, ranges)
   end
 end
 
--- score = curve + slope * (diagonal - j) + rest, `sided`: slope * |diagonal - j|; nil where it has no such form.
---   curve      a node over s, once where s is
---   slope      a node over b and h
---   diagonal   an int node over b, h and i, which it grows as
---   rest       a node without s, or nil
-function distance.of(score, ranges)
-  local list = summands(score)
-  local pool, found = ranges.pool, nil
-  local function join(sum, x)
-    if not sum then return x.factor < 0 and pool:make("neg", x.node) or x.node end
-    return pool:make(x.factor < 0 and "sub" or "add", sum, x.node)
-  end
-  local curve, rest
-  for _, x in ipairs(list or {}) do
-    local here = not found and not x.node:depends_on("s") and match(x, ranges)
-    if here then
-      found = here
-    elseif x.node:depends_on("s") then
-      curve = join(curve, x)
-    else
-      rest = join(rest, x)
+local function along_keys(nodes)
+  local names, seen = {}, {}
+  local function look(n)
+    if seen[n.id] then return end
+    seen[n.id] = true
+    if n.op == "read" and #n > 0 and n[#n]:depends_on("j") and not seen[n.name] then
+      seen[n.name], names[#names + 1] = true, n.name
     end
+    for k = 1, #n do look(n[k]) end
   end
-  if not found or not curve then return end
-  found.curve, found.rest = curve, rest
-  return found
+  for _, n in ipairs(nodes) do look(n) end
+  return names
 end
 
-return distance
+-- score = curve + slope * (diagonal - j) + rest, `sided`: slope * |diagonal - j|; nil where nothing but s makes it.
+--   curve      a node over s
+--   slope      a node over b and h, or nil
+--   diagonal   an int node over b, h and i: i and what is the same for all rows
+--   rest       a node without s, or nil
+--   along      names of the tensors that curve and rest read along keys: their last index depends on j
+function summands.of(score, ranges)
+  local pool, result = ranges.pool, {}
+  local function join(name, x)
+    local sum = result[name]
+    if sum then
+      result[name] = pool:make(x.factor < 0 and "sub" or "add", sum, x.node)
+    else
+      result[name] = x.factor < 0 and pool:make("neg", x.node) or x.node
+    end
+  end
+  for _, x in ipairs(list_of(score) or {}) do
+    local bends = x.node:depends_on("s")
+    local found = not bends and not result.slope and match(x, ranges)
+    if found then
+      result.slope, result.diagonal, result.sided = found.slope, found.diagonal, found.sided
+    else
+      join(bends and "curve" or "rest", x)
+    end
+  end
+  if not result.curve or not (result.slope or result.rest) then return end
+  result.along = along_keys { result.curve, result.rest }
+  return result
+end
+
+return summands
