@@ -97,7 +97,10 @@ ${indent}}
 %   for _, field in ipairs(strides) do
                 const i64 ${field} = 1;
 %   end
-%   if reads then row_values("                ", roots) end
+%   if reads then
+                const int first_key = anew(j0 + lane % 4 * 2);
+%     row_values("                ", roots)
+%   end
 %   if sum.slope then
                 const float lean = ${sum.sided and "away < 0 ? slope2 : -slope2" or "slope2"}, behind = (float)(away + lane % 4 * 2);
                 float foot[OWN];
@@ -107,7 +110,7 @@ ${indent}}
 #pragma unroll
                 for (int x = 0; x < 2 * KEY_TILES; x++) {
 %   if reads then
-                    const int j = j0 + lane % 4 * 2 + (x / 2 * 8 + x % 2);
+                    const int j = first_key + (x / 2 * 8 + x % 2);
                     (void)j;
 %     for _, t in temporaries("column", table.unpack(roots)) do
                     ${declare(t)} = ${t.text};
