@@ -13,6 +13,7 @@
 -- v: pool, diagonal (the key that row i stands at), broadcast(name, p's field) -> a tensor and its `read`.
 
 local print = require "gen.print"
+local floats = require "gen.floats"
 local interval = require "gen.interval"
 local ranges = require "gen.range"
 local shard = require "gen.shard"
@@ -154,6 +155,7 @@ function variant.new(p, dev, hooks)
   for _, t in ipairs(self.known_tensors) do t.rank = #t.dims end
   self.ranges = ranges.new(pool, p, self.known_tensors, self.shard)
   self.keep = self.keep and interval.reduce(self.keep, self.ranges) or nil
+  self.score = floats.convert(self.score, self.ranges)
   local seen = {}
   walk(self.score, seen)
   if self.keep then walk(self.keep, seen) end

@@ -163,6 +163,16 @@ DEVICE void mma_first_${kind}(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 }
 
 % end end
+% if need.tanh_r then
+/* 1 / x of a normal number, to 1 ulp. */
+DEVICE float inverse_fast(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+% end
 /* 2^x with an error of 2 round-offs; results below 2^-126 are 0. */
 DEVICE float exp2_fast(float x)
 {

@@ -383,6 +383,7 @@ DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
     emulated_together(&x, emulated_mma8);
 }
 
+DEVICE float inverse_fast(float x) { return 1 / x; }
 DEVICE float exp2_fast(float x) { return exp2f(x); } /* subnormals are kept: the reference, here, knows no other way */
 
 static inline u32 emulated_narrow_bf16(float x)
