@@ -38,11 +38,12 @@ local function as_float(n, ranges)
   if not (n:depends_on("i") and n:depends_on("j")) then return end
   local pool, row, column = ranges.pool, split(n, ranges)
   if not row then return end
-  local minus = is_negative(column)
   local function float_of(part, sign)
     return pool:make("tofloat", range.node(pool, range.combine(part, sign, { constant = 0 })))
   end
-  return pool:make(minus and "sub" or "add", float_of(row, 1), float_of(column, minus and -1 or 1))
+  if is_negative(column) then return pool:make("sub", float_of(row, 1), float_of(column, -1)) end
+  if is_negative(row) then return pool:make("sub", float_of(column, 1), float_of(row, -1)) end
+  return pool:make("add", float_of(row, 1), float_of(column, 1))
 end
 
 local function convert(n, ranges)

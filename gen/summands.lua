@@ -7,25 +7,6 @@ local summands = {}
 
 local most_terms = 32
 
--- Those of a float node, { node=, factor=1|-1 }; nil where they are many.
-local function list_of(score)
-  local list, stack = {}, { { node = score, factor = 1 } }
-  while #stack > 0 do
-    local x = table.remove(stack)
-    local n, factor = x.node, x.factor
-    if n.op == "add" or n.op == "sub" then
-      stack[#stack + 1] = { node = n[2], factor = n.op == "add" and factor or -factor }
-      stack[#stack + 1] = { node = n[1], factor = factor }
-    elseif n.op == "neg" then
-      stack[#stack + 1] = { node = n[1], factor = -factor }
-    else
-      list[#list + 1] = x
-    end
-    if #list + #stack > most_terms then return end
-  end
-  return list
-end
-
 ---- Distances ----
 
 local function is_fixed(n) return not (n:depends_on("s") or n:depends_on("i") or n:depends_on("j")) end
@@ -47,11 +28,11 @@ local function diagonal_of(terms, ranges)
   return ranges:fits(key) and range.node(ranges.pool, key) or nil, by.i
 end
 
--- An int as a float, or a difference of two, as an int sum; or nil.
+-- An int as a float, or a sum or difference of two, as an int sum; or nil.
 local function terms_of(n)
   if n.op == "tofloat" then return range.terms(n[1]) end
-  if n.op == "sub" and n[1].op == "tofloat" and n[2].op == "tofloat" then
-    return range.combine(range.terms(n[2][1]), -1, range.terms(n[1][1]))
+  if (n.op == "add" or n.op == "sub") and n[1].op == "tofloat" and n[2].op == "tofloat" then
+    return range.combine(range.terms(n[2][1]), n.op == "sub" and -1 or 1, range.terms(n[1][1]))
   end
 end
 
@@ -66,6 +47,27 @@ local function match_distance(n, ranges)
   if not terms then return end
   local diagonal, factor = diagonal_of(range.combine(terms, 1, { constant = 0 }), ranges)
   return diagonal and { diagonal = diagonal, factor = sided and 1 or factor, sided = sided }
+end
+
+---- Sums ----
+
+-- Those of a float node, { node=, factor=1|-1 }, a distance being one; nil where they are many.
+local function list_of(score, ranges)
+  local list, stack = {}, { { node = score, factor = 1 } }
+  while #stack > 0 do
+    local x = table.remove(stack)
+    local n, factor = x.node, x.factor
+    if (n.op == "add" or n.op == "sub") and not match_distance(n, ranges) then
+      stack[#stack + 1] = { node = n[2], factor = n.op == "add" and factor or -factor }
+      stack[#stack + 1] = { node = n[1], factor = factor }
+    elseif n.op == "neg" then
+      stack[#stack + 1] = { node = n[1], factor = -factor }
+    else
+      list[#list + 1] = x
+    end
+    if #list + #stack > most_terms then return end
+  end
+  return list
 end
 
 -- A summand as slope * distance, or nil.
@@ -114,7 +116,7 @@ function summands.of(score, ranges)
       result[name] = x.factor < 0 and pool:make("neg", x.node) or x.node
     end
   end
-  for _, x in ipairs(list_of(score) or {}) do
+  for _, x in ipairs(list_of(score, ranges) or {}) do
     local bends = x.node:depends_on("s")
     local found = not bends and not result.slope and match(x, ranges)
     if found then

@@ -484,7 +484,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % end
 % -- A row's largest score, of this lane and those beside it.
 % local function largest()
-%   if has_score or cfg.test == "int" then
+%   if cfg.test == "int" then
                 float best = -INF;
 #pragma unroll
                 for (int n = 0; n < KEY_TILES; n++) best = fmaxf(best, fmaxf(score[r / 2][n][r % 2 * 2], score[r / 2][n][r % 2 * 2 + 1]));
