@@ -1,6 +1,8 @@
+-- Scores in operations that are cheap for each element.
+--
 -- An int of rows and columns that is used as a float: where both parts are small each becomes a float by itself, once for a
 -- row and once for a column, and an element adds floats. The bits are the same: each part is exact, and their sum is rounded
--- once, as the int was.
+-- once, as the int was. And a quotient by a constant becomes a product, which is rounded once more.
 
 local range = require "gen.range"
 
@@ -46,14 +48,25 @@ local function as_float(n, ranges)
   return pool:make("add", float_of(row, 1), float_of(column, 1))
 end
 
-local function convert(n, ranges)
+local rules = {}
+
+function rules.tofloat(n, ranges)
   local inside = n[1]
   if inside.op ~= "abs" then return as_float(inside, ranges) end
   local float = as_float(inside[1], ranges)
   return float and ranges.pool:make("abs", float)
 end
 
--- `root` with such ints as floats.
+-- Neither the constant nor its inverse is near the ends of what floats are.
+function rules.div(n, ranges, x)
+  local by = n[2]
+  if by.op ~= "constant" then return end
+  local size = math.abs(by.value)
+  if not (size > 0x1p-100 and size < 0x1p100) then return end
+  return ranges.pool:make("mul", ranges.pool:float(1 / by.value), x)
+end
+
+-- `root` with both.
 function floats.convert(root, ranges)
   local pool, known, count = ranges.pool, {}, 0
   local function look(n)
@@ -66,11 +79,12 @@ function floats.convert(root, ranges)
   known = {}
   local function rebuild(n)
     if known[n.id] then return known[n.id] end
-    local result, operands, changed = n.op == "tofloat" and convert(n, ranges) or nil, {}, false
+    local operands, changed = {}, false
     for k = 1, #n do
       operands[k] = rebuild(n[k])
       changed = changed or operands[k] ~= n[k]
     end
+    local result = rules[n.op] and rules[n.op](n, ranges, operands[1])
     if not result then
       result = not changed and n or n.op == "read" and pool:read(n.name, table.unpack(operands))
         or pool:make(n.op, table.unpack(operands))

@@ -226,6 +226,11 @@ START_TEST(test_ints_as_floats)
             "score: s + (column_real - row_real[v])");
     ck_once(lanes("b=1 hq=1 sq=16777218 sk=9 d=8 score={s + (j - i)}"), "score: s + tofloat_vr(");
     ck_once(lanes("score={s + abs(i * j - i)}"), "tofloat_vr(abs_vi(");
+    /* quotients by constants */
+    ck_once(lanes("score={s / 4 + s / -0.5}"), "score: 0.25f * s - 2.0f * s");
+    ck_once(lanes("score={s / 0}"), "s / 0.0f");
+    ck_once(lanes("score={s / 1e-38}"), "s / ");
+    ck_once(lanes("score={s / h}"), "s / head_real");
     ck_once(lanes("b=1 hq=1 sq=* sk=9 d=8 alibi"), "tofloat_vr(abs_vi(");
 }
 END_TEST
@@ -380,8 +385,8 @@ END_TEST
 
 START_TEST(test_parentheses)
 {
-    ck_once(scalars("score={s - (s - h) - (2 - s) / (s / 3)}"),
-            "score: s - (s - head_real) - (2.0f - s) / (s / 3.0f)");
+    ck_once(scalars("score={s - (s - h) - (2 - s) / (s / h)}"),
+            "score: s - (s - head_real) - (2.0f - s) / (s / head_real)");
     ck_once(scalars("score={exp(-(s - 1)) - exp(-s)}"), "score: exp_r(-(s - 1.0f)) - exp_r(-s)");
     ck_once(scalars("maskfn={i < 5 and (j < 4 or h == 2) or not (i < 9 and j < 2)}"),
             "empty: (i0 >= 5 || (j0 >= 4 && h != 2)) && i1 < 9 && j1 < 2");
