@@ -13,9 +13,12 @@
 -- v: pool, diagonal (the key that row i stands at), broadcast(name, p's field) -> a tensor and its `read`.
 
 local print = require "gen.print"
+local floats = require "gen.floats"
 local interval = require "gen.interval"
 local ranges = require "gen.range"
 local shard = require "gen.shard"
+local summands = require "gen.summands"
+local tile = require "gen.tile"
 
 local variant = {}
 variant.__index = variant
@@ -152,6 +155,7 @@ function variant.new(p, dev, hooks)
   for _, t in ipairs(self.known_tensors) do t.rank = #t.dims end
   self.ranges = ranges.new(pool, p, self.known_tensors, self.shard)
   self.keep = self.keep and interval.reduce(self.keep, self.ranges) or nil
+  self.score = floats.convert(self.score, self.ranges)
   local seen = {}
   walk(self.score, seen)
   if self.keep then walk(self.keep, seen) end
@@ -181,9 +185,20 @@ function variant:options(options)
   return all
 end
 
--- As print.code.
-function variant:code(options)
-  return print.code({ score = self.score, keep = self.keep }, self:options(options))
+-- As print.code; `parts`: further roots.
+function variant:code(options, parts)
+  local roots = { score = self.score, keep = self.keep }
+  for name, node in pairs(parts or {}) do roots[name] = node end
+  return print.code(roots, self:options(options))
+end
+
+-- As summands.of, and `first`: the diagonal of row i0 as a text; or nil.
+function variant:summands(options)
+  local sum = summands.of(self.score, self.ranges)
+  if not sum or not sum.slope then return sum end
+  local first = tile.new(self.ranges):bounds(sum.diagonal)
+  sum.first = print.inline({ first = first }, self:options(options)).first
+  return sum
 end
 
 -- As interval.tiles.

@@ -81,7 +81,15 @@ START_TEST(problems_by_hand_are_right)
         { "splits=4 held=0",
           "dtype=bf16 b=1 hq=8 hkv=2 sq=3 sk=700 d=64 causal lse sinks dropout=0.2" },
         { "splits=2 held=0", "dtype=bf16 b=3 hq=4 hkv=2 sq=3 sk=600 d=40 lens=packed page=16 lse" },
-        { "test=int", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 alibi causal lse" },
+        { "test=int", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 causal lse" },
+        { "rows=32 keys=32", "dtype=bf16 b=1 hq=2 sq=150 sk=190 d=64 alibi causal lse" },
+        { "rows=16 keys=48", "dtype=f16 b=1 hq=2 sq=90 sk=250 d=64 alibi lse" },
+        { "keys=32", "dtype=bf16 b=1 hq=2 sq=90 sk=128 d=32 alibi window=50,90 softcap=3 lse" },
+        { "keys=16", "dtype=f16 b=1 hq=2 sq=70 sk=96 d=32 alibi bias=1HQK lse shard causal" },
+        { "keys=32 rows=32", "dtype=bf16 b=1 hq=2 sq=128 sk=128 d=32 causal lse "
+                             "tensor=t:f32[hq] score={s + t[h] * (i - j)}" },
+        { "share=2 keys=64", "dtype=bf16 b=1 hq=1 sq=70 sk=260 d=160 alibi causal lse" },
+        { "keys=32", "dtype=f32 b=1 hq=2 sq=70 sk=128 d=32 alibi causal sinks lse" },
         { "test=float", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 scale=-0.3 lse" },
         { "held=2 warps=2", "dtype=f16 b=1 hq=2 sq=50 sk=90 d=64 causal scale=-0.3 lse" },
         { "share=2 keys=64", "dtype=bf16 b=1 hq=1 sq=70 sk=150 d=256 causal scale=-0.1 lse" },
@@ -214,6 +222,7 @@ START_TEST(huge_logits_are_right)
         "dtype=bf16 b=1 hq=2 sq=2 sk=90 d=32 bias=11QK:f32 lse sinks",
         "dtype=f32 b=1 hq=2 sq=20 sk=90 d=32 bias=11QK:f32 lse",
         "dtype=bf16 b=1 hq=1 sq=40 sk=140 d=160 bias=11QK:f32 lse",
+        "dtype=bf16 b=1 hq=1 sq=70 sk=160 d=32 bias=11QK:f32 alibi causal lse",
     };
     static const float biases[] = { -1e9f, -1e30f, 1e9f };
     if (!compiler_serves()) return;

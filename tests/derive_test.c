@@ -133,7 +133,8 @@ END_TEST
 
 START_TEST(test_softcap_and_alibi)
 {
-    ck_assert_str_eq(lanes("softcap=20"), "score: softcap * tanh_vr(s / softcap)");
+    ck_assert_str_eq(lanes("softcap=20"), "launch: real least = min_r(1.0f / softcap, 1e+38f)\n"
+                                          "score: softcap * tanh_vr(s * least)");
     ck_assert_str_eq(
         lanes("alibi"),
         "head: real slope = slopes[h * slopes_0]\nrow: vr row_real = tofloat_vr(i[v] + 184)\n"
@@ -188,7 +189,7 @@ START_TEST(test_all_in_order)
 {
     const char *result = lanes(
         "softcap=20 alibi bias=1H11 score={exp(s)} causal window=9,9 mask=1H11 maskfn={j ~= 3}");
-    ck_once(result, "score: exp_vr(bias_value + (softcap * tanh_vr(s / softcap) - slope * ");
+    ck_once(result, "score: exp_vr(bias_value + (softcap * tanh_vr(s * least) - slope * ");
     ck_assert_str_eq(
         derive("softcap=20 alibi bias=1H11 causal window=9,9 mask=1H11 maskfn={j ~= 3}",
                "local v, words = require('gen.variant').new(p, {}), {}\n"
@@ -214,6 +215,72 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* An int that is used as a float stays one where a float would not hold its parts. */
+START_TEST(test_ints_as_floats)
+{
+    ck_assert_str_eq(lanes("score={s + (i - 2 * j)}"), "row: vr row_real = tofloat_vr(i[v])\n"
+                                                       "column: real column_real = (real)(2 * j)\n"
+                                                       "score: s + (row_real[v] - column_real)");
+    ck_once(lanes("score={s + (i + j + 3)}"), "score: s + (column_real + row_real[v])");
+    ck_once(lanes("b=1 hq=1 sq=16777217 sk=9 d=8 score={s + (j - i)}"),
+            "score: s + (column_real - row_real[v])");
+    ck_once(lanes("b=1 hq=1 sq=16777218 sk=9 d=8 score={s + (j - i)}"), "score: s + tofloat_vr(");
+    ck_once(lanes("score={s + abs(i * j - i)}"), "tofloat_vr(abs_vi(");
+    /* quotients by constants */
+    ck_once(lanes("score={s / 4 + s / -0.5}"), "score: 0.25f * s - 2.0f * s");
+    ck_once(lanes("score={s / 0}"), "s / 0.0f");
+    ck_once(lanes("score={s / 1e-38}"), "s / ");
+    ck_once(lanes("score={s / h}"), "s / head_real");
+    ck_once(lanes("b=1 hq=1 sq=* sk=9 d=8 alibi"), "tofloat_vr(abs_vi(");
+}
+END_TEST
+
+/* The parts of a score as text: summands' code and where their distance is 0. */
+static const char *parts(const char *more)
+{
+    return derive(more,
+                  "local v = require('gen.variant').new(p, {})\n"
+                  "local sum, list = v:summands(), {}\n"
+                  "if not sum then return 'none' end\n"
+                  "for _, name in ipairs { 'curve', 'slope', 'diagonal', 'rest' } do\n"
+                  "  local n = sum[name]\n"
+                  "  local text = n and require('gen.print').inline({ n }, v:options())[1]\n"
+                  "  list[#list + 1] = text and name .. ': ' .. text\n"
+                  "end\n"
+                  "list[#list + 1] = sum.first and 'first: ' .. sum.first\n"
+                  "if sum.sided then list[#list + 1] = 'sided' end\n"
+                  "for _, name in ipairs(sum.along) do list[#list + 1] = 'along ' .. name end\n"
+                  "return table.concat(list, '\\n')");
+}
+
+START_TEST(test_summands)
+{
+    static const char leaning[] = "curve: s\nslope: -slopes[h * slopes_0]\ndiagonal: i + 184\n"
+                                  "first: i0 + 184\nsided";
+    ck_assert_str_eq(parts("alibi"), leaning);
+    ck_assert_str_eq(parts("b=1 hq=1 sq=* sk=* d=8 alibi"),
+                     "curve: s\nslope: -slopes[h * slopes_0]\ndiagonal: i + sk - sq\n"
+                     "first: sk + i0 - sq\nsided");
+    ck_assert_str_eq(parts("score={s + (j - i) * 0.5}"),
+                     "curve: s\nslope: -0.5f\ndiagonal: i\nfirst: i0");
+    ck_assert_str_eq(parts("score={s + (i + 3 - j) * t[b][h]} tensor=t:f32[b,hq]"),
+                     "curve: s\nslope: t[b * t_0 + h * t_1]\ndiagonal: i + 3\nfirst: i0 + 3");
+    ck_assert_str_eq(parts("score={2 - (i - j) - s} bias=11QK"),
+                     "curve: -s\nslope: -1.0f\ndiagonal: i - 2\n"
+                     "rest: -bias[i * bias_0 + j * bias_1]\nfirst: i0 - 2\nalong bias");
+    ck_assert_str_eq(parts("bias=1HQ1"), "curve: s\nrest: bias[h * bias_0 + i * bias_1]");
+    ck_once(parts("softcap=20 alibi"), "curve: softcap * tanh_r(");
+    ck_assert_str_eq(parts(""), "none");
+    ck_assert_str_eq(parts("softcap=20"), "none");
+    ck_assert_str_eq(parts("score={s * t[i][j]} tensor=t:f32[sq,sk]"), "none");
+    /* neither of these is a distance */
+    ck_assert_str_eq(parts("score={s + abs(i - 2 * j)}"),
+                     "curve: s\nrest: abs_r((real)i - (real)(2 * j))");
+    ck_assert_str_eq(parts("score={s + abs(i + j)}"), "curve: s\nrest: abs_r((real)i + (real)j)");
+    ck_assert_str_eq(parts("score={s + i}"), "curve: s\nrest: (real)i");
+}
+END_TEST
+
 START_TEST(test_user_is_as_good_as_shipped)
 {
     static const char rename[] = "return (dump(p, { lanes = 'i' }):gsub('tilt', 'slope'))";
@@ -226,6 +293,9 @@ START_TEST(test_user_is_as_good_as_shipped)
     ck_assert_str_eq(
         derive("score={s - abs((sk - sq + i) / 1 - j / 1) * tilts[h]} tensor=tilts:f32[hq]",
                rename),
+        shipped);
+    ck_assert_str_eq(
+        derive("score={s - tilts[h] * abs(j + sq - sk - i)} tensor=tilts:f32[hq]", rename),
         shipped);
     snprintf(shipped, sizeof shipped, "%s", lanes("causal"));
     ck_assert_str_eq(lanes("maskfn={j <= i + sk - sq}"), shipped);
@@ -315,8 +385,8 @@ END_TEST
 
 START_TEST(test_parentheses)
 {
-    ck_once(scalars("score={s - (s - h) - (2 - s) / (s / 3)}"),
-            "score: s - (s - head_real) - (2.0f - s) / (s / 3.0f)");
+    ck_once(scalars("score={s - (s - h) - (2 - s) / (s / h)}"),
+            "score: s - (s - head_real) - (2.0f - s) / (s / head_real)");
     ck_once(scalars("score={exp(-(s - 1)) - exp(-s)}"), "score: exp_r(-(s - 1.0f)) - exp_r(-s)");
     ck_once(scalars("maskfn={i < 5 and (j < 4 or h == 2) or not (i < 9 and j < 2)}"),
             "empty: (i0 >= 5 || (j0 >= 4 && h != 2)) && i1 < 9 && j1 < 2");
@@ -445,6 +515,8 @@ int main(void)
                                    test_causal,
                                    test_window,
                                    test_softcap_and_alibi,
+                                   test_ints_as_floats,
+                                   test_summands,
                                    test_bias_broadcasts,
                                    test_mask,
                                    test_all_in_order,

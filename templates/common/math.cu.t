@@ -75,14 +75,15 @@ DEVICE float log_r(float x)
     return x == 0 ? -INF : x == INF ? x : x > 0 ? z : NOT_A_NUMBER;
 }
 % end
-% -- x P(x^2) / Q(x^2), minimax in relative error; 1 - 2^-25 and above rounds to 1.
+% -- x P(x^2) / Q(x^2), minimax in relative error; from 9 on it is 1 but for 2^-24.
 % if need.tanh_r then
 DEVICE float tanh_r(float x)
 {
+    x = fabsf(x) > 9.0f ? copysignf(9.0f, x) : x;
     const float y = x * x;
     const float p = ${horner("y", { 1.0, 0x1.1207aep-3, 0x1.ca1260p-9, 0x1.598c46p-16, 0x1.ca4008p-27 })};
     const float q = ${horner("y", { 1.0, 0x1.de5920p-2, 0x1.a7eb86p-6, 0x1.5863ecp-12, 0x1.a11c20p-21 })};
-    return fabsf(x) > 9.0f ? copysignf(1.0f, x) : __fdividef(x * p, q);
+    return x * p * inverse_fast(q);
 }
 % end
 % if need.load_f16 then

@@ -21,6 +21,40 @@ DEVICE float limit_of(float top, float slack, float factor)
     return is_far(top, factor) ? -INF : limit;
 }
 
+% if exponents then
+/* Scores that a warp is to weigh are exponents already, in base 2 and less their row's level: the peak. So one limit serves all
+ * rows. While some row of the warp is far, or has no score yet, scores are as they are, and the level of such a row, whose bit
+ * is in `far`, is its largest score. Here a row's level rises to its largest score or exponent `best` or stays; its scores
+ * become fmaf(score - taken, unit, -base). Returns by what all before shrinks. */
+DEVICE float climb(float &level, u32 &far, u32 row, bool exponents, float best, float &taken, float &unit, float &base)
+{
+    taken = 0;
+    if (exponents) {
+        const float before = level, now = level + fmaxf(best, 0);
+        unit = 1, base = now - before;
+        if (fabsf(now) < 0x1p20f)
+            level = now;
+        else
+            level = now * LN2, far |= row;
+        return exp2_fast(before - now);
+    }
+    float top = far & row ? level : level * LN2, peak = far & row ? 0 : level;
+    const float shrink = rise(top, peak, best, LOG2E);
+    unit = LOG2E, base = peak;
+    if (is_far(top, LOG2E)) taken = top;
+    far = is_far(top, LOG2E) || top == -INF ? far | row : far & ~row;
+    level = far & row ? top : peak;
+    return shrink;
+}
+
+/* In the end: in base 2. */
+DEVICE void settle_level(float level, bool far, float &top, float &peak)
+{
+    peak = level == -INF ? 0 : far ? level * LOG2E : level;
+    top = level == -INF ? level : peak;
+}
+
+% end
 /* In the end: both in base 2. */
 DEVICE void settle(float &top, float &peak, float factor)
 {

@@ -21,6 +21,13 @@ DEVICE u32 same_in_all(u32 x)
     return y;
 }
 
+/* x, of which the compiler knows nothing: what is added to it stays a sum, for addresses to take as they are. */
+DEVICE int anew(int x)
+{
+    asm("" : "+r"(x));
+    return x;
+}
+
 /* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
 DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
 
@@ -143,6 +150,16 @@ DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+% end
+% if need.tanh_r then
+/* 1 / x of a normal number, to 1 ulp. */
+DEVICE float inverse_fast(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 
 % end

@@ -67,7 +67,7 @@ enum {
 #define LN2 ${f32(0.6931471805599453)}
 % include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
-% include("templates/common/peak.cu.t")
+% include("templates/common/peak.cu.t", { exponents = false })
 % if places.row_type == "i64" then
 DEVICE i64 min_i(i64 a, i64 b) { return a < b ? a : b; }
 % end
@@ -120,7 +120,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 }
 
 % end
-% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
+% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, sum = false })
 % local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.

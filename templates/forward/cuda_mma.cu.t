@@ -18,7 +18,8 @@
 %
 % local has_score = variant.score.name ~= "s"
 % local levels = packs and { levels = { h = "row" } } or {}
-% local code = variant:code(levels)
+% local sum = has_score and not packs and variant:summands() or false
+% local code = variant:code(levels, sum and { diagonal = sum.diagonal, slope = sum.slope, rest = sum.rest, curve = sum.curve })
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
 % local classes = body.classes(p, variant)
 % local all_work = not p.lens and p.sq and p.sq * (packs and group or 1) % shape.rows == 0 -- no tile has rows beyond the last
@@ -94,7 +95,7 @@ enum {
 % if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
 % include("templates/common/ptx.cu.t", { need = need })
 % include("templates/common/math.cu.t", { need = need })
-% include("templates/common/peak.cu.t")
+% include("templates/common/peak.cu.t", { exponents = has_score })
 % if p.dropout then
 %   include("templates/common/philox.cu.t", { words = not (split or paired) })
 % end
@@ -254,14 +255,15 @@ DEVICE void stage_${name}(u32 to, const u8 *&from, i64 pitch, int rows, int firs
 ${indent}const u8 *${name}_from = ${name}_first + (i64)(${j0}) * ${name}_pitch;
 %   end
 % end
+% local function exponent(score) return has_score and score or ("fmaf(%s, factor, -peak[r])"):format(score) end
+% local level_type, level_too = has_score and "" or ", const float (&peak)[OWN], float factor", has_score and "" or ", peak, factor"
 % if paired then
 /* Weights u of a warp's own, two scores' in a register, to P in shared memory; what they sum up to joins the row's. */
-DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4], const float (&peak)[OWN],
-                  float factor, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
+DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS][KEY_TILES][4]${level_type}, int u${p.dropout and ", const u32 (&kept)[OWN]" or ""})
 {
     const int m = u / 4 % FRAGMENTS, q = u % 4, n = u / (4 * FRAGMENTS) * 2 + q / 2, r = 2 * m + q % 2;
-    ${p.dropout and "" or "const "}float x = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-    ${p.dropout and "" or "const "}float y = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+    ${p.dropout and "" or "const "}float x = exp2_fast(${exponent("score[m][n][q % 2 * 2]")});
+    ${p.dropout and "" or "const "}float y = exp2_fast(${exponent("score[m][n][q % 2 * 2 + 1]")});
     sum[r] += x + y;
 %   if p.dropout then
     x = kept[r] >> 2 * n & 1 ? x : 0;
@@ -271,8 +273,8 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 }
 
 % end
-% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails })
-% local row_values, pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.launch_values, lanes.head_values
+% local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, sum = sum })
+% local row_values, pass, sum_pass, launch_values, head_values = lanes.row_values, lanes.pass, lanes.sum_pass, lanes.launch_values, lanes.head_values
 % local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
 % local dropout_values, decide = dropout.values, dropout.decide
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
@@ -338,11 +340,38 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
                     for (int x = 0; x < 4; x++) if (fabsf(score[m][n][x]) < INF) score[m][n][x] += small[m][n][x]; /* else a rest is no number */
 %   end
 % end
+% local strides_test
+% for _, field in ipairs(lanes.strides) do
+%   strides_test = (strides_test and strides_test .. " && " or "") .. field .. " == 1"
+% end
 % -- S becomes the scores; which of them dropout keeps.
 % local function finish_scores()
+%   local function scores_pass()
+%     pass("score", function(value) return ("fmaf(%s, unit, -base[r])"):format(value) end)
+%   end
 %   if has_score then
+        /* Exponents where that is what scores are to become, else scores. */
+        const float unit = exponents ? LOG2E : 1;
+        float base[OWN];
+#pragma unroll
+        for (int r = 0; r < OWN; r++) base[r] = exponents ? level[r] : 0;
+%   end
+%   local sum_test = "exponents"
+%   if sum and sum.sided then sum_test = sum_test .. " && (away <= 1 - WARP_ROWS / 2 - SPAN || away >= WARP_ROWS / 2 - 1)" end
+%   if strides_test then sum_test = sum_test .. " && unit_strides" end
+%   if sum and sum.slope then
+        const int away = j0 - anchor; /* the tile's keys are before or behind all rows' places, or between them */
+%   end
+%   if has_score and not sum then
         {
-%     pass("score")
+%     scores_pass()
+        }
+%   end
+%   if sum and not masks then
+        if (${sum_test}) {
+%     sum_pass()
+        } else {
+%     scores_pass()
         }
 %   end
 %   if masks then
@@ -357,7 +386,15 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 %       tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
 %       if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
 %     end
-            if (!(${table.concat(tests, " && ")})) {
+            const bool full = ${table.concat(tests, " && ")};
+%     if sum then
+            if (full && ${sum_test}) {
+%       sum_pass()
+            } else {
+%       scores_pass()
+            }
+%     end
+            if (!full) {
 %     pass("keep")
             }
         }
@@ -381,8 +418,20 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % local function grow()
 
         /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
-        bool grows = false;
-%   if cfg.test == "int" then
+        bool grows = ${has_score and "!exponents" or "false"};
+%   if has_score then
+        /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below. */
+        int most_of[OWN], most = __float_as_int(-INF);
+#pragma unroll
+        for (int r = 0; r < OWN; r++) {
+            most_of[r] = __float_as_int(score[r / 2][0][r % 2 * 2]);
+#pragma unroll
+            for (int n = 0; n < KEY_TILES; n++) most_of[r] = max_i(max_i(most_of[r], __float_as_int(score[r / 2][n][r % 2 * 2])), __float_as_int(score[r / 2][n][r % 2 * 2 + 1]));
+        }
+#pragma unroll
+        for (int r = 0; r < OWN; r++) most = max_i(most, most_of[r]);
+        grows = grows | (most > __float_as_int(8.0f));
+%   elseif cfg.test == "int" then
         /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below; where the limit is
          * less, O is rescaled every time. */
 #pragma unroll
@@ -415,12 +464,35 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
                 best = fmaxf(best, exchange(best, 1));
                 best = fmaxf(best, exchange(best, 2));
 % end
+% -- Row r's largest score so far rises to `best`; `to`: by what all before shrinks.
+% local function climb(indent, to, best)
+%   if has_score then
+${indent}float taken, unit, base;
+${indent}${to} = climb(level[r], far, 1u << r, exponents, ${best}, taken, unit, base);
+#pragma unroll
+${indent}for (int n = 0; n < KEY_TILES; n++)
+#pragma unroll
+${indent}    for (int x = r % 2 * 2; x < r % 2 * 2 + 2; x++) score[r / 2][n][x] = fmaf(score[r / 2][n][x] - taken, unit, -base);
+%   else
+${indent}${to} = rise(top[r], peak[r], ${best}, factor);
+${indent}limit[r] = limit_of(top[r], slack, factor);
+%     lanes.take_top(indent)
+%   end
+% end
+% local function settle_exponents(indent)
+%   if has_score then
+${indent}exponents = !any_lane(far != 0)${sum and sum.slope and " && fabsf(slope2) < 0x1p96f" or ""};
+%   end
+% end
 extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p, dev)}) attention(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-% launch_values("score", "keep")
+% launch_values("score", "keep", "diagonal", "slope", "rest", "curve")
 % if has_score then
-    const float scale = (float)a.scale, factor = LOG2E;
+    const float scale = (float)a.scale;
+%   if sum and sum.curve.name == "s" then
+    const float scale2 = (float)(a.scale * ${f64(1.4426950408889634)});
+%   end
 % else
     /* To base 2. Its sign goes into Q, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
@@ -457,7 +529,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     (void)h;
 % end
     (void)b;
-% head_values("score", "keep")
+% head_values("score", "keep", "diagonal", "slope", "rest", "curve")
     const int first_row = tile * ROWS, warp_row = first_row + ${paired and "warp / 2" or "warp"} * WARP_ROWS;
 % if packed then
     if (first_row >= ${rows_all}) return;
@@ -572,7 +644,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const u32 v_lane = ${at(shape.v, "lane % 16", paired and "lane / 16 + warp % 2 * COLUMN_TILES" or "lane / 16")};
 % end
     float o[FRAGMENTS][COLUMN_TILES][4];
+% if has_score then
+    float level[OWN], sum[OWN]; /* level: of the largest score (peak.cu.t) */
+    u32 far = (1u << OWN) - 1;
+    bool exponents = false;
+% else
     float top[OWN], peak[OWN], limit[OWN], sum[OWN]; /* top: the largest score; limit: where a score makes O too large */
+% end
 #pragma unroll
     for (int m = 0; m < FRAGMENTS; m++)
 #pragma unroll
@@ -580,7 +658,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
             for (int x = 0; x < 4; x++) o[m][n][x] = 0;
 #pragma unroll
-    for (int r = 0; r < OWN; r++) top[r] = limit[r] = -INF, peak[r] = sum[r] = 0;
+    for (int r = 0; r < OWN; r++) ${has_score and "level[r] = -INF, sum[r] = 0" or "top[r] = limit[r] = -INF, peak[r] = sum[r] = 0"};
+% if sum then
+%   lanes.sum_values()
+% end
+% if strides_test then
+    const bool unit_strides = ${strides_test};
+% end
 % if cfg.held > 0 then
     u32 query[FRAGMENTS][HELD][4]; /* the first steps' fragments of Q */
     wait_copies<${paired and "0" or cfg.stages > 1 and "AHEAD" or "1"}>();
@@ -652,14 +736,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     if (lane % 4 == 0) store_shared(row_at + (warp * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4, (u32)__float_as_int(best));
                 }
                 pair_barrier(group);
+% if not has_score then
                 const float slack = __fdividef(8, factor);
+% end
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));
-                    shrink[r] = rise(top[r], peak[r], fmaxf(best_of[r], other), factor);
-                    limit[r] = limit_of(top[r], slack, factor), sum[r] *= shrink[r];
-% lanes.take_top("                    ")
+%   climb("                    ", "shrink[r]", "fmaxf(best_of[r], other)")
+                    sum[r] *= shrink[r];
                 }
+%   settle_exponents("                ")
             }
         }
 %   local kept_too = p.dropout and ", kept" or ""
@@ -676,7 +762,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                     constexpr int STEPS_V = KEYS / 16 * (COLUMN_TILES / 2), UNITS = 2 * FRAGMENTS * KEY_TILES;
                     const int step = x * (COLUMN_TILES / 2) + n / 2;
 #pragma unroll
-                    for (int u = step * UNITS / STEPS_V; u < (step + 1) * UNITS / STEPS_V; u++) weigh(p_store + turn * P_BYTES, part, score, peak, factor, u${kept_too});
+                    for (int u = step * UNITS / STEPS_V; u < (step + 1) * UNITS / STEPS_V; u++) weigh(p_store + turn * P_BYTES, part, score${level_too}, u${kept_too});
 #pragma unroll
                     for (int m = 0; m < FRAGMENTS; m++) {
                         mma_${kind}(o[m][n], left[m], right[0], right[1]);
@@ -686,7 +772,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
             }
         } else if (visible) {
 #pragma unroll
-            for (int u = 0; u < 2 * FRAGMENTS * KEY_TILES; u++) weigh(p_store + turn * P_BYTES, part, score, peak, factor, u${kept_too});
+            for (int u = 0; u < 2 * FRAGMENTS * KEY_TILES; u++) weigh(p_store + turn * P_BYTES, part, score${level_too}, u${kept_too});
         }
         if (grown) {
 #pragma unroll
@@ -787,16 +873,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % finish_scores()
 % grow()
         if (any_lane(grows)) {
+% if not has_score then
             const float slack = __fdividef(8, factor);
+% end
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
 % largest()
-                const float shrink = rise(top[r], peak[r], best, factor);
-                limit[r] = limit_of(top[r], slack, factor), sum[r] *= shrink;
-% lanes.take_top("                ")
+% climb("                ", "const float shrink", "best")
+                sum[r] *= shrink;
 #pragma unroll
                 for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
             }
+% settle_exponents("            ")
         }
 
         float part[OWN]; /* a tile's sum is on its own first: errors grow with the tiles, not with the keys */
@@ -808,7 +896,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
             for (int x = 0; x < 2 * KEY_TILES; x++) {
                 float &weight = score[r / 2][x / 2][r % 2 * 2 + x % 2];
-                weight = exp2_fast(fmaf(weight, factor, -peak[r]));
+                weight = exp2_fast(${exponent("weight")});
                 part[r] += weight;
 %   if p.dropout then
                 weight = kept[r] >> x & 1 ? weight : 0;
@@ -849,8 +937,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 #pragma unroll
             for (int u = 0; u < 4 * FRAGMENTS; u++) {
                 const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
-                const float y = exp2_fast(fmaf(score[m][n][q % 2 * 2], factor, -peak[r]));
-                const float z = exp2_fast(fmaf(score[m][n][q % 2 * 2 + 1], factor, -peak[r]));
+                const float y = exp2_fast(${exponent("score[m][n][q % 2 * 2]")});
+                const float z = exp2_fast(${exponent("score[m][n][q % 2 * 2 + 1]")});
                 part[r] = n == 0 ? y + z : part[r] + (y + z);
                 weight[m][x][q] = pack_${kind}(y, z);
 % if p.dropout then
@@ -885,8 +973,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 
 % local some_rows = padded and places:times_group(SQ) or rows_all
+% if has_score then
+    float top[OWN], peak[OWN];
+% end
 #pragma unroll
-    for (int r = 0; r < OWN; r++) settle(top[r], peak[r], factor);
+    for (int r = 0; r < OWN; r++) ${has_score and "settle_level(level[r], far >> r & 1, top[r], peak[r])" or "settle(top[r], peak[r], factor)"};
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         sum[r] += exchange(sum[r], 1);

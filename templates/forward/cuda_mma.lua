@@ -87,10 +87,11 @@ local function held_steps(p)
   return all > 2 and { 0, 2, all } or { 0, all }
 end
 
--- The better one first, as where scores are mostly below 0 the other is: then "int" rescales every time.
+-- The better one first, as where scores are mostly below 0 the other is: then "int" rescales every time. What a variant
+-- makes of scores is compared as exponents, for which ints always serve.
 local function tests(p)
-  local plain = not (p.score or p.bias or p.alibi) and kind_of(p) ~= "f32" and p.d > 64 and p.dv <= 128
-  return plain and { "int", "float" } or { "float", "int" }
+  if p.score or p.bias or p.alibi or p.softcap then return { "int" } end
+  return kind_of(p) ~= "f32" and p.d > 64 and p.dv <= 128 and { "int", "float" } or { "float", "int" }
 end
 
 local axes = {

@@ -32,6 +32,7 @@ local words = c.words .. [[
   together top turn turn_of_tile u v0 v1 v_at v_b v_first v_from v_h v_here v_lane v_next v_own v_p v_pitch v_row v_s
   v_step wait_copies wanted warp_barrier warp_from warp_row warp_to was_far weigh which whole_hq whole_sk whole_sq
   widen_f16 window word works x y z
+  ahead anchor anew away behind climb column exponents foot inverse_fast lean level most_of scale2 settle_level slope2 unit_strides limit_of max_r min_r
 ]]
 
 return setmetatable({

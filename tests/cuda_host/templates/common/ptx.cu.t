@@ -270,6 +270,7 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
 }
 
 DEVICE u32 same_in_all(u32 x) { return x; }
+DEVICE int anew(int x) { return x; }
 DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
 
 DEVICE void load_global4(u32 (&x)[4], const void *from)
@@ -376,6 +377,7 @@ DEVICE void mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1)
     emulated_together(&x, emulated_mma8);
 }
 
+DEVICE float inverse_fast(float x) { return 1 / x; }
 DEVICE float exp2_fast(float x) { return exp2f(x); } /* subnormals are kept: the reference, here, knows no other way */
 
 static inline u32 emulated_narrow_bf16(float x)
