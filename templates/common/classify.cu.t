@@ -3,6 +3,7 @@
 % -- lanes.cu.t), classes (b, h: whether tiles differ by it), warps (of a block here); row_blocks, key_blocks (how many there
 % -- are, as text).
 % local B, sq, sk, declare = places.B, places.sq, places.sk, lanes.declare
+% local across, down = p.sk == 0 and "1" or key_blocks, p.sq == 0 and "1" or row_blocks -- no division by a 0 that the problem says
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
 enum { EMPTY, MIXED, FULL = 3 };
 
@@ -11,9 +12,9 @@ extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __gri
 {
     const int lane = (int)threadIdx.x % 32;
 %   lanes.launch_values("keep")
-    const i64 task = (i64)blockIdx.x * ${warps} + threadIdx.x / 32, part = task / ${key_blocks}, block = part / WARPS;
-    const int warp_row = (int)(block % ${row_blocks}) * ROWS + (int)(part % WARPS) * WARP_ROWS, j0 = (int)(task % ${key_blocks}) * KEYS;
-    const int head = (int)(block / ${row_blocks});
+    const i64 task = (i64)blockIdx.x * ${warps} + threadIdx.x / 32, part = task / ${across}, block = part / WARPS;
+    const int warp_row = (int)(block % ${down}) * ROWS + (int)(part % WARPS) * WARP_ROWS, j0 = (int)(task % ${across}) * KEYS;
+    const int head = (int)(block / ${down});
     if (head >= ${classes.b and B or "1"}${classes.h and " * HQ" or ""}) return;
     const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
     (void)h, (void)b;

@@ -64,7 +64,11 @@ ${indent}}
 %   local keep = {}
 %   if not scores and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
 %   if not scores and tails then keep[#keep + 1] = "place < " .. sk end
-                    result = ${scores and code.value.score or table.concat(keep, " && ") .. " ? result : -INF"};
+%   if scores then
+                    result = ${code.value.score};
+%   else
+                    hide(result, !(${table.concat(keep, " && ")}));
+%   end
                 }
             }
 % end

@@ -32,6 +32,12 @@ DEVICE void skip_rows(const u8 *&pointer, u32 rows, i64 pitch)
 }
 
 % end
+/* x = -INF if it is hidden. Where a compiler chooses between two values, it copies all scores on the way that hides none. */
+DEVICE void hide(float &x, bool hidden)
+{
+    asm("{ .reg .pred p; setp.ne.s32 p, %1, 0; @p mov.b32 %0, 0xff800000; }" : "+f"(x) : "r"((int)hidden));
+}
+
 /* Four 8x8 matrices of 16-bit elements, or 8x4 of 32-bit ones; each lane names the address of a row. */
 DEVICE void load_matrices(u32 (&x)[4], u32 at)
 {

@@ -296,9 +296,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % local dropout_values, decide = dropout.values, dropout.decide
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish
-% -- No division by a 0 that the problem says.
-% local KEY_BLOCKS = p.sk == 0 and "1" or ("((%s + KEYS - 1) / KEYS)"):format(SK)
-% local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + ROWS - 1) / ROWS)"):format(SQ)
+% local KEY_BLOCKS, ROW_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK), ("((%s + ROWS - 1) / ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
 %     key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
@@ -384,7 +382,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %     local tests = {}
 %     if tails then tests[#tests + 1] = ("j0 + SPAN <= %s"):format(sk) end
 %     if classes then
-%       tests = { "here & FULL - MIXED" }
+%       tests = { "all" }
 %     elseif not bounds.always then
             const int j1 = min_i(j0 + SPAN, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
             (void)i0, (void)i1;
@@ -393,7 +391,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 %     end
             if (!(${table.concat(tests, " && ")})) {
 %     if classes and not needs_key then
-            const int j0 = (int)list[-2];
+            const int j0 = (int)list[0];
 %     end
 %     pass("keep")
             }
@@ -510,7 +508,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % if classes then
     /* The tiles that the block's rows see: how many, and an entry for each (see `collect`). */
     const u32 *list = a.seen + 2 * (((i64)${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")} * ${ROW_BLOCKS} + tile) * (${KEY_BLOCKS} + 1 + SPARE) + 1);
-    int left = (int)list[-2];
+    int left = (int)same_in_all(list[-2]);
 %   if splits then
     const int tiles_each = (left + SPLITS - 1) / SPLITS, tiles_before = min_i(left, share_of_keys * tiles_each);
     list += 2 * tiles_before, left = min_i(left - tiles_before, tiles_each);
@@ -740,19 +738,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     }
 % end
 #pragma unroll 1
-    for (${classes and "; left > 0; left--" or "int j0 = from; j0 < to; j0 += KEYS"}) {
+    for (${classes and "; left > 0; left--, list += 2" or "int j0 = from; j0 < to; j0 += KEYS"}) {
 % local wanted = classes and "wanted" or "next < to"
 % if classes then
         const u32 here = of_warps >> 2 * warp;
-        const bool works = here & MIXED, wanted = left > AHEAD;
+        const bool works = any_lane(here & MIXED), all = here & FULL - MIXED, wanted = left > AHEAD;
         const int next = coming, skipped = next - staged - KEYS;
 %   if needs_key then
         const int j0 = (int)list[0];
 %   end
-        list += 2;
-        staged = next, coming = (int)list[2 * AHEAD], of_warps = list[1];
+        staged = next;
 %   if words then
-        const int after = (int)list[0];
+        const int after = (int)list[2];
 %   end
 % elseif cfg.stages == 1 then
         const int next = j0 + KEYS;
@@ -784,25 +781,40 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % end
 % local spread = cfg.stages > 1 and kv_way == "copy"
 % skip("        ", "skipped")
+% if classes then
+        coming = (int)list[2 * AHEAD + 2], of_warps = list[3];
+% end
 % if cfg.stages > 1 and not spread then
         ${stage_k("k_next", "next", "0", K_SHARES, wanted)}
         ${stage_v("v_next", "next", "0", V_SHARES, wanted)}
         commit_copies();
 % end
         float score[FRAGMENTS][KEY_TILES][4];
-        if (works) {
-% multiply_k(spread and {
-%   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), wanted),
-%   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), wanted) })
-        }
+% local next_chunk = classes and "(after - j0) / 16" or "KEY_TILES / 2" -- the next tile's first one
 % if spread then
-        else {
+        if (!works) {
 #pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
             for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", wanted)}
 #pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
             for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", wanted)}
+            commit_copies();
+% if words then
+% decide(next_chunk)
+% end
+            continue;
+        }
+        {
+% multiply_k {
+%   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), wanted),
+%   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), wanted) }
         }
         commit_copies();
+% else
+        if (works) {
+% multiply_k()
+        }
+% end
+% if spread then
 % elseif cfg.stages == 1 then
         barrier(); /* K is done with */
         ${stage_k("k_at", "next", "0", K_SHARES, wanted)}
@@ -810,13 +822,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<1>();
         barrier(); /* V is here */
 % end
-% local next_chunk = classes and "(after - j0) / 16" or "KEY_TILES / 2" -- the next tile's first one
-% if words then
+% if words and not spread then
         if (!works) {
 % decide(next_chunk)
             continue;
         }
-% else
+% elseif not spread then
         if (!works) continue;
 % end
 % finish_scores()

@@ -271,6 +271,7 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
 
 DEVICE u32 same_in_all(u32 x) { return x; }
 DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
+DEVICE void hide(float &x, bool hidden) { x = hidden ? -INFINITY : x; }
 DEVICE void skip_rows(const u8 *&pointer, u32 rows, i64 pitch) { pointer += (i64)rows * pitch; }
 
 DEVICE void load_global4(u32 (&x)[4], const void *from)
