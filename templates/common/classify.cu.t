@@ -1,47 +1,58 @@
 % -- For masks that read tensors: the kernels `classify`, which finds what each warp's rows see of each tile of keys, and
 % -- `collect`, which lists for each block of rows the tiles that it sees. Comes in: code, places, lanes (functions of
-% -- lanes.cu.t), classes (b, h: whether tiles differ by it), warps (of a block here); row_blocks, key_blocks (how many there
-% -- are, as text).
+% -- lanes.cu.t), classes (b, h: whether tiles differ by it), warps (of a block here), run (tiles that a warp has here);
+% -- row_blocks, key_blocks (how many there are, as text).
 % local B, sq, sk, declare = places.B, places.sq, places.sk, lanes.declare
-% local across, down = p.sk == 0 and "1" or key_blocks, p.sq == 0 and "1" or row_blocks -- no division by a 0 that the problem says
+% local runs, down = ("((%s + %d) / %d)"):format(key_blocks, run - 1, run), row_blocks
+% if p.sk == 0 then runs = "1" end -- no division by a 0 that the problem says
+% if p.sq == 0 then down = "1" end
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
 enum { EMPTY, MIXED, FULL = 3 };
 
-/* Finds it, a warp for each; the mask reads tensors. */
+/* Finds it for some tiles that are neighbours, a warp for each part of a block's rows; the mask reads tensors. */
 extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32;
 %   lanes.launch_values("keep")
-    const i64 task = (i64)blockIdx.x * ${warps} + threadIdx.x / 32, part = task / ${across}, block = part / WARPS;
-    const int warp_row = (int)(block % ${down}) * ROWS + (int)(part % WARPS) * WARP_ROWS, j0 = (int)(task % ${across}) * KEYS;
-    const int head = (int)(block / ${down});
+    const i64 task = (i64)blockIdx.x * ${warps} + threadIdx.x / 32, part = task / ${runs}, block = part / WARPS;
+    const int warp_row = (int)(block % ${down}) * ROWS + (int)(part % WARPS) * WARP_ROWS;
+    const int first = (int)(task % ${runs}) * ${run}, last = min_i(${key_blocks}, first + ${run}), head = (int)(block / ${down});
     if (head >= ${classes.b and B or "1"}${classes.h and " * HQ" or ""}) return;
     const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
     (void)h, (void)b;
 %   lanes.head_values("keep")
-    bool some = false, all = j0 + KEYS <= ${sk};
-    if (warp_row < ${sq} && j0 < ${sk}) {
-%   lanes.row_values("        ", { "keep" })
+    u8 *of_part = a.classes + part * ${key_blocks};
+    if (warp_row >= ${sq}) {
+        if (first + lane < last) of_part[first + lane] = EMPTY;
+        return;
+    }
+%   lanes.row_values("    ", { "keep" })
+#pragma unroll 1
+    for (int tile = first; tile < last; tile++) {
+        const int j0 = tile * KEYS;
+        bool some = false, all = j0 + KEYS <= ${sk};
+        if (j0 < ${sk}) {
 #pragma unroll
-        for (int x = 0; x < 2 * KEY_TILES; x++) {
-            const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, j = min_i(place, ${sk} - 1);
+            for (int x = 0; x < 2 * KEY_TILES; x++) {
+                const int j = min_i(j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, ${sk} - 1);
 %   for _, t in lanes.temporaries("column", "keep") do
-            ${declare(t)} = ${t.text};
-%   end
-#pragma unroll
-            for (int r = 0; r < OWN; r++) {
-%   for _, t in lanes.temporaries("element", "keep") do
                 ${declare(t)} = ${t.text};
 %   end
-                const bool keep = ${code.value.keep};
-                some = some | keep;
-                all = all & keep;
+#pragma unroll
+                for (int r = 0; r < OWN; r++) {
+%   for _, t in lanes.temporaries("element", "keep") do
+                    ${declare(t)} = ${t.text};
+%   end
+                    const bool keep = ${code.value.keep};
+                    some = some | keep;
+                    all = all & keep;
+                }
             }
         }
+        some = any_lane(some);
+        all = !any_lane(!all);
+        if (lane == 0) of_part[tile] = some ? all ? FULL : MIXED : EMPTY;
     }
-    some = any_lane(some);
-    all = !any_lane(!all);
-    if (lane == 0) a.classes[task] = some ? all ? FULL : MIXED : EMPTY;
 }
 
 /* What a block's warps see of a tile, two bits a warp. */

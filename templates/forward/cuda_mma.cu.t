@@ -17,7 +17,7 @@
 % local function element(...) return places:element(...) end
 %
 % local has_score = variant.score.name ~= "s"
-% local needs_key = has_score or p.dropout -- of each tile; where the mask alone does, a mixed tile's
+% local needs_key = has_score or p.dropout or cfg.stages == 1 -- of each tile; where the mask alone does, a mixed tile's
 % local levels = packs and { levels = { h = "row" } } or {}
 % local code = variant:code(levels)
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
@@ -299,7 +299,7 @@ DEVICE void weigh(u32 (&weight)[FRAGMENTS][KEY_TILES / 2][4], float (&sum)[OWN],
 % local KEY_BLOCKS, ROW_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK), ("((%s + ROWS - 1) / ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
-%     key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
+%     run = body.side_tiles, key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
 % end
 % -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
 % local rounded = p.d < 64 and "true" or "false" -- errors of a score may grow with sqrt(d)

@@ -250,9 +250,6 @@ end
 
 local function key_blocks(cfg) return ("((sk + %d) // %d)"):format(cfg.keys - 1, cfg.keys) end
 
--- What each warp sees of each tile.
-local function class_count(p, cfg, by) return ("%s * %d * %s"):format(class_rows(p, cfg, by), cfg.warps, key_blocks(cfg)) end
-
 -- Of a row and a split: O so far, and its peak and sum.
 local function slots(p, cfg, variant)
   local list = c.slots(p, cfg, variant)
@@ -268,7 +265,7 @@ end
 local function regions(p, cfg, dev, variant)
   local list, by = {}, c.classes(p, variant)
   if by then
-    list[1] = { name = "classes", prepared = false, bytes = class_count(p, cfg, by) }
+    list[1] = { name = "classes", prepared = false, bytes = ("%s * %d * %s"):format(class_rows(p, cfg, by), cfg.warps, key_blocks(cfg)) }
     list[2] = { name = "seen", prepared = true, bytes = ("%s * (%s + 4) * 8"):format(class_rows(p, cfg, by), key_blocks(cfg)) }
   end
   if cfg.splits > 1 then
@@ -278,7 +275,8 @@ local function regions(p, cfg, dev, variant)
   return list
 end
 
-local side_warps = 4 -- of a block that finds classes, or joins what splits leave: each does one
+local side_warps = 4 -- of a block that finds what rows see, or joins what splits leave
+local side_tiles = 4 -- of which such a warp finds what rows see
 
 local function steps(p, cfg, dev, variant)
   local rows = block_rows(cfg)
@@ -287,7 +285,8 @@ local function steps(p, cfg, dev, variant)
   local list, by = {}, c.classes(p, variant)
   if by then
     list[1] = { entry = "classify", prepares = true, threads = 32 * side_warps, scratch = "0",
-      tasks = ("(%s + %d) // %d"):format(class_count(p, cfg, by), side_warps - 1, side_warps) }
+      tasks = ("(%s * %d * ((%s + %d) // %d) + %d) // %d"):format(class_rows(p, cfg, by), cfg.warps, key_blocks(cfg),
+        side_tiles - 1, side_tiles, side_warps - 1, side_warps) }
     list[2] = { entry = "collect", prepares = true, threads = 32 * side_warps, scratch = tostring(4 * side_warps),
       tasks = class_rows(p, cfg, by) }
   end
@@ -316,6 +315,7 @@ return {
   slots = slots,
   regions = regions,
   side_warps = side_warps,
+  side_tiles = side_tiles,
   classes = c.classes,
   steps = steps,
   shape_of = shape_of,
