@@ -814,21 +814,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % multiply_k()
         }
 % end
-% if spread then
-% elseif cfg.stages == 1 then
+% if cfg.stages == 1 then
         barrier(); /* K is done with */
         ${stage_k("k_at", "next", "0", K_SHARES, wanted)}
         commit_copies();
         wait_copies<1>();
         barrier(); /* V is here */
 % end
-% if words and not spread then
+% if not spread then
         if (!works) {
+% if words then
 % decide(next_chunk)
+% end
             continue;
         }
-% elseif not spread then
-        if (!works) continue;
 % end
 % finish_scores()
 % grow()
