@@ -241,6 +241,119 @@ START_TEST(huge_logits_are_right)
 }
 END_TEST
 
+/* ---- Masks that read tensors ---- */
+
+/* Ids of documents, by position: of one length, so that most tiles are seen whole or not at all; of several lengths;
+ * far apart, with positions in between that nobody else sees; of the last keys alone; of nobody. */
+static double id_one_length(int64_t at)
+{
+    return (double)(at / 64);
+}
+
+static double id_lengths(int64_t at)
+{
+    static const int64_t ends[] = { 5, 40, 41, 130, 200, 333 };
+    int id = 0;
+    while (id < 6 && at >= ends[id]) id++;
+    return id;
+}
+
+static double id_apart(int64_t at)
+{
+    return at / 32 % 4 == 0 ? 1 : (double)(1000 + at);
+}
+
+static double id_last(int64_t at)
+{
+    return at >= 350 ? 7 : -1;
+}
+
+static double id_by_turns(int64_t at)
+{
+    return (double)(at / 48 % 3);
+}
+
+typedef double (*id_of)(int64_t at);
+
+static const struct {
+    id_of query, key;
+} documents[] = {
+    { id_one_length, id_one_length }, { id_lengths, id_lengths },
+    { id_apart, id_apart },           { id_one_length, id_last }, /* few rows see any key */
+    { id_by_turns, id_by_turns },     { id_last, id_one_length },
+};
+
+static void fill_ids(trial *x, const char *name, id_of id)
+{
+    test_tensor *t = trial_tensor(x, name);
+    int64_t last = t->shape[t->rank - 1];
+    for (int64_t at = 0; at < t->count; at++) test_set(t, at, id(at % last + at / last * 13));
+}
+
+/* By itself, and by what is prepared: the tiles are listed for all that come after. */
+static void check_documents(fg_context *context, const case_by_hand *c)
+{
+    trial x;
+    trial_open(&x, context, c->config, "%s", c->line);
+    if (strstr(c->line, "=*")) {
+        test_sizes z = { .b = 2, .sq = 90, .sk = 380 };
+        test_sizes_settle(&z, x.handle->problem);
+        trial_resize(&x, &z);
+    }
+    for (size_t k = 0; k < sizeof documents / sizeof *documents; k++) {
+        char what[32];
+        snprintf(what, sizeof what, "documents %d", (int)k);
+        fill_ids(&x, "of_q", documents[k].query);
+        fill_ids(&x, "of_k", documents[k].key);
+        test_unprepare(&x.t);
+        trial_check(&x, what);
+        trial_assert(&x, trial_prepare(&x), what);
+        trial_check(&x, what);
+    }
+    trial_close(&x);
+}
+
+START_TEST(documents_are_right)
+{
+#define OF_EACH " maskfn={of_q[i] == of_k[j]} tensor=of_q:i32[sq] tensor=of_k:i32[sk] lse"
+#define OF_SEQUENCES                                                                               \
+    " maskfn={of_q[b][i] == of_k[b][j]} tensor=of_q:i32[b,sq] tensor=of_k:i32[b,sk] lse"
+#define OF_HEADS " maskfn={of_q[i] == of_k[h][j]} tensor=of_q:i32[sq] tensor=of_k:i32[hq,sk] lse"
+    static const case_by_hand all[] = {
+        { "stages=1", "dtype=bf16 b=1 hq=1 sq=40 sk=400 d=512" OF_EACH },
+        { "stages=2 keys=32 warps=4 rows=16", "dtype=bf16 b=1 hq=2 sq=200 sk=400 d=32" OF_EACH },
+        { "stages=3 keys=16 warps=4 rows=32", "dtype=f16 b=1 hq=1 sq=390 sk=401 d=16" OF_EACH },
+        { "stages=4 keys=16 warps=8 rows=16", "dtype=f16 b=1 hq=1 sq=300 sk=410 d=16" OF_EACH },
+        { "stages=4 keys=48 warps=1 rows=16", "dtype=bf16 b=1 hq=1 sq=70 sk=400 d=16" OF_EACH },
+        { "splits=4 keys=16 warps=2 rows=16 stages=2",
+          "dtype=bf16 b=2 hq=2 sq=40 sk=512 d=16" OF_SEQUENCES },
+        { "splits=2 keys=16 stages=3",
+          "dtype=bf16 b=1 hq=4 hkv=2 sq=20 sk=400 d=16 dropout=0.2 sinks" OF_HEADS },
+        { "stages=2 keys=32", "dtype=bf16 b=3 hq=2 sq=90 sk=380 d=16 lens=padded" OF_SEQUENCES },
+        { "stages=3 keys=16",
+          "dtype=f16 b=3 hq=2 hkv=1 sq=90 sk=380 d=16 lens=packed page=16 causal" OF_SEQUENCES },
+        { "stages=4 keys=16 warps=2",
+          "dtype=bf16 b=2 hq=2 sq=90 sk=380 d=16 page=7 lens=padded window=150,90" OF_SEQUENCES },
+        { "keys=16 warps=4", "dtype=bf16 b=* hq=2 sq=* sk=* d=16 causal" OF_SEQUENCES },
+        { "stages=2 keys=16", "dtype=bf16 b=1 hq=2 sq=90 sk=380 d=16 shard dropout=0.1" OF_HEADS },
+        { "stages=2 keys=32 test=int",
+          "dtype=bf16 b=1 hq=2 sq=90 sk=380 d=128 causal=top-left scale=-0.2" OF_EACH },
+        { "", "dtype=f32 b=1 hq=1 sq=90 sk=380 d=20 align=4 causal dropout=0.3" OF_EACH },
+        { "", "dtype=f32 kvdtype=f16 b=1 hq=1 sq=90 sk=380 d=20 alibi softcap=9" OF_EACH },
+    };
+#undef OF_EACH
+#undef OF_SEQUENCES
+#undef OF_HEADS
+    int shard, shards;
+    support_shard(&shard, &shards);
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    for (int k = shard; k < (int)(sizeof all / sizeof *all); k += shards)
+        check_documents(context, &all[k]);
+    fg_context_free(context);
+}
+END_TEST
+
 /* ---- Drawn problems ---- */
 
 static fg_context *drawn_context;
@@ -268,9 +381,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { problems_by_hand_are_right, decoding_by_hand_is_right,
-                             decoding_knows_all_sizes,   any_workspace_serves,
-                             huge_logits_are_right,      largest_numbers_are_right,
-                             drawn_problems_are_right,   NULL };
+    const TTest *tests[] = {
+        problems_by_hand_are_right, decoding_by_hand_is_right, documents_are_right,
+        decoding_knows_all_sizes,   any_workspace_serves,      huge_logits_are_right,
+        largest_numbers_are_right,  drawn_problems_are_right,  NULL
+    };
     return support_run("cuda_emulated", tests);
 }

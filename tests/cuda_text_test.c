@@ -268,6 +268,7 @@ static const char *const of_many_names[] = {
     "dtype=bf16 b=2 hq=2 sq=2 sk=900 d=16 page=16 lse dropout=0.1 shard",
     "dtype=f16 b=2 hq=2 sq=200 sk=300 d=16 lens=padded page=16 lse dropout=0.1 sinks window=30,3",
     "dtype=f32 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal softcap=9 lse",
+    "dtype=bf16 b=2 hq=2 sq=200 sk=300 d=16 lens=padded mask=B1QK",
 };
 enum { of_many_names_count = sizeof of_many_names / sizeof *of_many_names };
 

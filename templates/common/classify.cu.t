@@ -1,86 +1,102 @@
-% -- For masks that read tensors: the kernel `classify`, and find_tile, which looks for the next tile in what that leaves.
-% -- Comes in: code, places, lanes (functions of lanes.cu.t), classes (b, h: whether they differ by it), warps (of a block),
-% -- key_blocks, row_blocks (how many there are, as text).
-% local B, SQ, SK, sq, sk, declare = places.B, places.SQ, places.SK, places.sq, places.sk, lanes.declare
+% -- For masks that read tensors: the kernels `classify`, which finds what each warp's rows see of each tile of keys, and
+% -- `collect`, which lists for each block of rows the tiles that it sees. Comes in: code, places, lanes (functions of
+% -- lanes.cu.t), classes (b, h: whether tiles differ by it), warps (of a block here), run (tiles that a warp has here);
+% -- row_blocks, key_blocks (how many there are, as text).
+% local B, sq, sk, declare = places.B, places.sq, places.sk, lanes.declare
+% local runs, down = ("((%s + %d) / %d)"):format(key_blocks, run - 1, run), row_blocks
+% if p.sk == 0 then runs = "1" end -- no division by a 0 that the problem says
+% if p.sq == 0 then down = "1" end
 /* What a warp's rows see of a tile of keys: nothing, something, all of it. */
-enum { EMPTY, MIXED, FULL };
+enum { EMPTY, MIXED, FULL = 3 };
 
-/* Where that is written, of 128 tiles: tiles n, n + 32, n + 64 and n + 96 are a word, which lane n reads. */
-DEVICE i64 class_place(i64 tile) { return (tile & ~(i64)127) + tile % 32 * 4 + tile / 32 % 4; }
-
-/* Finds it, a warp for each; the mask reads tensors. */
+/* Finds it for some tiles that are neighbours, a warp for each part of a block's rows; the mask reads tensors. */
 extern "C" __global__ void __launch_bounds__(${32 * warps}) classify(const __grid_constant__ struct args a)
 {
     const int lane = (int)threadIdx.x % 32;
 %   lanes.launch_values("keep")
-    const i64 task = (i64)blockIdx.x * ${warps} + threadIdx.x / 32, block = task / ${key_blocks};
-    const int warp_row = (int)(block % ${row_blocks}) * WARP_ROWS, j0 = (int)(task % ${key_blocks}) * KEYS;
-    const int head = (int)(block / ${row_blocks});
+    const i64 task = (i64)blockIdx.x * ${warps} + threadIdx.x / 32, part = task / ${runs}, block = part / WARPS;
+    const int warp_row = (int)(block % ${down}) * ROWS + (int)(part % WARPS) * WARP_ROWS;
+    const int first = (int)(task % ${runs}) * ${run}, last = min_i(${key_blocks}, first + ${run}), head = (int)(block / ${down});
     if (head >= ${classes.b and B or "1"}${classes.h and " * HQ" or ""}) return;
     const int h = ${classes.h and (classes.b and "head % HQ" or "head") or "0"}, b = ${classes.b and (classes.h and "head / HQ" or "head") or "0"};
     (void)h, (void)b;
 %   lanes.head_values("keep")
-    bool some = false, all = true;
-    if (warp_row < ${sq} && j0 < ${sk}) {
-%   lanes.row_values("        ", { "keep" })
-#pragma unroll
-        for (int x = 0; x < 2 * KEY_TILES; x++) {
-            const int place = j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, j = min_i(place, ${sk} - 1);
-%   for _, t in lanes.temporaries("column", "keep") do
-            ${declare(t)} = ${t.text};
-%   end
-#pragma unroll
-            for (int r = 0; r < OWN; r++) {
-%   for _, t in lanes.temporaries("element", "keep") do
-                ${declare(t)} = ${t.text};
-%   end
-                const bool keep = ${code.value.keep};
-                some = some | keep;
-                all = all & keep;
-            }
-        }
-    }
-    some = any_lane(some);
-    all = !any_lane(!all);
-    if (lane == 0) a.classes[block * ${key_blocks} + class_place(task % ${key_blocks})] = some ? all ? FULL : MIXED : EMPTY;
-}
-
-/* Which tiles some of a block's rows see, and where it is written what a warp's see of them: of 32 from key `first` on, the
- * lowest bit's, and the 96 behind those. */
-struct window {
-    int first;
-    u32 seen, later[3];
-    const u8 *of_warp;
-};
-
-/* The next window: every fourth is read, with those behind it. */
-DEVICE void next_window(struct window &w, const u8 *of_block, int blocks, int key_blocks, int warp, int lane)
-{
-    w.first += 32 * KEYS;
-    const int tile = w.first / KEYS;
-    w.of_warp = of_block + (i64)warp * key_blocks + class_place(tile);
-    if (tile % 128) {
-        w.seen = w.later[0], w.later[0] = w.later[1], w.later[1] = w.later[2];
+    u8 *of_part = a.classes + part * ${key_blocks};
+    if (warp_row >= ${sq}) {
+        if (first + lane < last) of_part[first + lane] = EMPTY;
         return;
     }
-    u32 four = 0;
+%   lanes.row_values("    ", { "keep" })
+#pragma unroll 1
+    for (int tile = first; tile < last; tile++) {
+        const int j0 = tile * KEYS;
+        bool some = false, all = j0 + KEYS <= ${sk};
+        if (j0 < ${sk}) {
 #pragma unroll
-    for (int x = 0; x < WARPS; x++)
-        if (x < blocks) four |= *(const u32 *)(of_block + (i64)x * key_blocks + tile + 4 * lane);
-    w.seen = set_lanes(four & 0xff);
+            for (int x = 0; x < 2 * KEY_TILES; x++) {
+                const int j = min_i(j0 + x / 2 * 8 + lane % 4 * 2 + x % 2, ${sk} - 1);
+%   for _, t in lanes.temporaries("column", "keep") do
+                ${declare(t)} = ${t.text};
+%   end
 #pragma unroll
-    for (int x = 0; x < 3; x++) w.later[x] = set_lanes(four >> 8 * (x + 1) & 0xff);
+                for (int r = 0; r < OWN; r++) {
+%   for _, t in lanes.temporaries("element", "keep") do
+                    ${declare(t)} = ${t.text};
+%   end
+                    const bool keep = ${code.value.keep};
+                    some = some | keep;
+                    all = all & keep;
+                }
+            }
+        }
+        some = any_lane(some);
+        all = !any_lane(!all);
+        if (lane == 0) of_part[tile] = some ? all ? FULL : MIXED : EMPTY;
+    }
 }
 
-/* The next tile, from j0 on, that some of a block's rows see. */
-DEVICE int find_tile(int j0, int to, struct window &w, const u8 *of_block, int blocks, int key_blocks, int warp, int lane)
+/* What a block's warps see of a tile, two bits a warp. */
+DEVICE u32 seen_of(const u8 *classes, i64 key_blocks, int tile)
 {
-    while (j0 < to) {
-        const u32 nth = (u32)(j0 - w.first) / KEYS, rest = nth < 32 ? w.seen >> nth : 0;
-        if (rest) return j0 + lowest_bit(rest) * KEYS;
-        j0 = max_i(j0, w.first + 32 * KEYS);
-        if (j0 < to) next_window(w, of_block, blocks, key_blocks, warp, lane);
+    u32 of_warps = 0;
+#pragma unroll
+    for (int x = 0; x < WARPS; x++) of_warps |= (u32)classes[x * key_blocks + tile] << 2 * x;
+    return of_warps;
+}
+
+DEVICE void write_entry(u32 *entry, int key, u32 of_warps) { entry[0] = (u32)key, entry[1] = of_warps; }
+
+/* Lists the tiles that some of a block's rows see: an entry with their number, then one for each, its first key and what
+ * each warp sees of it, then SPARE of zeros. */
+extern "C" __global__ void __launch_bounds__(${32 * warps}) collect(const __grid_constant__ struct args a)
+{
+% for _, slot in ipairs(slots) do if slot.kind == "recipe" then
+    const int ${slot.field} = (int)a.${slot.field};
+% end end
+    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, tiles = ${key_blocks};
+    const u8 *classes = a.classes + (i64)blockIdx.x * WARPS * tiles;
+    u32 *list = a.seen + (i64)blockIdx.x * (tiles + 1 + SPARE) * 2;
+    /* A warp has tiles that are neighbours. It counts those that are seen, so that the others know where theirs go. */
+    const int each = (tiles + ${32 * warps} - 1) / ${32 * warps} * 32, first = warp * each, last = min_i(tiles, first + each);
+    int count = 0, place = 1, all = 0;
+#pragma unroll 4
+    for (int tile = first; tile < last; tile += 32) {
+        const bool there = tile + lane < last;
+        count += count_bits(set_lanes(there && seen_of(classes, tiles, tile + lane)));
     }
-    return to;
+    if (lane == 0) store_shared(shared_base() + 4 * warp, (u32)count);
+    barrier();
+    for (int x = 0; x < ${warps}; x++) {
+        const int own = (int)load_shared(shared_base() + 4 * x);
+        place += x < warp ? own : 0, all += own;
+    }
+#pragma unroll 4
+    for (int tile = first; tile < last; tile += 32) {
+        const u32 of_warps = tile + lane < last ? seen_of(classes, tiles, tile + lane) : 0, seen = set_lanes(of_warps);
+        if (of_warps) write_entry(list + 2 * (place + count_bits(seen & ((1u << lane) - 1))), (tile + lane) * KEYS, of_warps);
+        place += count_bits(seen);
+    }
+    if (threadIdx.x == 0) write_entry(list, all, 0);
+    if (threadIdx.x < SPARE) write_entry(list + 2 * (1 + all + (int)threadIdx.x), 0, 0);
 }
 

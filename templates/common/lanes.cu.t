@@ -65,7 +65,11 @@ ${indent}}
 %   local keep = {}
 %   if not scores and code.value.keep then keep[1] = "(" .. code.value.keep .. ")" end
 %   if not scores and tails then keep[#keep + 1] = "place < " .. sk end
-                    result = ${scores and (finish and finish(code.value.score) or code.value.score) or table.concat(keep, " && ") .. " ? result : -INF"};
+%   if scores then
+                    result = ${finish and finish(code.value.score) or code.value.score};
+%   else
+                    hide(result, !(${table.concat(keep, " && ")}));
+%   end
                 }
             }
 % end

@@ -31,6 +31,20 @@ DEVICE int anew(int x)
 /* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
 DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
 
+% if need.skip_rows then
+/* `pointer` goes on by so many rows. */
+DEVICE void skip_rows(const u8 *&pointer, u32 rows, i64 pitch)
+{
+    asm("{ .reg .u64 n; cvt.u64.u32 n, %1; mad.lo.u64 %0, n, %2, %0; }" : "+l"(pointer) : "r"(rows), "l"(pitch));
+}
+
+% end
+/* x = -INF if it is hidden. Where a compiler chooses between two values, it copies all scores on the way that hides none. */
+DEVICE void hide(float &x, bool hidden)
+{
+    asm("{ .reg .pred p; setp.ne.s32 p, %1, 0; @p mov.b32 %0, 0xff800000; }" : "+f"(x) : "r"((int)hidden));
+}
+
 /* Four 8x8 matrices of 16-bit elements, or 8x4 of 32-bit ones; each lane names the address of a row. */
 DEVICE void load_matrices(u32 (&x)[4], u32 at)
 {
@@ -191,9 +205,9 @@ DEVICE float widen_f16(unsigned short x)
 
 % end
 /* Across a warp. */
-% if need.find_tile then
+% if need.set_lanes then
 DEVICE u32 set_lanes(bool x) { return __ballot_sync(0xffffffff, x); } /* a bit a lane */
-DEVICE int lowest_bit(u32 x) { return __ffs((int)x) - 1; }
+DEVICE int count_bits(u32 x) { return __popc(x); }
 % end
 DEVICE float exchange(float x, int lanes) { return __shfl_xor_sync(0xffffffff, x, lanes); }
 % if need.exchange_bits then

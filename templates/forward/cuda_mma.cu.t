@@ -17,6 +17,7 @@
 % local function element(...) return places:element(...) end
 %
 % local has_score = variant.score.name ~= "s"
+% local needs_key = has_score or p.dropout or cfg.stages == 1 -- of each tile; where the mask alone does, a mixed tile's
 % local levels = packs and { levels = { h = "row" } } or {}
 % local sum = has_score and not packs and variant:summands() or false
 % local code = variant:code(levels, sum and { diagonal = sum.diagonal, slope = sum.slope, rest = sum.rest, curve = sum.curve })
@@ -74,6 +75,9 @@ enum {
     SPLITS = ${cfg.splits}, /* blocks that share the keys */
 % end
     STAGES = ${cfg.stages}, BARRIER = ${between}, AHEAD = ${cfg.stages > 1 and "STAGES - BARRIER" or "1"}, /* tiles: in shared memory, between barriers, that loads go ahead */
+% if classes then
+    SPARE = 3, /* entries behind a list's last: they are read */
+% end
     SECTION = ${cfg.section}, /* heads that go together, tile by tile */
     Q_BYTES = ${shape.q_bytes}, K_BYTES = ${shape.k_bytes}, V_BYTES = ${shape.v_bytes}, GROUP_BYTES = Q_BYTES / GROUPS,${paired and (" P_BYTES = %d,"):format(shape.p_bytes) or ""}
 };
@@ -82,10 +86,10 @@ enum {
 
 #define LN2 ${f32(0.6931471805599453)}
 % for name, needed in pairs {
-%   load_transposed = not split, load_shared = split or paired or not has_score, load_shared4 = shape.through and not splits,
-%   store_shared = shape.through and not splits or paired or not has_score, store_global4 = shape.through and not splits,
+%   load_transposed = not split, load_shared = split or paired or not has_score or classes and true, load_shared4 = shape.through and not splits,
+%   store_shared = shape.through and not splits or paired or not has_score or classes and true, store_global4 = shape.through and not splits,
 %   store_shared4 = elementwise, copy_async = q_way ~= "gather" or kv_way ~= "gather",
-%   pair_any = paired, any_lane = true, mma_tf32 = split, find_tile = classes and true,
+%   pair_any = paired, any_lane = true, mma_tf32 = split, set_lanes = classes and true, skip_rows = classes and not paged,
 %   ["mma_" .. kind] = not split, ["pack_" .. kind] = not split,
 %   load_f16 = need.load_f16 or split and (p.dtype == "f16" or p.kvdtype == "f16"),
 %   load_bf16 = need.load_bf16 or split and (p.dtype == "bf16" or p.kvdtype == "bf16"),
@@ -249,10 +253,10 @@ DEVICE void stage_${name}(u32 to, const u8 *&from, i64 pitch, int rows, int firs
 % end
 % local function stage_k(...) return stage("k", ...) end
 % local function stage_v(...) return stage("v", ...) end
-% -- Before a tile is staged: where it comes from, if it need not be the next one.
-% local function find_rows(indent, j0, ...)
-%   for _, name in ipairs(classes and not paged and { ... } or {}) do
-${indent}const u8 *${name}_from = ${name}_first + (i64)(${j0}) * ${name}_pitch;
+% -- Over keys that nobody sees.
+% local function skip(indent, keys)
+%   for _, name in ipairs(classes and not paged and { "k", "v" } or {}) do
+${indent}skip_rows(${name}_from, (u32)(${keys}), ${name}_pitch);
 %   end
 % end
 % local function exponent(score) return has_score and score or ("fmaf(%s, factor, -peak[r])"):format(score) end
@@ -279,12 +283,10 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % local dropout_values, decide = dropout.values, dropout.decide
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout, warps = body.side_warps })
 % local finish = ends.finish
-% -- No division by a 0 that the problem says.
-% local KEY_BLOCKS = p.sk == 0 and "128" or ("((%s + 128 * KEYS - 1) / (128 * KEYS) * 128)"):format(SK)
-% local ROW_BLOCKS = p.sq == 0 and "1" or ("((%s + WARP_ROWS - 1) / WARP_ROWS)"):format(SQ)
+% local KEY_BLOCKS, ROW_BLOCKS = ("((%s + KEYS - 1) / KEYS)"):format(SK), ("((%s + ROWS - 1) / ROWS)"):format(SQ)
 % if classes then
 %   include("templates/common/classify.cu.t", { code = code, places = places, lanes = lanes, classes = classes, warps = body.side_warps,
-%     key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
+%     run = body.side_tiles, key_blocks = KEY_BLOCKS, row_blocks = ROW_BLOCKS })
 % end
 % -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
 % local rounded = p.d < 64 and "true" or "false" -- errors of a score may grow with sqrt(d)
@@ -379,7 +381,7 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 %     local tests = {}
 %     if tails then tests[#tests + 1] = ("j0 + SPAN <= %s"):format(sk) end
 %     if classes then
-%       tests[#tests + 1] = "class_here == FULL"
+%       tests = { "all" }
 %     elseif not bounds.always then
             const int j1 = min_i(j0 + SPAN, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
             (void)i0, (void)i1;
@@ -395,6 +397,9 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
             }
 %     end
             if (!full) {
+%     if classes and not needs_key then
+            const int j0 = (int)list[0];
+%     end
 %     pass("keep")
             }
         }
@@ -542,21 +547,31 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     const i32 *table = a.table + b * a.table_b;
 % end
 
-    /* Keys [from, to) are all that the block's rows see. */
-% if bounds.always then
-    ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
-% if not paired then
-    const bool works = ${all_work and "true" or "warp_row < " .. rows_all};
-% end
+% if classes then
+    /* The tiles that the block's rows see: how many, and an entry for each (see `collect`). */
+    const u32 *list = a.seen + 2 * (((i64)${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")} * ${ROW_BLOCKS} + tile) * (${KEY_BLOCKS} + 1 + SPARE) + 1);
+    int left = (int)same_in_all(list[-2]);
+%   if splits then
+    const int tiles_each = (left + SPLITS - 1) / SPLITS, tiles_before = min_i(left, share_of_keys * tiles_each);
+    list += 2 * tiles_before, left = min_i(left - tiles_before, tiles_each);
+%   end
+    int staged = (int)list[0], coming = (int)list[2 * AHEAD]; /* the first keys of the last tile that is loaded, and of the next */
+    u32 of_warps = list[1]; /* what each warp's rows see of this tile */
 % else
-    int from = 0, to = 0${classes and "" or ", warp_from = 0, warp_to = 0, full_first = 0, full_last = 0"};${classes and "" or " /* of the warp: that some row sees, and all */"}
+    /* Keys [from, to) are all that the block's rows see. */
+%   if bounds.always then
+    ${splits and "" or "const "}int from = 0, to = ${padded and ("first_row < %s ? sk : 0"):format(rows_all) or sk};
+%     if not paired then
+    const bool works = ${all_work and "true" or "warp_row < " .. rows_all};
+%     end
+%   else
+    int from = 0, to = 0, warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
     if (first_row < ${rows_all}) {
         const int i0 = ${packs and "first_row / GROUP" or "first_row"}, i1 = ${packs and ("(min_i(first_row + ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(first_row + ROWS, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
         from = ${bounds.first and ("max_i(0, %s) / KEYS * KEYS"):format(bounds.first) or "0"};
         to = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk};
     }
-% if not classes then
     if (warp_row < ${rows_all}) {
         const int i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
@@ -565,25 +580,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         full_first = ${bounds.full_first or "0"};
         full_last = ${bounds.full_last or sk};
     }
-% end
-% end
-
-% if splits then
+%   end
+%   if splits then
     const int tiles_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS);
     from += share_of_keys * tiles_each * KEYS;
     to = min_i(to, from + tiles_each * KEYS);
-% end
-    const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
-    /* This thread's part of a tile: its first row, where its first chunk goes${paged and "" or " and comes from"}. */
-% for _, name in ipairs { "k", "v" } do
-%   local lanes = shares[name].lanes
-    const int ${name}_row = (int)threadIdx.x / ${lanes};
-    const u32 ${name}_own = ${at(rows_of[name], name .. "_row", ("threadIdx.x %% %d"):format(lanes))};
-%   if not paged then
-    const i64 ${name}_pitch = a.${name}_s * ${sizes[p.kvdtype]};
-    const u8 *${classes and name .. "_first" or name .. "_from"} = (const u8 *)(${name} + (${classes and "" or "from + "}${name}_row) * a.${name}_s + (int)threadIdx.x % ${lanes} * ${per_chunk});
 %   end
 % end
+% local first_key = classes and "staged" or "from"
+    const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES;
 #pragma unroll 1
     for (u32 share = threadIdx.x; share < ROWS * ${shape.q.chunks}; share += THREADS) {
         const int r = (int)(share / ${shape.q.chunks}), c = (int)(share % ${shape.q.chunks}), row = ${places:of_fragments("first_row", "r")};
@@ -599,21 +604,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         for (u32 x = q_at + 4 * threadIdx.x; x < k_at; x += 4 * THREADS) store_shared(x, load_shared(x) ^ ${split and "0x80000000" or "0x80008000"});
     }
 % end
-% if classes then
-    const i64 class_head = ${classes.b and (classes.h and "head" or "b") or (classes.h and "h" or "0")};
-    const u8 *of_block = a.classes + (class_head * ${ROW_BLOCKS} + first_row / WARP_ROWS) * ${KEY_BLOCKS};
-    const int blocks = min_i(WARPS, ${ROW_BLOCKS} - first_row / WARP_ROWS);
-    struct window near = { from / (128 * KEYS) * (128 * KEYS) - 32 * KEYS };
-% end
-% local function find(from) return classes and ("find_tile(%s, to, near, of_block, blocks, %s, warp, lane)"):format(from, KEY_BLOCKS) or from end
-% local function class_of(tile) return classes and ("warp < blocks && %s < to ? near.of_warp[(u32)(%s - near.first) / KEYS * 4] : EMPTY"):format(tile, tile) end
-% if classes then
-    int coming[AHEAD + 1], class_coming[AHEAD + 1]; /* tiles that are loaded, and the one to load next; what the warp's rows see of them */
-#pragma unroll
-    for (int x = 0; x <= AHEAD; x++) {
-        coming[x] = x == 0 ? ${find("from")} : ${find("coming[max_i(x, 1) - 1] + KEYS")};
-        class_coming[x] = ${class_of("coming[x]")};
-    }
+    /* This thread's part of a tile: its first row, where its first chunk goes${paged and "" or " and comes from"}. */
+% for _, name in ipairs { "k", "v" } do
+%   local lanes = shares[name].lanes
+    const int ${name}_row = (int)threadIdx.x / ${lanes};
+    const u32 ${name}_own = ${at(rows_of[name], name .. "_row", ("threadIdx.x %% %d"):format(lanes))};
+%   if not paged then
+    const i64 ${name}_pitch = a.${name}_s * ${sizes[p.kvdtype]};
+    const u8 *${name}_from = (const u8 *)(${name} + ${classes and "(i64)" or ""}(${first_key} + ${name}_row) * a.${name}_s + (int)threadIdx.x % ${lanes} * ${per_chunk});
+%   end
 % end
 % if paired then
     ${stage_k("k_at", "from", "0", K_SHARES, "from < to")}
@@ -621,17 +620,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % elseif cfg.stages > 1 then
 #pragma unroll
     for (int x = 0; x < AHEAD; x++) {
-        const int j0 = ${classes and "coming[x]" or "from + x * KEYS"};
-% find_rows("        ", "j0", "k", "v")
-        ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, "j0 < to")}
-        ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, "j0 < to")}
+        const int j0 = ${classes and "(int)list[2 * x]" or "from + x * KEYS"};
+% skip("        ", "x > 0 ? j0 - staged - KEYS : 0")
+% if classes then
+        staged = j0;
+% end
+% local wanted = classes and "x < left" or "j0 < to"
+        ${stage_k("k_at + x * K_BYTES", "j0", "0", K_SHARES, wanted)}
+        ${stage_v("v_at + x * V_BYTES", "j0", "0", V_SHARES, wanted)}
         commit_copies();
     }
 % else
-    {
-% find_rows("        ", "coming[0]", "k")
-        ${stage_k("k_at", classes and "coming[0]" or "from", "0", K_SHARES, (classes and "coming[0]" or "from") .. " < to")}
-    }
+    ${stage_k("k_at", first_key, "0", K_SHARES, classes and "0 < left" or "from < to")}
     commit_copies();
 % end
 
@@ -789,21 +789,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     int turn_of_tile = 0;
 % end
 #pragma unroll 1
-    for (int j0 = ${classes and "coming[0]" or "from"}; j0 < to; ${classes and "j0 = coming[0]" or "j0 += KEYS"}) {
+    for (${classes and "; left > 0; left--, list += 2" or "int j0 = from; j0 < to; j0 += KEYS"}) {
+% local wanted = classes and "wanted" or "next < to"
 % if classes then
-        const int class_here = class_coming[0];
-        const bool works = class_here != EMPTY;
-        const int next = coming[${cfg.stages > 1 and "AHEAD" or "1"}];
-%   if cfg.stages > 1 then
-#pragma unroll
-        for (int x = 0; x < AHEAD; x++) coming[x] = coming[x + 1], class_coming[x] = class_coming[x + 1];
-        coming[AHEAD] = ${find("next + KEYS")};
-        class_coming[AHEAD] = ${class_of("coming[AHEAD]")};
-%   else
-        coming[0] = next, class_coming[0] = class_coming[1];
-        coming[1] = ${find("next + KEYS")};
-        class_coming[1] = ${class_of("coming[1]")};
+        const u32 here = of_warps >> 2 * warp;
+        const bool works = any_lane(here & MIXED), all = here & FULL - MIXED, wanted = left > AHEAD;
+        const int next = coming, skipped = next - staged - KEYS;
+%   if needs_key then
+        const int j0 = (int)list[0];
 %   end
+        staged = next;
+% elseif cfg.stages == 1 then
+        const int next = j0 + KEYS;
 % end
 % if cfg.stages > 1 then
         /* ${between == 1 and "This tile is" or "This tile and the next are"} here, and nobody needs ${between == 1 and "the one whose place the next takes" or "those whose places the next two take"}. */
@@ -824,7 +821,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         wait_copies<0>();
         barrier();
         const u32 k_here = k_at + k_lane, v_here = v_at + v_lane;
-% find_rows("        ", "j0", "v")
         ${stage_v("v_at", "j0", "0", V_SHARES, "true")}
         commit_copies();
 % end
@@ -832,39 +828,41 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         const bool works = j0 < warp_to && j0 + KEYS > warp_from;
 % end
 % local spread = cfg.stages > 1 and kv_way == "copy"
+% skip("        ", "skipped")
+% if classes then
+        coming = (int)list[2 * AHEAD + 2], of_warps = list[3];
+% end
 % if cfg.stages > 1 and not spread then
-% find_rows("        ", "next", "k", "v")
-        ${stage_k("k_next", "next", "0", K_SHARES, "next < to")}
-        ${stage_v("v_next", "next", "0", V_SHARES, "next < to")}
+        ${stage_k("k_next", "next", "0", K_SHARES, wanted)}
+        ${stage_v("v_next", "next", "0", V_SHARES, wanted)}
         commit_copies();
 % end
-% if spread then
-% find_rows("        ", "next", "k", "v")
-% end
+        float score[FRAGMENTS][KEY_TILES][4];
 % if cfg.stages > 1 then
         if (!works) {
 %   if spread then
 #pragma unroll ${K_SHARES > 4 and 1 or K_SHARES}
-            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", "next < to")}
+            for (int x = 0; x < ${K_SHARES}; x++) ${stage_k("k_next", "next", "x", "x + 1", wanted)}
 #pragma unroll ${V_SHARES > 4 and 1 or V_SHARES}
-            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", "next < to")}
+            for (int x = 0; x < ${V_SHARES}; x++) ${stage_v("v_next", "next", "x", "x + 1", wanted)}
             commit_copies();
 %   end
             continue;
         }
-% end
-        float score[FRAGMENTS][KEY_TILES][4];
-        ${cfg.stages > 1 and "{" or "if (works) {"}
-% multiply_k(spread and {
-%   stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), "next < to"),
-%   stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), "next < to") })
+        {
+%   multiply_k(spread and {
+%     stage_k("k_next", "next", ("x * %d / STEPS"):format(K_SHARES), ("(x + 1) * %d / STEPS"):format(K_SHARES), wanted),
+%     stage_v("v_next", "next", ("x * %d / STEPS"):format(V_SHARES), ("(x + 1) * %d / STEPS"):format(V_SHARES), wanted) })
         }
-% if spread then
+%   if spread then
         commit_copies();
-% elseif cfg.stages == 1 then
+%   end
+% else
+        if (works) {
+%   multiply_k()
+        }
         barrier(); /* K is done with */
-% find_rows("        ", "next", "k")
-        ${classes and stage_k("k_at", "next", "0", K_SHARES, "next < to") or stage_k("k_at", "j0 + KEYS", "0", K_SHARES, "j0 + KEYS < to")}
+        ${stage_k("k_at", "next", "0", K_SHARES, wanted)}
         commit_copies();
         wait_copies<1>();
         barrier(); /* V is here */

@@ -238,23 +238,23 @@ local hooks = {
   dialect = require "templates.target.cuda_ops",
   taken = { "B", "HQ", "HKV", "HEADS", "GROUP", "SQ", "SK", "D", "DV", "PAGE", "WARPS", "THREADS", "FRAGMENTS", "ROWS",
     "KEYS", "KEY_TILES", "COLUMN_TILES", "STEPS", "STAGES", "TILES", "SECTION", "PARTS", "OWN", "INF", "LOG2E", "LN2",
-    "DEVICE", "attention", "classify", "combine" },
+    "DEVICE", "attention", "classify", "collect", "combine" },
   tensor = function(name) return own[name] and name or "tensor_" .. name end,
   stride = function(name, dim) return (own[name] and "" or "stride_") .. name .. "_" .. dim end,
 }
 
--- Of masks that read tensors: what a warp's rows see of each tile of keys, for each head and sequence that it differs by.
+-- Of masks that read tensors: blocks of rows, in each head and sequence that these differ by, and tiles of keys.
 local function class_rows(p, cfg, by)
-  return (by.b and "b * " or "") .. (by.h and "hq * " or "") .. ("((sq + %d) // %d)"):format(cfg.rows - 1, cfg.rows)
+  local rows = block_rows(cfg)
+  return (by.b and "b * " or "") .. (by.h and "hq * " or "") .. ("((sq + %d) // %d)"):format(rows - 1, rows)
 end
 
-local function class_count(p, cfg, by)
-  return ("%s * ((sk + %d) // %d * 128)"):format(class_rows(p, cfg, by), 128 * cfg.keys - 1, 128 * cfg.keys)
-end
+local function key_blocks(cfg) return ("((sk + %d) // %d)"):format(cfg.keys - 1, cfg.keys) end
 
 -- Of a row and a split: O so far, and its peak and sum.
 local function slots(p, cfg, variant)
   local list = c.slots(p, cfg, variant)
+  if c.classes(p, variant) then list[#list + 1] = { kind = "region", name = "seen", field = "seen", ctype = "u32 *" } end
   if cfg.splits > 1 then
     for _, name in ipairs { "partial", "partial_sums" } do
       list[#list + 1] = { kind = "region", name = name, field = name, ctype = "f32 *" }
@@ -265,7 +265,10 @@ end
 
 local function regions(p, cfg, dev, variant)
   local list, by = {}, c.classes(p, variant)
-  if by then list[1] = { name = "classes", prepared = true, bytes = class_count(p, cfg, by) } end
+  if by then
+    list[1] = { name = "classes", prepared = false, bytes = ("%s * %d * %s"):format(class_rows(p, cfg, by), cfg.warps, key_blocks(cfg)) }
+    list[2] = { name = "seen", prepared = true, bytes = ("%s * (%s + 4) * 8"):format(class_rows(p, cfg, by), key_blocks(cfg)) }
+  end
   if cfg.splits > 1 then
     list[#list + 1] = { name = "partial", prepared = false, bytes = ("b * hq * sq * %d"):format(4 * cfg.splits * p.dv) }
     list[#list + 1] = { name = "partial_sums", prepared = false, bytes = ("b * hq * sq * %d"):format(8 * cfg.splits) }
@@ -273,7 +276,8 @@ local function regions(p, cfg, dev, variant)
   return list
 end
 
-local side_warps = 4 -- of a block that finds classes, or joins what splits leave: each does one
+local side_warps = 4 -- of a block that finds what rows see, or joins what splits leave
+local side_tiles = 4 -- of which such a warp finds what rows see
 
 local function steps(p, cfg, dev, variant)
   local rows = block_rows(cfg)
@@ -282,7 +286,10 @@ local function steps(p, cfg, dev, variant)
   local list, by = {}, c.classes(p, variant)
   if by then
     list[1] = { entry = "classify", prepares = true, threads = 32 * side_warps, scratch = "0",
-      tasks = ("(%s + %d) // %d"):format(class_count(p, cfg, by), side_warps - 1, side_warps) }
+      tasks = ("(%s * %d * ((%s + %d) // %d) + %d) // %d"):format(class_rows(p, cfg, by), cfg.warps, key_blocks(cfg),
+        side_tiles - 1, side_tiles, side_warps - 1, side_warps) }
+    list[2] = { entry = "collect", prepares = true, threads = 32 * side_warps, scratch = tostring(4 * side_warps),
+      tasks = class_rows(p, cfg, by) }
   end
   list[#list + 1] = {
     entry = "attention", threads = 32 * cfg.warps,
@@ -309,6 +316,7 @@ return {
   slots = slots,
   regions = regions,
   side_warps = side_warps,
+  side_tiles = side_tiles,
   classes = c.classes,
   steps = steps,
   shape_of = shape_of,

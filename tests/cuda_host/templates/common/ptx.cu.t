@@ -272,6 +272,8 @@ DEVICE void store_global4(void *to, const u32 (&x)[4])
 DEVICE u32 same_in_all(u32 x) { return x; }
 DEVICE int anew(int x) { return x; }
 DEVICE void advance(const u8 *&pointer, i64 bytes) { pointer += bytes; }
+DEVICE void hide(float &x, bool hidden) { x = hidden ? -INFINITY : x; }
+DEVICE void skip_rows(const u8 *&pointer, u32 rows, i64 pitch) { pointer += (i64)rows * pitch; }
 
 DEVICE void load_global4(u32 (&x)[4], const void *from)
 {
@@ -451,6 +453,11 @@ DEVICE u32 set_lanes(bool x)
     return v.x;
 }
 
-DEVICE int lowest_bit(u32 x) { return __builtin_ctz(x); }
+DEVICE int count_bits(u32 x)
+{
+    int count = 0;
+    for (; x; x &= x - 1) count++;
+    return count;
+}
 
 DEVICE void warp_barrier(void) { any_lane(false); }
