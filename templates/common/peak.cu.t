@@ -14,7 +14,7 @@ DEVICE float rise(float &top, float &peak, float best, float factor)
     return shrink;
 }
 
-/* The score above which O is to be rescaled, `slack` (8 in base 2) over the largest one: of a far row, whose scores are changed there, any. */
+/* The score above which O is to be rescaled, `slack` over the largest one: of a far row, whose scores are changed there, any. */
 DEVICE float limit_of(float top, float slack, float factor)
 {
     const float limit = fminf(top + slack, 0x1.fffffep127f);

@@ -17,6 +17,7 @@
 % local function element(...) return places:element(...) end
 %
 % local has_score = variant.score.name ~= "s"
+% local slack = ({ bf16 = 24, f16 = 15, f32 = 8 })[kind] -- to what power of 2 weights may grow; f16 goes to 2^16
 % local needs_key = has_score or p.dropout or cfg.stages == 1 -- of each tile; where the mask alone does, a mixed tile's
 % local levels = packs and { levels = { h = "row" } } or {}
 % local sum = has_score and not packs and variant:summands() or false
@@ -422,7 +423,7 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
 % -- Whether some score is more than O can take.
 % local function grow()
 
-        /* O is rescaled only where some score has grown by 2^8 or more over the peak: what is left out cancels. */
+        /* O is rescaled only where some score has grown by 2^${slack} or more over the peak: what is left out cancels. */
         bool grows = ${has_score and "!exponents" or "false"};
 %   if has_score then
         /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below. */
@@ -435,7 +436,7 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
         }
 #pragma unroll
         for (int r = 0; r < OWN; r++) most = max_i(most, most_of[r]);
-        grows = grows | (most > __float_as_int(8.0f));
+        grows = grows | (most > __float_as_int(${f32(slack)}));
 %   elseif cfg.test == "int" then
         /* Floats from 0 on are in the order of their bits as integers, and those below 0 are below; where the limit is
          * less, O is rescaled every time. */
@@ -737,7 +738,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
                 }
                 pair_barrier(group);
 % if not has_score then
-                const float slack = __fdividef(8, factor);
+                const float slack = __fdividef(${slack}, factor);
 % end
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
@@ -872,7 +873,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % grow()
         if (any_lane(grows)) {
 % if not has_score then
-            const float slack = __fdividef(8, factor);
+            const float slack = __fdividef(${slack}, factor);
 % end
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
