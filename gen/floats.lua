@@ -2,7 +2,8 @@
 --
 -- An int of rows and columns that is used as a float: where both parts are small each becomes a float by itself, once for a
 -- row and once for a column, and an element adds floats. The bits are the same: each part is exact, and their sum is rounded
--- once, as the int was. And a quotient by a constant becomes a product, which is rounded once more.
+-- once, as the int was. And a quotient of what s makes by a constant becomes a product, which is rounded once more: s is
+-- rounded anyway. Quotients of rows and columns stay, as 41 / 41 is 1, and so does whatever jumps.
 
 local range = require "gen.range"
 
@@ -48,6 +49,8 @@ local function as_float(n, ranges)
   return pool:make("add", float_of(row, 1), float_of(column, 1))
 end
 
+local jumps = { floor = true, lt = true, le = true, eq = true, ne = true }
+
 local rules = {}
 
 function rules.tofloat(n, ranges)
@@ -60,7 +63,7 @@ end
 -- Neither the constant nor its inverse is near the ends of what floats are.
 function rules.div(n, ranges, x)
   local by = n[2]
-  if by.op ~= "constant" then return end
+  if by.op ~= "constant" or not n[1]:depends_on("s") then return end
   local size = math.abs(by.value)
   if not (size > 0x1p-100 and size < 0x1p100) then return end
   return ranges.pool:make("mul", ranges.pool:float(1 / by.value), x)
@@ -78,6 +81,7 @@ function floats.convert(root, ranges)
   if pool:room() < 4 * count + 256 then return root end
   known = {}
   local function rebuild(n)
+    if jumps[n.op] then return n end
     if known[n.id] then return known[n.id] end
     local operands, changed = {}, false
     for k = 1, #n do

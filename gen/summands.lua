@@ -11,7 +11,7 @@ local most_terms = 32
 
 local function is_fixed(n) return not (n:depends_on("s") or n:depends_on("i") or n:depends_on("j")) end
 
--- Of an int sum with i and j once each, opposite, and else what is the same for all rows and columns: the key that a row
+-- Of an int sum that does not wrap, with i and j once each, opposite, and else what all rows and columns share: the key that a row
 -- stands at, as a node, and the factor of (that key - j); or nil.
 local function diagonal_of(terms, ranges)
   local sum, by = { constant = terms.constant }, { i = 0, j = 0 }
@@ -25,7 +25,7 @@ local function diagonal_of(terms, ranges)
   end
   if math.abs(by.j) ~= 1 or by.i ~= -by.j then return end
   local key = range.combine(sum, by.i, { constant = 0 })
-  return ranges:fits(key) and range.node(ranges.pool, key) or nil, by.i
+  return ranges:fits(terms) and ranges:fits(key) and range.node(ranges.pool, key) or nil, by.i
 end
 
 -- An int as a float, or a sum or difference of two, as an int sum; or nil.

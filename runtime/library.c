@@ -25,7 +25,8 @@ void library_unlock(void)
 static void after_fork_in_child(void)
 {
     atomic_store(&forked, true);
-    pthread_mutex_unlock(&lock); /* this thread took it before the fork */
+    if (number_here) atomic_store(number_here, 0); /* some emulators ignore the advice */
+    pthread_mutex_unlock(&lock);                   /* this thread took it before the fork */
 }
 
 /* A child of whatever kind, but one that shares all memory, finds 0 there. */
@@ -51,7 +52,7 @@ pid_t library_process(void)
 static void enter_once(void)
 {
     number_here = memory_of_process();
-    atomic_store(&home, getpid());
+    atomic_store(&home, library_process()); /* before a child of vfork could write its own */
     pthread_atfork(library_lock, library_unlock, after_fork_in_child);
 }
 

@@ -231,6 +231,9 @@ START_TEST(test_ints_as_floats)
     ck_once(lanes("score={s / 0}"), "s / 0.0f");
     ck_once(lanes("score={s / 1e-38}"), "s / ");
     ck_once(lanes("score={s / h}"), "s / head_real");
+    ck_once(lanes("score={s + j / 41}"), "/ 41.0f"); /* 41 * (1 / 41) is below 1 */
+    ck_once(lanes("score={s + floor(s / 41)}"), "s / 41.0f");
+    ck_once(lanes("score={where(s / 41 < 1, s, 0)}"), "s / 41.0f");
     ck_once(lanes("b=1 hq=1 sq=* sk=9 d=8 alibi"), "tofloat_vr(abs_vi(");
 }
 END_TEST
@@ -277,6 +280,7 @@ START_TEST(test_summands)
     ck_assert_str_eq(parts("score={s + abs(i - 2 * j)}"),
                      "curve: s\nrest: abs_r((real)i - (real)(2 * j))");
     ck_assert_str_eq(parts("score={s + abs(i + j)}"), "curve: s\nrest: abs_r((real)i + (real)j)");
+    ck_once(parts("score={s + (i - j - 2147483640)}"), "rest: "); /* it wraps */
     ck_assert_str_eq(parts("score={s + i}"), "curve: s\nrest: (real)i");
 }
 END_TEST

@@ -101,9 +101,31 @@ static void draw_read(drawn_functions *f, bool whole, int depth)
 
 static void draw_int_leaf(drawn_functions *f)
 {
-    static const char *const leaves[] = { "i",  "j",   "i",  "j",  "h",  "b",       "sq", "sk",
-                                          "hq", "hkv", "d",  "dv", "0",  "1",       "2",  "3",
-                                          "5",  "7",   "16", "31", "64", "1000003", "-1" };
+    static const char *const leaves[] = { "i",
+                                          "j",
+                                          "i",
+                                          "j",
+                                          "h",
+                                          "b",
+                                          "sq",
+                                          "sk",
+                                          "hq",
+                                          "hkv",
+                                          "d",
+                                          "dv",
+                                          "0",
+                                          "1",
+                                          "2",
+                                          "3",
+                                          "5",
+                                          "7",
+                                          "16",
+                                          "31",
+                                          "64",
+                                          "1000003",
+                                          "-1",
+                                          "floor(j / 41)",
+                                          "floor(i / 49)" };
     if (f->local_int && rng_chance(f->r, 0.3))
         add(f, "x");
     else

@@ -21,7 +21,7 @@ local words = c.words .. [[
   half head_here hidden hide high high_tf32 hk inside inverse inverse_fast is_far k0 k1 k_at k_b k_first k_from k_h
   k_here k_lane k_next k_own k_p k_pitch k_row k_s k_step keep_pair kept_of key0 key1 key_blocks keys_each l0 l1 lanes
   later lean least left level limit_of line list load_bf16 load_f16 load_global4 load_matrices load_shared load_shared4
-  load_transposed log_r loose low lowest_bit lse_b lse_h lse_s make make_now max max_i max_r min_i min_r mma_bf16
+  load_transposed log_r loose low lse_b lse_h lse_s make make_now max max_i max_r min_i min_r mma_bf16
   mma_f16 mma_split mma_tf32 most most_of near next next_page now nth o_b o_h o_s odd of_block of_part of_section
   of_warp of_warps origin_b origin_h origin_i origin_j other out out_at own own_row p p_at p_lane p_load p_store
   pack_bf16 pack_f16 packed page pair pair_any pair_barrier part_from part_to partial partial_sums parts parts_at
