@@ -101,33 +101,15 @@ static void draw_read(drawn_functions *f, bool whole, int depth)
 
 static void draw_int_leaf(drawn_functions *f)
 {
-    static const char *const leaves[] = { "i",
-                                          "j",
-                                          "i",
-                                          "j",
-                                          "h",
-                                          "b",
-                                          "sq",
-                                          "sk",
-                                          "hq",
-                                          "hkv",
-                                          "d",
-                                          "dv",
-                                          "0",
-                                          "1",
-                                          "2",
-                                          "3",
-                                          "5",
-                                          "7",
-                                          "16",
-                                          "31",
-                                          "64",
-                                          "1000003",
-                                          "-1",
-                                          "floor(j / 41)",
-                                          "floor(i / 49)" };
+    static const char *const leaves[] = { "i",  "j",   "i",  "j",  "h",  "b",       "sq", "sk",
+                                          "hq", "hkv", "d",  "dv", "0",  "1",       "2",  "3",
+                                          "5",  "7",   "16", "31", "64", "1000003", "-1" };
+    /* 41 and 49 times what their inverses are rounded to is below 1. */
+    static const char *const quotients[] = { "floor(j / 41)", "floor(i / 49)" };
     if (f->local_int && rng_chance(f->r, 0.3))
         add(f, "x");
+    else if (rng_chance(f->r, 0.1))
+        add(f, rng_pick(f->r, quotients));
     else
         add(f, rng_pick(f->r, leaves));
 }
