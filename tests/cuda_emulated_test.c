@@ -90,6 +90,11 @@ START_TEST(problems_by_hand_are_right)
                              "tensor=t:f32[hq] score={s + t[h] * (i - j)}" },
         { "share=2 keys=64", "dtype=bf16 b=1 hq=1 sq=70 sk=260 d=160 alibi causal lse" },
         { "keys=32", "dtype=f32 b=1 hq=2 sq=70 sk=128 d=32 alibi causal sinks lse" },
+        { "rows=16 keys=16 warps=1",
+          "dtype=bf16 b=1 hq=1 sq=40 sk=96 d=32 lse score={s + 10 * floor(j / 41)}" },
+        { "keys=16", "dtype=bf16 b=1 hq=1 sq=40 sk=70 d=32 window=5,5 scale=0 sinks lse" },
+        { "share=2 keys=32",
+          "dtype=f16 b=1 hq=1 sq=40 sk=70 d=160 window=5,5 scale=1e-40 sinks lse" },
         { "test=float", "dtype=bf16 b=1 hq=2 sq=50 sk=150 d=64 scale=-0.3 lse" },
         { "held=2 warps=2", "dtype=f16 b=1 hq=2 sq=50 sk=90 d=64 causal scale=-0.3 lse" },
         { "share=2 keys=64", "dtype=bf16 b=1 hq=1 sq=70 sk=150 d=256 causal scale=-0.1 lse" },
@@ -130,6 +135,7 @@ START_TEST(decoding_by_hand_is_right)
         { "splits=6 warps=1",
           "dtype=bf16 b=2 hq=6 hkv=2 sq=5 sk=390 d=34 dv=18 align=4 alibi softcap=8 lse" },
         { "", "dtype=bf16 b=1 hq=2 sq=13 sk=150 d=64 scale=-0.3 lse causal=top-left" },
+        { "warps=1", "dtype=bf16 b=1 hq=2 sq=16 sk=70 d=32 window=5,5 scale=0 sinks lse" },
         { "warps=2",
           "dtype=f16 b=2 hq=6 hkv=2 sq=4 sk=90 d=32 causal alibi bias=1HQK:f32 lse lens=padded" },
         { "splits=2 warps=2", "dtype=bf16 b=2 hq=4 hkv=2 sq=2 sk=200 d=32 mask=BHQK lse" },
@@ -237,6 +243,33 @@ START_TEST(huge_logits_are_right)
             trial_check(&x, "emulated");
             trial_close(&x);
         }
+    fg_context_free(context);
+}
+END_TEST
+
+/* Where a large logit comes late, what a row rises by is not rounded as its level is. */
+START_TEST(late_logits_are_right)
+{
+    static const struct {
+        const char *problem;
+        float bias;
+    } all[] = {
+        { "dtype=f32 b=1 hq=4 sq=170 sk=160 d=32 bias=11QK:f32 lse", 45440 },
+        { "dtype=f32 b=1 hq=4 sq=170 sk=160 d=32 bias=11QK:f32 lse", 726900 },
+        { "dtype=f32 b=1 hq=4 sq=170 sk=160 d=32 bias=11QK:f32 alibi lse", 727100 },
+        { "dtype=f32 b=1 hq=4 sq=170 sk=160 d=32 bias=11QK:f32 alibi lse", 363440 },
+    };
+    if (!compiler_serves()) return;
+    fg_context *context = emulated_context();
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        trial x;
+        trial_open(&x, context, "rows=16 keys=16", "%s", all[k].problem);
+        test_tensor *bias = trial_tensor(&x, "bias");
+        for (int64_t at = 0; at < bias->count; at++)
+            test_set(bias, at, at % bias->shape[3] == 50 ? all[k].bias : 0);
+        trial_check(&x, "emulated");
+        trial_close(&x);
+    }
     fg_context_free(context);
 }
 END_TEST
@@ -381,10 +414,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {
-        problems_by_hand_are_right, decoding_by_hand_is_right, documents_are_right,
-        decoding_knows_all_sizes,   any_workspace_serves,      huge_logits_are_right,
-        largest_numbers_are_right,  drawn_problems_are_right,  NULL
-    };
+    const TTest *tests[] = { problems_by_hand_are_right, decoding_by_hand_is_right,
+                             documents_are_right,        decoding_knows_all_sizes,
+                             any_workspace_serves,       huge_logits_are_right,
+                             late_logits_are_right,      largest_numbers_are_right,
+                             drawn_problems_are_right,   NULL };
     return support_run("cuda_emulated", tests);
 }

@@ -30,12 +30,14 @@ DEVICE float climb(float &level, u32 &far, u32 row, bool exponents, float best, 
 {
     taken = 0;
     if (exponents) {
-        const float before = level, now = level + fmaxf(best, 0);
-        unit = 1, base = now - before;
+        const float before = level;
+        float now = level + fmaxf(best, 0);
         if (fabsf(now) < 0x1p20f)
             level = now;
         else
-            level = now * LN2, far |= row;
+            level = now * LN2, now = level * LOG2E, far |= row; /* what settle_level makes of it */
+        const bool high = best > fabsf(before); /* then the difference of both is rounded, that from the largest score is not */
+        unit = 1, taken = high ? now : 0, base = high ? -before : now - before;
         return exp2_fast(before - now);
     }
     float top = far & row ? level : level * LN2, peak = far & row ? 0 : level;
@@ -50,7 +52,7 @@ DEVICE float climb(float &level, u32 &far, u32 row, bool exponents, float best, 
 /* In the end: in base 2. */
 DEVICE void settle_level(float level, bool far, float &top, float &peak)
 {
-    peak = level == -INF ? 0 : far ? level * LOG2E : level;
+    peak = level == -INF ? 0 : far ? fmaxf(level * LOG2E, -0x1.fffffep127f) : level; /* of parts of a row with the lowest bias, too */
     top = level == -INF ? level : peak;
 }
 

@@ -355,7 +355,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
     /* To base 2. Its sign goes into Q, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
-    const float slack = 8 / factor; /* by how much a score may exceed the row's largest before O is rescaled */
+    const float slack = fminf(8 / factor, 0x1.fffffep127f); /* finite: by how much a score may exceed the row's largest before O is rescaled */
 % dropout.values()
 
     /* Which rows of which head, and which part of their keys. */

@@ -17,10 +17,11 @@
 % local function element(...) return places:element(...) end
 %
 % local has_score = variant.score.name ~= "s"
-% local slack = ({ bf16 = 24, f16 = 15, f32 = 8 })[kind] -- to what power of 2 weights may grow; f16 goes to 2^16
 % local needs_key = has_score or p.dropout or cfg.stages == 1 -- of each tile; where the mask alone does, a mixed tile's
 % local levels = packs and { levels = { h = "row" } } or {}
 % local sum = has_score and not packs and variant:summands() or false
+% -- To what power of 2 weights may grow before O is rescaled. Scores that lean grow with each tile; f16 goes to 2^16.
+% local slack = sum and sum.slope and ({ bf16 = 24, f16 = 15, f32 = 8 })[kind] or 8
 % local code = variant:code(levels, sum and { diagonal = sum.diagonal, slope = sum.slope, rest = sum.rest, curve = sum.curve })
 % local bounds = variant:tiles(packs and { levels = { h = "row" } } or {})
 % local classes = body.classes(p, variant) or false
@@ -399,7 +400,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % tile.grow()
         if (any_lane(grows)) {
 % if not has_score then
-            const float slack = __fdividef(${slack}, factor);
+            const float slack = fminf(__fdividef(${slack}, factor), 0x1.fffffep127f); /* so that -INF stays what it is */
 % end
 #pragma unroll
             for (int r = 0; r < OWN; r++) {

@@ -79,7 +79,7 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
                 }
                 pair_barrier(group);
 % if not has_score then
-                const float slack = __fdividef(${slack}, factor);
+                const float slack = fminf(__fdividef(${slack}, factor), 0x1.fffffep127f); /* so that -INF stays what it is */
 % end
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
