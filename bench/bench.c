@@ -26,8 +26,11 @@ double bench_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static int gpu_number; /* of the contexts made here */
+
 fg_context *bench_context_on(const char *device, const char *store)
 {
+    if (device) sscanf(device, "cuda:%d", &gpu_number);
     fg_context *context;
     fg_error error;
     fg_context_options options = FG_CONTEXT_OPTIONS_INIT;
@@ -81,14 +84,13 @@ static void fill_pages(int32_t *table, int64_t count)
     for (int64_t n = 0; n < count; n++) table[n] = (int32_t)(n * step % count);
 }
 
-/* Where the context runs: {1, 0} is the host, {2, n} GPU n. */
+/* Where the context runs: {1, 0} is the host, {2, n} GPU n. Asking fg_context_device would load a compiler. */
 static DLDevice device_of(fg_context *context)
 {
-    fg_device_info info;
-    fg_error error;
-    int gpu = 0;
-    bench_need(fg_context_device(context, &info, &error), &error);
-    return sscanf(info.device, "cuda:%d", &gpu) == 1 ? (DLDevice){ 2, gpu } : (DLDevice){ 1, 0 };
+    void *block;
+    if (fg_memory_new(&block, context, 64, NULL) != FG_OK) return (DLDevice){ 1, 0 };
+    fg_memory_free(context, block);
+    return (DLDevice){ 2, gpu_number };
 }
 
 static void *host_memory(size_t bytes)
