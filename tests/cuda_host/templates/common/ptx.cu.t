@@ -60,7 +60,8 @@ struct emulated_block {
     ucontext_t back;
 };
 
-static thread_local emulated_block *emulated;
+/* Contexts here have one thread. (thread_local in so many kernels is too much for leak checkers.) */
+static emulated_block *emulated;
 
 #define threadIdx (emulated->now->index)
 #define blockIdx (emulated->block)
@@ -99,7 +100,7 @@ template <class T> static void emulated_together(T *operand, void (*what)(T **))
 
 static u32 emulated_random(void)
 {
-    static thread_local u32 state = 12345;
+    static u32 state = 12345;
     state = state * 1664525u + 1013904223u;
     return state >> 8;
 }
