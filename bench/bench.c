@@ -93,6 +93,11 @@ static DLDevice device_of(fg_context *context)
     return (DLDevice){ 2, gpu_number };
 }
 
+static int on_gpu(const subject *s)
+{
+    return s->device.device_type == 2;
+}
+
 static void *host_memory(size_t bytes)
 {
     return need_memory(aligned_alloc(64, (bytes + 64) / 64 * 64));
@@ -117,7 +122,7 @@ static void *move_to_gpu(const subject *s, void *data, size_t bytes)
 
 static void free_memory(const subject *s, void *block)
 {
-    if (s->on_gpu)
+    if (on_gpu(s))
         fg_memory_free(s->context, block);
     else
         free(block);
@@ -136,7 +141,7 @@ static void make_tensor(subject *s, size_t index, const fg_tensor_info *info)
         fill_pages(data, count);
     else
         fill(data, info, count);
-    if (s->on_gpu) data = move_to_gpu(s, data, bytes);
+    if (on_gpu(s)) data = move_to_gpu(s, data, bytes);
     s->tensor[index] =
         (DLTensor){ data, s->device, info->ndim, info->dtype, s->shape[index], NULL, 0 };
 }
@@ -176,7 +181,6 @@ void subject_open(subject *s, fg_context *context, const char *line, const char 
     memset(s, 0, sizeof *s);
     s->context = context;
     s->device = device_of(context);
-    s->on_gpu = s->device.device_type == 2;
     how.config = config;
     bench_need(fg_problem_parse(&s->problem, context, line, &error), &error);
     double start = bench_seconds();
@@ -186,7 +190,7 @@ void subject_open(subject *s, fg_context *context, const char *line, const char 
     fg_plan_config(s->plan, &s->info);
     bench_need(fg_plan_workspace(s->plan, NULL, &s->args.workspace_bytes, &error), &error);
     const size_t bytes = s->args.workspace_bytes;
-    s->args.workspace = s->on_gpu ? gpu_memory(s, bytes) : host_memory(bytes);
+    s->args.workspace = on_gpu(s) ? gpu_memory(s, bytes) : host_memory(bytes);
     if (!count_pairs) return;
     bench_need(fg_visible_pairs(context, s->problem, &s->args, &pairs, &error), &error);
     s->flops = 2 * (s->args.q->shape[3] + s->args.v->shape[3]) * pairs;

@@ -9,8 +9,7 @@ enum { bench_most_tensors = 16 };
 /* A problem, ready to run. */
 typedef struct subject {
     fg_context *context;
-    DLDevice device;
-    int on_gpu;
+    DLDevice device; /* its memory's */
     fg_problem *problem;
     fg_plan *plan;
     fg_plan_info info; /* of its first planning */

@@ -43,7 +43,7 @@ static double time_one(const subject *s)
     double seconds[runs], start = bench_seconds();
     fg_error error;
     const fg_args *args = &s->args;
-    if (!s->on_gpu) {
+    if (s->device.device_type == 1) {
         subject_run(s);
         return bench_seconds() - start;
     }

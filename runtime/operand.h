@@ -48,8 +48,8 @@ enum { operand_fields = 15, operand_max = operand_fields + problem_max_tensors }
 
 typedef struct operand_list {
     int count, extras; /* extras: those of fg_args.tensors, at the end */
-    unsigned wanted,
-        optional; /* a bit for each of FG_TENSORS; of those wanted, some may be absent */
+    unsigned wanted;   /* a bit for each of FG_TENSORS */
+    unsigned optional; /* those of them that may be absent */
     problem_lens lens;
     int64_t page;
     const operand_device *device; /* NULL: the host */

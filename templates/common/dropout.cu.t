@@ -1,7 +1,7 @@
 % -- Dropout of a lane's part of S (lanes.cu.t says which). Comes in: p, packs, places. Gives functions that write text inside of a
 % -- kernel.
-% -- The words that decide on a lane's scores of 16 keys: word[m][q] on those of row 2 m + q % 2, the first 8 keys and the rest.
-% local function decide(chunk)
+% -- The words that decide on a lane's scores of the x-th 16 keys of a tile: word[m][q] on those of row 2 m + q % 2, the first 8 keys and the rest.
+% local function decide()
 #pragma unroll
             for (int m = 0; m < FRAGMENTS; m++) {
                 u32 call[4];
@@ -14,7 +14,7 @@
                     word[m][r] = word[m][2 + r] = 0;
 #pragma unroll 1
                     for (int y = 0; y < 4; y++) {
-                        const u32 j = (u32)(j0 + (${chunk}) * 16 + y / 2 * 8 + lane % 4 * 2 + y % 2 + origin_j);
+                        const u32 j = (u32)(j0 + x * 16 + y / 2 * 8 + lane % 4 * 2 + y % 2 + origin_j);
                         philox(call, drop, head_here, i >> 1, (j >> 4) * 4 + (j >> 1 & 3));
                         const u32 even = j & 8 ? call[1] : call[0], odd = j & 8 ? call[3] : call[2];
                         const u32 bits = ((i & 1 ? odd : even) >> 16 * (j & 1) & 0xffff) << 16 * (y & 1);
@@ -22,7 +22,7 @@
                     }
                 }
 %   else
-                const u32 keys = (u32)(j0 / 16 + ${chunk}) * 4 + lane % 4;
+                const u32 keys = (u32)(j0 / 16 + x) * 4 + lane % 4;
 %   if packs then
 #pragma unroll
                 for (int r = 0; r < 2; r++) {

@@ -244,7 +244,7 @@ ${indent}    }
             u32 weight[FRAGMENTS][4];
 % if p.dropout then
             u32 word[FRAGMENTS][4];
-%   dropout.decide("x")
+%   dropout.decide()
 % end
 #pragma unroll
             for (int u = 0; u < 4 * FRAGMENTS; u++) {

@@ -458,7 +458,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
         for (int x = 0; x < KEY_TILES / 2; x++) {
 % if p.dropout then
             u32 word[FRAGMENTS][4];
-% dropout.decide("x")
+% dropout.decide()
 % end
 #pragma unroll
             for (int u = 0; u < 4 * FRAGMENTS; u++) {

@@ -131,7 +131,7 @@
 #pragma unroll
         for (int x = 0; x < KEY_TILES / 2; x++) {
             u32 word[FRAGMENTS][4];
-%     decide("x")
+%     decide()
 #pragma unroll
             for (int r = 0; r < OWN; r++) kept[r] |= kept_of(word[r / 2][r % 2], word[r / 2][2 + r % 2], drop.least) << 4 * x;
         }
