@@ -1,0 +1,77 @@
+% -- What sm_90a adds: products of warpgroups (four warps, from a warp number divisible by 4 on), whose operands are in shared
+% -- memory; barriers there; registers that go from one warpgroup to another. Comes in: kind (f16 or bf16), keys (columns of S),
+% -- columns (of O), both multiples of 8 to 256.
+/* A matrix in shared memory for products: lines of 128 bytes, 64 elements each, whose chunks of 16 bytes are permuted by the
+ * line's number; columns from 64 on are in the next panel, so many bytes further on. `at` is a multiple of 1024 but for
+ * steps of 32 bytes along a line. */
+DEVICE u64 matrix_at(u32 at, u32 panel)
+{
+    return (u64)(at >> 4 & 0x3fff) | (u64)(panel >> 4) << 16 | (u64)(1024 >> 4) << 32 | (u64)1 << 62;
+}
+
+/* The same further on, by a multiple of 16 bytes. */
+DEVICE u64 matrix_further(u64 matrix, u32 bytes) { return matrix + (bytes >> 4); }
+
+% local function registers(from, count, left)
+%   local list = {}
+%   for x = from, from + count - 1 do list[#list + 1] = (left or "%") .. x end
+%   return table.concat(list, ", ")
+% end
+% local function results(name, count)
+%   local list = {}
+%   for x = 0, count - 1 do list[#list + 1] = ('"+f"(%s[%d][%d])'):format(name, x // 4, x % 4) end
+%   return table.concat(list, ", ")
+% end
+/* S = Q K^T, or with `add` S += Q K^T: 64 rows, ${keys} keys, 16 columns of Q and K. Of these a lane has what mma.sync gives it. */
+DEVICE void multiply_s(float (&s)[${keys // 8}][4], u64 q, u64 k, bool add)
+{
+    asm volatile("{ .reg .pred p; setp.ne.s32 p, %${keys // 2 + 2}, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n${keys}k16.f32.${kind}.${kind} {${registers(0, keys // 2)}}, %${keys // 2}, %${keys // 2 + 1}, p, 1, 1, 0, 0; }"
+                 : ${results("s", keys // 2)}
+                 : "l"(q), "l"(k), "r"((int)add));
+}
+
+/* O += P V: 64 rows, ${columns} columns, 16 keys; P as mma.sync takes it, V's lines are keys. */
+DEVICE void multiply_o(float (&o)[${columns // 8}][4], const u32 (&p)[4], u64 v)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n${columns}k16.f32.${kind}.${kind} {${registers(0, columns // 2)}}, {${registers(columns // 2, 4)}}, %${columns // 2 + 4}, 1, 1, 1, 1;"
+                 : ${results("o", columns // 2)}
+                 : "r"(p[0]), "r"(p[1]), "r"(p[2]), "r"(p[3]), "l"(v));
+}
+
+/* Products run in the background: before the first of a group, behind the last, and until at most N groups are under way. */
+DEVICE void begin_products(void) { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void commit_products(void) { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int N> DEVICE void wait_products(void) { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
+
+/* Results of products, for the compiler: they are there from here on. */
+template <int N> DEVICE void here(float (&x)[N][4])
+{
+#pragma unroll
+    for (int n = 0; n < N; n++) asm volatile("" : "+f"(x[n][0]), "+f"(x[n][1]), "+f"(x[n][2]), "+f"(x[n][3])::"memory");
+}
+
+/* What threads have written to shared memory, or seen written there, is what products read from here on. */
+DEVICE void show_products(void) { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+/* Barriers in shared memory, 8 bytes each: a phase ends when `count` threads have arrived; phases are numbered from 0 on. */
+DEVICE void phases_init(u32 at, u32 count) { asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(count) : "memory"); }
+DEVICE void phase_arrive(u32 at) { asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory"); }
+
+/* Arrives when all copies that this thread has begun are there. */
+DEVICE void phase_arrive_copied(u32 at) { asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory"); }
+
+/* Until the last phase whose number is odd, or even, has ended. */
+DEVICE void phase_wait(u32 at, u32 odd)
+{
+    asm volatile("{ .reg .pred p;\n"
+                 "again: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n"
+                 "@!p bra again; }" ::"r"(at), "r"(odd) : "memory");
+}
+
+/* Threads of some warps wait for each other; number 0 is the block's. */
+template <int THREADS> DEVICE void group_barrier(int number) { asm volatile("barrier.cta.sync.aligned %0, %1;" ::"r"(number), "n"(THREADS) : "memory"); }
+
+/* A warpgroup gives registers away, or takes them. */
+template <int N> DEVICE void give_registers(void) { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
+template <int N> DEVICE void take_registers(void) { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
