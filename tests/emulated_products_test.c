@@ -2,6 +2,7 @@
  * that it takes no kernel that a GPU may run wrongly. */
 #define _GNU_SOURCE
 #include "runtime/backend_c.h"
+#include "tests/emulated.h"
 #include "tests/lua_support.h"
 
 #include <math.h>
@@ -9,9 +10,6 @@
 #include <unistd.h>
 
 enum { rows = 128, most = 256 };
-
-/* Contraction, or not, is up to the text; fibers leave their stacks by longjmp. */
-#define FLAGS "-x c++ -std=gnu++17 -O1 -w -fno-exceptions -fno-rtti -U_FORTIFY_SOURCE"
 
 typedef struct shape {
     const char *kind;
@@ -33,15 +31,6 @@ typedef struct products_args {
 
 typedef void products_entry(const products_args *a, void *shared);
 
-static bool compiler_serves(void)
-{
-    if (system("echo '#include <math.h>' | '" FLASHGEN_KERNEL_COMPILER
-               "' -x c++ -fsyntax-only - 2>/dev/null") == 0)
-        return true;
-    printf("skipped: %s compiles no C++\n", FLASHGEN_KERNEL_COMPILER);
-    return false;
-}
-
 static void bring(const char *from, const char *to)
 {
     char *path = support_path(from), *source = support_read(path, NULL);
@@ -56,7 +45,6 @@ static void open_products(products *x, const shape *s)
     char code[512];
     binary b;
     fg_error error;
-    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
     bring("tests/data/products.cu.t", "templates/products.cu.t");
     bring("tests/cuda_host/templates/common/ptx.cu.t", "templates/common/ptx.cu.t");
     bring("tests/cuda_host/templates/common/wgmma.cu.t", "templates/common/wgmma.cu.t");
@@ -65,12 +53,8 @@ static void open_products(products *x, const shape *s)
              "{ kind = '%s', keys = %d, columns = %d, d = %d, tiles = %d })",
              s->kind, s->keys, s->columns, s->d, s->tiles);
     const char *source = lua_do(code);
-    o.threads = 1;
-    o.isa = "portable";
-    o.compiler = FLASHGEN_KERNEL_COMPILER;
-    o.compiler_flags = FLAGS;
     x->shape = s;
-    ck_assert_msg(fg_context_new(&x->context, &o, &error) == FG_OK, "%s", error.text);
+    x->context = emulated_context_of("sm_90", NULL);
     ck_assert_msg(compiler_run(&b, x->context, source, strlen(source), &error) == FG_OK, "%s",
                   error.text);
     ck_assert_msg(module_load(&x->module, x->context, &b, &error) == FG_OK, "%s", error.text);
@@ -170,7 +154,7 @@ START_TEST(products_are_right)
         { "bf16", 16, 8, 16, 5 },    { "bf16", 32, 256, 256, 3 }, { "f16", 256, 24, 48, 1 },
         { "bf16", 176, 192, 64, 3 },
     };
-    if (!compiler_serves()) return;
+    if (!emulated_serves()) return;
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) check_shape(&all[k]);
 }
 END_TEST
@@ -223,7 +207,7 @@ START_TEST(wrong_kernels_are_found)
     static const shape small = { "bf16", 32, 64, 64, 4 };
     static float s[rows * 128], o[rows * 64];
     products x;
-    if (!compiler_serves()) return;
+    if (!emulated_serves()) return;
     open_products(&x, &small);
     run(&x, s, o, 1);
     for (int k = 0; k < rows * 128; k++) ck_assert(isnan(s[k])); /* S was read before its time */

@@ -52,6 +52,7 @@ struct emulated_phases {
 struct emulated_group {
     int threads, come;
     unsigned turn;
+    u32 by[EMULATED_MOST / 32];
 };
 
 static struct emulated_hopper {
@@ -400,20 +401,38 @@ DEVICE void phase_wait(u32 at, u32 odd)
     }
 }
 
-template <int THREADS> DEVICE void group_barrier(int number)
+static emulated_group *emulated_come(int number, int threads)
 {
-    static_assert(THREADS > 0 && THREADS % 32 == 0, "whole warps");
     if (number < 1 || number > 15) emulated_fail("no such barrier");
     emulated_group *g = &emulated_further()->group[number];
-    const unsigned turn = g->turn;
-    if (g->come > 0 && g->threads != THREADS) emulated_fail("a barrier for as many threads, and for others");
-    g->threads = THREADS;
-    if (++g->come == THREADS) {
+    u32 *by = &g->by[threadIdx.x / 32], bit = 1u << threadIdx.x % 32;
+    if (g->come > 0 && g->threads != threads) emulated_fail("a barrier for as many threads, and for others");
+    if (*by & bit) emulated_fail("a thread comes twice to a barrier");
+    *by |= bit, g->threads = threads;
+    if (++g->come == threads) {
+        memset(g->by, 0, sizeof g->by);
         g->come = 0;
         g->turn++;
     }
+    return g;
+}
+
+static void emulated_come_and_wait(int number, int threads)
+{
+    const unsigned turn = emulated_further()->group[number].turn;
+    const emulated_group *g = emulated_come(number, threads);
     while (g->turn == turn) emulated_yield();
 }
+
+template <int THREADS> DEVICE void group_barrier(int number)
+{
+    static_assert(THREADS > 0 && THREADS % 32 == 0, "whole warps");
+    emulated_come_and_wait(number, THREADS);
+}
+
+DEVICE void wait_turn(int number) { emulated_come_and_wait(number, 256); }
+DEVICE void pass_turn(int number) { emulated_come(number, 256); }
+DEVICE void linger(void) {}
 
 template <int N> DEVICE void give_registers(void) { static_assert(N % 8 == 0 && N >= 24 && N <= 256, "a number of registers"); }
 template <int N> DEVICE void take_registers(void) { static_assert(N % 8 == 0 && N >= 24 && N <= 256, "a number of registers"); }
