@@ -46,6 +46,7 @@ START_TEST(problems_by_hand_are_right)
         { "", "dtype=f16 b=1 hq=2 sq=70 sk=100 d=33 align=2 lse" },
         { "", "dtype=bf16 b=1 hq=2 sq=90 sk=150 d=34 dv=18 align=4 alibi softcap=8 lse" },
         { "", "dtype=bf16 b=1 hq=2 sq=90 sk=150 d=33 dv=65 align=1 causal lse" },
+        { "", "dtype=f16 b=1 hq=2 sq=90 sk=150 d=33 dv=47 lse" },
         { "", "dtype=bf16 odtype=f32 b=1 hq=2 sq=90 sk=150 d=64 layout=bhsd lse" },
         { "", "dtype=f16 odtype=bf16 b=1 hq=2 sq=90 sk=150 d=72 causal lse" },
         { "", "dtype=f16 b=2 hq=4 sq=64 sk=0 d=64 lse sinks" },
