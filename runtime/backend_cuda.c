@@ -14,7 +14,7 @@ fg_status backend_cuda_flags(fg_context *context, const char *further, fg_error 
 {
     text flags;
     text_init(&flags, &context->memory);
-    text_addf(&flags, "--gpu-architecture=%s " FLAGS_kernel, context->gpu->isa);
+    text_addf(&flags, "--gpu-architecture=%s%s " FLAGS_kernel, context->gpu->isa, strcmp(context->gpu->isa, "sm_90") ? "" : "a");
     for (further = further ? further : ""; *(further += strspn(further, " "));) {
         size_t length = strcspn(further, " ");
         text_add(&flags, " ", 1);
