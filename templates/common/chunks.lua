@@ -10,8 +10,14 @@ function chunks.row(columns, size)
   return { chunks = count, pitch = swizzled and count or count | 1, swizzled = swizzled }
 end
 
+-- A row as products of warpgroups take it: lines of 64 16-bit elements, the columns from 64 on in a panel of their own.
+function chunks.panels(columns, rows)
+  return { chunks = ceildiv(columns, 64) * 8, pitch = 8, swizzled = true, panel = 128 * rows }
+end
+
 -- Where a chunk of a row is.
 function chunks.at(row, r, chunk)
+  if row.panel then return ("(%s) * 128 + (((%s) ^ (%s)) & 7) * 16 + (%s) / 8 * %d"):format(r, chunk, r, chunk, row.panel) end
   if row.swizzled then return ("(%s) * %d + (((%s) ^ (%s) & 7) << 4)"):format(r, 16 * row.pitch, chunk, r) end
   return ("(%s) * %d + (%s) * 16"):format(r, 16 * row.pitch, chunk)
 end

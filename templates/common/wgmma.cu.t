@@ -72,6 +72,12 @@ DEVICE void phase_wait(u32 at, u32 odd)
 /* Threads of some warps wait for each other; number 0 is the block's. */
 template <int THREADS> DEVICE void group_barrier(int number) { asm volatile("barrier.cta.sync.aligned %0, %1;" ::"r"(number), "n"(THREADS) : "memory"); }
 
+/* Two warpgroups: one waits until the other has passed the turn with this number. */
+DEVICE void wait_turn(int number) { asm volatile("barrier.cta.sync.aligned %0, 256;" ::"r"(number) : "memory"); }
+DEVICE void pass_turn(int number) { asm volatile("barrier.cta.arrive.aligned %0, 256;" ::"r"(number) : "memory"); }
+
 /* A warpgroup gives registers away, or takes them. */
 template <int N> DEVICE void give_registers(void) { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
 template <int N> DEVICE void take_registers(void) { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
+
+DEVICE void linger(void) { asm volatile("nanosleep.u32 0;"); }

@@ -113,18 +113,19 @@ local axes = {
 local function most_rows(cfg, p) return math.max(p.likely.sq * head_rows(cfg, p), 1) end
 
 -- Packed heads share tiles only where the mask is the same for all of them.
-local function packable(p) return not (p.maskfn or p.mask) end
+local function packable(cfg, p) return cfg.pack == 0 or not (p.maskfn or p.mask) end
+
+local function countable(cfg, p)
+  return cfg.pack == 0 or (p.sq or ranges.longest.sq) * group_of(p) + block_rows(cfg) < 1 << 31
+end
 
 local constraints = {
   { name = "value columns are shared among blocks only where one has no room for them",
     holds = function(cfg, p) return cfg.parts == 1 or ceildiv(p.dv, cfg.parts // 2) * cfg.rows // 16 > 256 end },
   { name = "a part has value columns",
     holds = function(cfg, p) return cfg.parts == 1 or (cfg.parts - 1) * columns_of(cfg, p) < p.dv end },
-  { name = "a number of 32 bits counts the rows of packed heads",
-    holds = function(cfg, p)
-      return cfg.pack == 0 or (p.sq or ranges.longest.sq) * group_of(p) + block_rows(cfg) < 1 << 31
-    end },
-  { name = "packed heads see the same keys", holds = function(cfg, p) return cfg.pack == 0 or packable(p) end },
+  { name = "a number of 32 bits counts the rows of packed heads", holds = countable },
+  { name = "packed heads see the same keys", holds = packable },
   { name = "keys are shared among blocks only where rows are few and keys are many",
     holds = function(cfg, p, dev)
       local rows = p.likely.b * p.hq * p.likely.sq
@@ -323,4 +324,11 @@ return {
   resident_of = resident_of,
   registers_of = registers_of,
   group_of = group_of,
+  head_rows = head_rows,
+  tasks_of = tasks_of,
+  most_rows = most_rows,
+  packable = packable,
+  countable = countable,
+  visible = visible,
+  tests = tests,
 }

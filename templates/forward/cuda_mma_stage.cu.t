@@ -78,7 +78,7 @@ DEVICE void stage_${name}_chunk(u32 to, const ${dtype} *from, int c, bool inside
 %   local r = ("turn * %d"):format(share.turn) -- rows from the thread's first one on
 %   local there = "wanted" .. (cfg.keys % share.turn == 0 and "" or (" && %s + (int)threadIdx.x / %d < KEYS"):format(r, share.lanes))
 %   local inside = tails and r .. " < rows" or "true"
-%   local place = (row.swizzled and share.turn % 8 ~= 0 and ("(to ^ %s %% 8 * 16)"):format(r) or "to") .. (" + turn * %d + piece * %d"):format(share.turn * 16 * row.pitch, 16 * share.lanes)
+%   local place = (row.swizzled and share.turn % 8 ~= 0 and ("(to ^ %s %% 8 * 16)"):format(r) or "to") .. (" + turn * %d + piece * %d"):format(share.turn * 16 * row.pitch, row.panel or 16 * share.lanes)
 %   local last_turn = cfg.keys - (ceildiv(cfg.keys, share.turn) - 1) * share.turn -- rows from the last turn to the next tile
 /* This thread's chunks of a tile of ${name:upper()}, those from `first` to `last`; rows from `rows` on, counted from the thread's
  * first one, are not there. ${paged and "A row's page is looked up once." or "`from`, where a row comes from, goes on to the next row, behind the last one to the next tile's first."} */
