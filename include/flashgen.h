@@ -138,7 +138,8 @@ typedef struct fg_context_options {
     const char *worker;
     /* What the context runs on. NULL or "cpu": this machine's processors. "cuda" or "cuda:N": that NVIDIA GPU (0),
      * counted as CUDA counts them. "sm_80", "sm_90" and so on: no GPU, kernels are but written and compiled for such
-     * ones. Nothing of CUDA is loaded before a GPU is asked for here. */
+     * ones. For compute capability 9.0 the compiler is told sm_90a, with what later ones do not have; "sm_90a" is the
+     * same as "sm_90". Nothing of CUDA is loaded before a GPU is asked for here. */
     const char *device;
     const char *cuda_driver; /* path of libcuda; NULL: libcuda.so.1 where the linker finds it */
     /* Path of libnvrtc (12 or 13), which compiles for GPUs; NULL: one that is loaded already, else in LD_LIBRARY_PATH,
@@ -234,7 +235,9 @@ typedef struct fg_emit_options {
     /* Where the problem has `*`: the config is chosen for the bucket that these fall in, 1 or more each, as a plan
      * chooses for it where no other bucket's config is as good. NULL, or -1: b 1, sq and sk 1024. */
     const fg_dims *sizes;
-    int ptx; /* for a GPU: what NVRTC makes of it, as PTX for the architecture */
+    /* For a GPU: what NVRTC makes of it, as PTX for the architecture, which later GPUs take, too. Not so PTX of kernels
+     * with products of warpgroups: it is for sm_90a, compute capability 9.0 alone. */
+    int ptx;
 } fg_emit_options;
 
 #define FG_EMIT_OPTIONS_INIT                                                                       \

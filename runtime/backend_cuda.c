@@ -14,7 +14,7 @@ fg_status backend_cuda_flags(fg_context *context, const char *further, fg_error 
 {
     text flags;
     text_init(&flags, &context->memory);
-    text_addf(&flags, "--gpu-architecture=%s%s " FLAGS_kernel, context->gpu->isa, strcmp(context->gpu->isa, "sm_90") ? "" : "a");
+    text_addf(&flags, "--gpu-architecture=%s " FLAGS_kernel, context->gpu->binaries);
     for (further = further ? further : ""; *(further += strspn(further, " "));) {
         size_t length = strcspn(further, " ");
         text_add(&flags, " ", 1);
@@ -37,7 +37,16 @@ static fg_status compile(binary *out, const fg_context *context, const char *sou
                          context->compiler_flags, false, source, error);
 }
 
-/* The same flags for the architecture that is not a GPU's but PTX's. */
+/* What one compute capability has, and no later one. */
+static bool is_for_one(const char *source)
+{
+    static const char *const instructions[] = { "wgmma.", "setmaxnreg." };
+    for (size_t k = 0; k < sizeof instructions / sizeof *instructions; k++)
+        if (strstr(source, instructions[k])) return true;
+    return false;
+}
+
+/* The same flags for the architecture that is not a GPU's but PTX's. Later GPUs take it too, where they can. */
 fg_status backend_cuda_ptx(char **out, const fg_context *context, const char *source,
                            fg_error *error)
 {
@@ -48,8 +57,9 @@ fg_status backend_cuda_ptx(char **out, const fg_context *context, const char *so
     *out = NULL;
     if (!context->compiler) return fail(error, FG_COMPILER, "%s", context->compiler_missing);
     const char *rest = strchr(context->compiler_flags, ' ');
+    const char *isa = is_for_one(source) ? context->gpu->binaries : context->gpu->isa;
     text_init(&flags, &context->memory);
-    text_addf(&flags, "%scompute_%s%s", gpu, context->gpu->isa + strlen("sm_"), rest);
+    text_addf(&flags, "%scompute_%s%s", gpu, isa + strlen("sm_"), rest);
     fg_status status = flags.failed
                            ? fail_memory(error)
                            : nvrtc_compile(&written, &size, &context->memory, context->compiler,

@@ -10,37 +10,55 @@
 /* ---- Architectures, as a usual GPU of each has them ---- */
 
 typedef struct architecture {
-    const char *isa, *name;
+    const char *isa, *suffix,
+        *name; /* suffix: with it, the compiler takes what this capability alone has */
     int multiprocessors;
     int shared_kib, block_kib, l2_mib; /* of a multiprocessor, that a block may have; of the GPU */
 } architecture;
 
 /* CUDA C++ Programming Guide, "Compute Capabilities"; NVIDIA's data sheets of the GPUs named. */
 static const architecture architectures[] = {
-    { "sm_80", "NVIDIA A100", 108, 164, 163, 40 },
-    { "sm_86", "NVIDIA GeForce RTX 3090", 82, 100, 99, 6 },
-    { "sm_87", "NVIDIA Jetson AGX Orin", 16, 164, 163, 4 },
-    { "sm_89", "NVIDIA GeForce RTX 4090", 128, 100, 99, 72 },
-    { "sm_90", "NVIDIA H100", 132, 228, 227, 50 },
-    { "sm_100", "NVIDIA B200", 148, 228, 227, 126 },
-    { "sm_103", "NVIDIA B300", 148, 228, 227, 126 },
-    { "sm_120", "NVIDIA GeForce RTX 5090", 170, 100, 99, 96 },
-    { "sm_121", "NVIDIA GB10", 48, 100, 99, 24 },
+    { "sm_80", "", "NVIDIA A100", 108, 164, 163, 40 },
+    { "sm_86", "", "NVIDIA GeForce RTX 3090", 82, 100, 99, 6 },
+    { "sm_87", "", "NVIDIA Jetson AGX Orin", 16, 164, 163, 4 },
+    { "sm_89", "", "NVIDIA GeForce RTX 4090", 128, 100, 99, 72 },
+    { "sm_90", "a", "NVIDIA H100", 132, 228, 227, 50 },
+    { "sm_100", "", "NVIDIA B200", 148, 228, 227, 126 },
+    { "sm_103", "", "NVIDIA B300", 148, 228, 227, 126 },
+    { "sm_120", "", "NVIDIA GeForce RTX 5090", 170, 100, 99, 96 },
+    { "sm_121", "", "NVIDIA GB10", 48, 100, 99, 24 },
 };
+
+/* By its name, with or without suffix; NULL: there is none. */
+static const architecture *find_architecture(const char *name)
+{
+    enum { count = sizeof architectures / sizeof *architectures };
+    for (const architecture *a = architectures; a < architectures + count; a++) {
+        const size_t length = strlen(a->isa);
+        if (strncmp(name, a->isa, length) != 0) continue;
+        if (!name[length] || strcmp(name + length, a->suffix) == 0) return a;
+    }
+    return NULL;
+}
+
+static void name_binaries(device_cuda *d)
+{
+    const architecture *a = find_architecture(d->isa);
+    snprintf(d->binaries, sizeof d->binaries, "%s%s", d->isa, a ? a->suffix : "");
+}
 
 static fg_status open_architecture(device_cuda *d, const char *which, fg_error *error)
 {
-    enum { count = sizeof architectures / sizeof *architectures, registers = 65536 };
-    int k = 0;
-    while (k < count && strcmp(architectures[k].isa, which) != 0) k++;
-    if (k == count)
+    enum { registers = 65536 };
+    const architecture *a = find_architecture(which);
+    if (!a)
         return fail(error, FG_REQUEST,
                     "there is no device \"%.40s\": it is cpu, cuda, cuda:N, or an architecture: "
                     "sm_80, 86, 87, 89, 90, 100, 103, 120 or 121",
                     which);
-    const architecture *a = &architectures[k];
     snprintf(d->place, sizeof d->place, "%s", a->isa);
     snprintf(d->isa, sizeof d->isa, "%s", a->isa);
+    name_binaries(d);
     snprintf(d->name, sizeof d->name, "%s", a->name);
     d->multiprocessors = a->multiprocessors;
     d->registers = registers;
@@ -71,6 +89,7 @@ static fg_status read_facts(device_cuda *d, fg_error *error)
         code = d->driver.device_attribute(wanted[k].place, wanted[k].attribute, d->handle);
     if (code != CUDA_SUCCESS) return cuda_fail(&d->driver, code, "asking a GPU what it is", error);
     snprintf(d->isa, sizeof d->isa, "sm_%d%d", major % 1000, minor % 10);
+    name_binaries(d);
     d->l2_bytes = l2;
     d->shared_bytes = shared;
     d->block_bytes = block;

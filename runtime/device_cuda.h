@@ -11,9 +11,10 @@
 enum { device_cuda_seen = 64 };
 
 typedef struct device_cuda {
-    char place[16]; /* "cuda:0", or "sm_90" */
-    char name[256]; /* the model */
-    char isa[16];   /* as "sm_90" */
+    char place[16];    /* "cuda:0", or "sm_90" */
+    char name[256];    /* the model */
+    char isa[16];      /* as "sm_90" */
+    char binaries[20]; /* what they are compiled for: as "sm_90a" */
     int multiprocessors, registers;
     int64_t l2_bytes, shared_bytes; /* shared_bytes: of a multiprocessor */
     int64_t block_bytes;            /* of shared memory, that a block may ask for */

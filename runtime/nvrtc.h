@@ -18,7 +18,7 @@ fg_status nvrtc_parts(toolchain *out, const memory *m, const char *library, fg_e
 fg_status nvrtc_version(char out[32], const char *library, fg_error *error);
 
 /* From any thread. `source` starts with "#line": an error names the template's file and line. `flags`, separated by single
- * spaces, have the architecture: sm_90 for a binary; compute_90 where `ptx`, which gives PTX, 0-terminated. FG_COMPILER
+ * spaces, have the architecture: sm_90a for a binary; compute_90 where `ptx`, which gives PTX, 0-terminated. FG_COMPILER
  * with the log; "*out" is of m. */
 fg_status nvrtc_compile(void **out, size_t *size, const memory *m, const char *library,
                         const char *flags, bool ptx, const char *source, fg_error *error);

@@ -51,6 +51,34 @@ START_TEST(flags_that_name_ptx)
 }
 END_TEST
 
+/* PTX is for later GPUs, too, unless these lack what it has. */
+START_TEST(ptx_for_one_capability)
+{
+    static const struct {
+        const char *device, *text, *begins;
+    } all[] = {
+        { "sm_90", "asm(\"wgmma.fence;\");", "compute_90a\n" },
+        { "sm_90", "asm(\"setmaxnreg.dec;\");", "compute_90a\n" },
+        { "sm_90", "int wgmma;", "compute_90\n" },
+        { "sm_120", "asm(\"mma.sync;\");", "compute_120\n" },
+    };
+    fg_emit_options how = FG_EMIT_OPTIONS_INIT;
+    how.ptx = 1;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        char *written = NULL;
+        cuda_is_number(1);
+        fg_context *context = gpu_context(all[k].device);
+        fg_problem *p = stub_problem(context, LINE);
+        snprintf(stub_text, sizeof stub_text, "%s", all[k].text);
+        ck_assert_int_eq(fg_emit(&written, context, p, &how, &error), FG_OK);
+        ck_assert_msg(strncmp(written, all[k].begins, strlen(all[k].begins)) == 0, "%s", written);
+        fg_text_free(context, written);
+        fg_problem_free(p);
+        fg_context_free(context);
+    }
+}
+END_TEST
+
 /* ---- Which compiler ---- */
 
 static bool ends_with(const char *whole, const char *end)
@@ -125,8 +153,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        flags_and_log, flags_that_name_ptx, a_compiler_that_the_driver_takes, parts_of_a_compiler,
-        NULL,
+        flags_and_log,          flags_that_name_ptx,
+        ptx_for_one_capability, a_compiler_that_the_driver_takes,
+        parts_of_a_compiler,    NULL,
     };
     return support_run("cuda_compiler", tests);
 }

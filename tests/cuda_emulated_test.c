@@ -1,72 +1,11 @@
 /* CUDA kernels run by this processor, a fiber for each thread of a block (tests/cuda_host), against the reference: what
  * they compute, on machines without a GPU too. */
 /* ctest: shards=2 labels=slow */
+#include "tests/emulated.h"
 #include "tests/support_sweep.h"
-#include "tests/support_trial.h"
-#include "tests/support.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Multiply-adds of a problem that is run: 32 lanes of a warp come one after the other. */
 enum { most_work = 4000000 };
-
-/* Contraction, or not, is up to the text. The fibers of a block leave their stacks by longjmp, which a fortified one
- * takes for a mistake. */
-#define FLAGS                                                                                      \
-    "-x c++ -std=gnu++17 -O1 -w -fno-exceptions -fno-rtti -ffp-contract=off -U_FORTIFY_SOURCE"
-
-static fg_context *emulated_context(void)
-{
-    fg_context *context;
-    fg_error error;
-    fg_context_options o = FG_CONTEXT_OPTIONS_INIT;
-    o.threads = 1;
-    o.isa = "portable";
-    o.compiler = FLASHGEN_KERNEL_COMPILER;
-    o.compiler_flags = FLAGS;
-    o.templates = FLASHGEN_SOURCE_DIR "/tests/cuda_host";
-    ck_assert_msg(fg_context_new(&context, &o, &error) == FG_OK, "%s", error.text);
-    return context;
-}
-
-/* Whether the compiler knows C++. */
-static bool compiler_serves(void)
-{
-    if (system("echo '#include <math.h>' | '" FLASHGEN_KERNEL_COMPILER
-               "' -x c++ -fsyntax-only - 2>/dev/null") == 0)
-        return true;
-    printf("skipped: %s compiles no C++\n", FLASHGEN_KERNEL_COMPILER);
-    return false;
-}
-
-/* ---- Problems by hand ---- */
-
-typedef struct case_by_hand {
-    const char *config, *line;
-} case_by_hand;
-
-static void check_line(fg_context *context, const case_by_hand *c, const char *schedule)
-{
-    trial x;
-    fg_plan_info info;
-    trial_open(&x, context, c->config, "%s", c->line);
-    fg_plan_config(x.plan, &info);
-    ck_assert_msg(strcmp(info.schedule, schedule) == 0, "%s took %s", info.schedule, c->line);
-    trial_check(&x, "emulated");
-    trial_close(&x);
-}
-
-static void check_lines(const case_by_hand *all, int count, const char *schedule)
-{
-    int shard, shards;
-    support_shard(&shard, &shards);
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
-    for (int k = shard; k < count; k += shards) check_line(context, &all[k], schedule);
-    fg_context_free(context);
-}
 
 START_TEST(problems_by_hand_are_right)
 {
@@ -114,7 +53,7 @@ START_TEST(problems_by_hand_are_right)
         { "share=2 keys=64", "dtype=bf16 b=1 hq=2 sq=40 sk=90 d=256 causal lse dropout=0.1 shard" },
         { "", "dtype=f32 kvdtype=bf16 odtype=f16 b=1 hq=2 sq=70 sk=100 d=33 align=1 lse" },
     };
-    check_lines(all, sizeof all / sizeof *all, "emulated_cuda_mma");
+    emulated_check_all("sm_80", "emulated_cuda_mma", all, sizeof all / sizeof *all);
 }
 END_TEST
 
@@ -145,7 +84,7 @@ START_TEST(decoding_by_hand_is_right)
           "dtype=f16 b=2 hq=6 hkv=2 sq=3 sk=300 d=24 dropout=0.3 sinks align=4 shard lse" },
         { "", "dtype=f16 odtype=f32 b=2 hq=4 sq=3 sk=0 d=64 lse sinks" },
     };
-    check_lines(all, sizeof all / sizeof *all, "emulated_cuda_decode");
+    emulated_check_all("sm_80", "emulated_cuda_decode", all, sizeof all / sizeof *all);
 }
 END_TEST
 
@@ -171,8 +110,8 @@ static void check_sizes(fg_context *context, int heads)
 
 START_TEST(decoding_knows_all_sizes)
 {
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
+    if (!emulated_serves()) return;
+    fg_context *context = emulated_context("sm_80");
     check_sizes(context, 6);
     check_sizes(context, 16); /* rows may be more than an int counts */
     fg_context_free(context);
@@ -186,8 +125,8 @@ START_TEST(any_workspace_serves)
     trial x;
     fg_error error;
     fg_check_report report;
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
+    if (!emulated_serves()) return;
+    fg_context *context = emulated_context("sm_80");
     trial_open(&x, context, "splits=4 warps=1 keys=16 stages=2",
                "dtype=bf16 b=2 hq=4 hkv=2 sq=2 sk=150 d=32 causal lse sinks");
     trial_check(&x, "of NaN");
@@ -209,8 +148,8 @@ END_TEST
 START_TEST(largest_numbers_are_right)
 {
     trial x;
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
+    if (!emulated_serves()) return;
+    fg_context *context = emulated_context("sm_80");
     trial_open(&x, context, "", "dtype=f32 b=1 hq=1 sq=20 sk=30 d=16 lse");
     test_fill(trial_tensor(&x, "q"), 0x1.ffffp127);
     test_fill(trial_tensor(&x, "k"), 0x1p-126);
@@ -231,8 +170,8 @@ START_TEST(huge_logits_are_right)
         "dtype=bf16 b=1 hq=1 sq=70 sk=160 d=32 bias=11QK:f32 alibi causal lse",
     };
     static const float biases[] = { -1e9f, -1e30f, 1e9f };
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
+    if (!emulated_serves()) return;
+    fg_context *context = emulated_context("sm_80");
     for (size_t k = 0; k < sizeof problems / sizeof *problems; k++)
         for (int n = 0; n < 6; n++) {
             trial x;
@@ -259,8 +198,8 @@ START_TEST(late_logits_are_right)
         { "dtype=f32 b=1 hq=4 sq=170 sk=160 d=32 bias=11QK:f32 alibi lse", 727100 },
         { "dtype=f32 b=1 hq=4 sq=170 sk=160 d=32 bias=11QK:f32 alibi lse", 363440 },
     };
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
+    if (!emulated_serves()) return;
+    fg_context *context = emulated_context("sm_80");
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
         trial x;
         trial_open(&x, context, "rows=16 keys=16", "%s", all[k].problem);
@@ -274,115 +213,42 @@ START_TEST(late_logits_are_right)
 }
 END_TEST
 
-/* ---- Masks that read tensors ---- */
-
-/* Ids of documents, by position: of one length, so that most tiles are seen whole or not at all; of several lengths;
- * far apart, with positions in between that nobody else sees; of the last keys alone; of nobody. */
-static double id_one_length(int64_t at)
-{
-    return (double)(at / 64);
-}
-
-static double id_lengths(int64_t at)
-{
-    static const int64_t ends[] = { 5, 40, 41, 130, 200, 333 };
-    int id = 0;
-    while (id < 6 && at >= ends[id]) id++;
-    return id;
-}
-
-static double id_apart(int64_t at)
-{
-    return at / 32 % 4 == 0 ? 1 : (double)(1000 + at);
-}
-
-static double id_last(int64_t at)
-{
-    return at >= 350 ? 7 : -1;
-}
-
-static double id_by_turns(int64_t at)
-{
-    return (double)(at / 48 % 3);
-}
-
-typedef double (*id_of)(int64_t at);
-
-static const struct {
-    id_of query, key;
-} documents[] = {
-    { id_one_length, id_one_length }, { id_lengths, id_lengths },
-    { id_apart, id_apart },           { id_one_length, id_last }, /* few rows see any key */
-    { id_by_turns, id_by_turns },     { id_last, id_one_length },
-};
-
-static void fill_ids(trial *x, const char *name, id_of id)
-{
-    test_tensor *t = trial_tensor(x, name);
-    int64_t last = t->shape[t->rank - 1];
-    for (int64_t at = 0; at < t->count; at++) test_set(t, at, id(at % last + at / last * 13));
-}
-
-/* By itself, and by what is prepared: the tiles are listed for all that come after. */
-static void check_documents(fg_context *context, const case_by_hand *c)
-{
-    trial x;
-    trial_open(&x, context, c->config, "%s", c->line);
-    if (strstr(c->line, "=*")) {
-        test_sizes z = { .b = 2, .sq = 90, .sk = 380 };
-        test_sizes_settle(&z, x.handle->problem);
-        trial_resize(&x, &z);
-    }
-    for (size_t k = 0; k < sizeof documents / sizeof *documents; k++) {
-        char what[32];
-        snprintf(what, sizeof what, "documents %d", (int)k);
-        fill_ids(&x, "of_q", documents[k].query);
-        fill_ids(&x, "of_k", documents[k].key);
-        test_unprepare(&x.t);
-        trial_check(&x, what);
-        trial_assert(&x, trial_prepare(&x), what);
-        trial_check(&x, what);
-    }
-    trial_close(&x);
-}
-
 START_TEST(documents_are_right)
 {
-#define OF_EACH " maskfn={of_q[i] == of_k[j]} tensor=of_q:i32[sq] tensor=of_k:i32[sk] lse"
-#define OF_SEQUENCES                                                                               \
-    " maskfn={of_q[b][i] == of_k[b][j]} tensor=of_q:i32[b,sq] tensor=of_k:i32[b,sk] lse"
-#define OF_HEADS " maskfn={of_q[i] == of_k[h][j]} tensor=of_q:i32[sq] tensor=of_k:i32[hq,sk] lse"
     static const case_by_hand all[] = {
-        { "stages=1", "dtype=bf16 b=1 hq=1 sq=40 sk=400 d=512" OF_EACH },
-        { "stages=2 keys=32 warps=4 rows=16", "dtype=bf16 b=1 hq=2 sq=200 sk=400 d=32" OF_EACH },
-        { "stages=3 keys=16 warps=4 rows=32", "dtype=f16 b=1 hq=1 sq=390 sk=401 d=16" OF_EACH },
-        { "stages=4 keys=16 warps=8 rows=16", "dtype=f16 b=1 hq=1 sq=300 sk=410 d=16" OF_EACH },
-        { "stages=4 keys=48 warps=1 rows=16", "dtype=bf16 b=1 hq=1 sq=70 sk=400 d=16" OF_EACH },
+        { "stages=1", "dtype=bf16 b=1 hq=1 sq=40 sk=400 d=512" EMULATED_OF_EACH },
+        { "stages=2 keys=32 warps=4 rows=16",
+          "dtype=bf16 b=1 hq=2 sq=200 sk=400 d=32" EMULATED_OF_EACH },
+        { "stages=3 keys=16 warps=4 rows=32",
+          "dtype=f16 b=1 hq=1 sq=390 sk=401 d=16" EMULATED_OF_EACH },
+        { "stages=4 keys=16 warps=8 rows=16",
+          "dtype=f16 b=1 hq=1 sq=300 sk=410 d=16" EMULATED_OF_EACH },
+        { "stages=4 keys=48 warps=1 rows=16",
+          "dtype=bf16 b=1 hq=1 sq=70 sk=400 d=16" EMULATED_OF_EACH },
         { "splits=4 keys=16 warps=2 rows=16 stages=2",
-          "dtype=bf16 b=2 hq=2 sq=40 sk=512 d=16" OF_SEQUENCES },
+          "dtype=bf16 b=2 hq=2 sq=40 sk=512 d=16" EMULATED_OF_SEQUENCES },
         { "splits=2 keys=16 stages=3",
-          "dtype=bf16 b=1 hq=4 hkv=2 sq=20 sk=400 d=16 dropout=0.2 sinks" OF_HEADS },
-        { "stages=2 keys=32", "dtype=bf16 b=3 hq=2 sq=90 sk=380 d=16 lens=padded" OF_SEQUENCES },
-        { "stages=3 keys=16",
-          "dtype=f16 b=3 hq=2 hkv=1 sq=90 sk=380 d=16 lens=packed page=16 causal" OF_SEQUENCES },
-        { "stages=4 keys=16 warps=2",
-          "dtype=bf16 b=2 hq=2 sq=90 sk=380 d=16 page=7 lens=padded window=150,90" OF_SEQUENCES },
-        { "keys=16 warps=4", "dtype=bf16 b=* hq=2 sq=* sk=* d=16 causal" OF_SEQUENCES },
-        { "stages=2 keys=16", "dtype=bf16 b=1 hq=2 sq=90 sk=380 d=16 shard dropout=0.1" OF_HEADS },
+          "dtype=bf16 b=1 hq=4 hkv=2 sq=20 sk=400 d=16 dropout=0.2 sinks" EMULATED_OF_HEADS },
+        { "stages=2 keys=32",
+          "dtype=bf16 b=3 hq=2 sq=90 sk=380 d=16 lens=padded" EMULATED_OF_SEQUENCES },
+        { "stages=3 keys=16", "dtype=f16 b=3 hq=2 hkv=1 sq=90 sk=380 d=16 lens=packed page=16 "
+                              "causal" EMULATED_OF_SEQUENCES },
+        { "stages=4 keys=16 warps=2", "dtype=bf16 b=2 hq=2 sq=90 sk=380 d=16 page=7 lens=padded "
+                                      "window=150,90" EMULATED_OF_SEQUENCES },
+        { "keys=16 warps=4", "dtype=bf16 b=* hq=2 sq=* sk=* d=16 causal" EMULATED_OF_SEQUENCES },
+        { "stages=2 keys=16",
+          "dtype=bf16 b=1 hq=2 sq=90 sk=380 d=16 shard dropout=0.1" EMULATED_OF_HEADS },
         { "stages=2 keys=32 test=int",
-          "dtype=bf16 b=1 hq=2 sq=90 sk=380 d=128 causal=top-left scale=-0.2" OF_EACH },
-        { "", "dtype=f32 b=1 hq=1 sq=90 sk=380 d=20 align=4 causal dropout=0.3" OF_EACH },
-        { "", "dtype=f32 kvdtype=f16 b=1 hq=1 sq=90 sk=380 d=20 alibi softcap=9" OF_EACH },
+          "dtype=bf16 b=1 hq=2 sq=90 sk=380 d=128 causal=top-left scale=-0.2" EMULATED_OF_EACH },
+        { "", "dtype=f32 b=1 hq=1 sq=90 sk=380 d=20 align=4 causal dropout=0.3" EMULATED_OF_EACH },
+        { "", "dtype=f32 kvdtype=f16 b=1 hq=1 sq=90 sk=380 d=20 alibi softcap=9" EMULATED_OF_EACH },
     };
-#undef OF_EACH
-#undef OF_SEQUENCES
-#undef OF_HEADS
     int shard, shards;
     support_shard(&shard, &shards);
-    if (!compiler_serves()) return;
-    fg_context *context = emulated_context();
+    if (!emulated_serves()) return;
+    fg_context *context = emulated_context("sm_80");
     for (int k = shard; k < (int)(sizeof all / sizeof *all); k += shards)
-        check_documents(context, &all[k]);
+        emulated_check_documents(context, &all[k]);
     fg_context_free(context);
 }
 END_TEST
@@ -403,8 +269,8 @@ START_TEST(drawn_problems_are_right)
         .name = "emulated", .seed = 20261122, .context_for = context_for, .most_work = most_work
     };
     sweep_tally t;
-    if (!compiler_serves()) return;
-    drawn_context = emulated_context();
+    if (!emulated_serves()) return;
+    drawn_context = emulated_context("sm_80");
     sweep_run(&t, &kind, support_sweep() / 5);
     sweep_print(&t);
     fg_context_free(drawn_context);

@@ -43,11 +43,32 @@ START_TEST(facts_of_an_architecture)
 }
 END_TEST
 
+/* What compute capability 9.0 alone has is compiled for it alone. */
+START_TEST(binaries_of_an_architecture)
+{
+    static const char *const names[][2] = {
+        { "sm_90", "--gpu-architecture=sm_90a " },
+        { "sm_90a", "--gpu-architecture=sm_90a " },
+        { "sm_86", "--gpu-architecture=sm_86 " },
+        { "sm_120", "--gpu-architecture=sm_120 " },
+    };
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        fg_device_info info;
+        fg_context *context = gpu_context(names[k][0]);
+        ck_assert_int_eq(fg_context_device(context, &info, &error), FG_OK);
+        ck_assert_msg(strncmp(info.flags, names[k][1], strlen(names[k][1])) == 0, "%s", info.flags);
+        ck_assert_int_eq(strncmp(names[k][0], info.isa, strlen(info.isa)), 0);
+        ck_assert_str_eq(info.device, info.isa);
+        ck_assert_ptr_null(strchr(info.isa, 'a'));
+        fg_context_free(context);
+    }
+}
+END_TEST
+
 START_TEST(devices_that_are_not_there)
 {
-    static const char *const names[] = {
-        "gpu", "sm_91", "cuda:", "cuda:x", "cuda0", "cuda:-1", ""
-    };
+    static const char *const names[] = { "gpu",   "sm_91",  "sm_86a", "sm_90aa", "sm_9",
+                                         "cuda:", "cuda:x", "cuda0",  "cuda:-1", "" };
     fg_context *context;
     fg_context_options o;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
@@ -293,6 +314,7 @@ int main(void)
     const TTest *const tests[] = {
         facts_of_a_gpu,
         facts_of_an_architecture,
+        binaries_of_an_architecture,
         devices_that_are_not_there,
         processors_need_no_driver,
         opening_fails,

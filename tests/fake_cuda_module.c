@@ -30,12 +30,15 @@ EXPORT int cuModuleLoadData(module **out, const void *image)
 {
     COUNT_SLOW();
     const int device = fake_here()->device;
-    char isa[16];
+    const char *end = strchr(image, '\n');
+    char isa[16], of_one[16]; /* sm_90, sm_90a */
     snprintf(isa, sizeof isa, "sm_%d%d\n", f->device[device].major, f->device[device].minor);
-    if (strncmp(image, isa, strlen(isa)) != 0) return NO_BINARY;
+    snprintf(of_one, sizeof of_one, "%.*sa\n", (int)strlen(isa) - 1, isa);
+    if (strncmp(image, isa, strlen(isa)) != 0 && strncmp(image, of_one, strlen(of_one)) != 0)
+        return NO_BINARY;
     module *m = malloc(sizeof *m);
     *m = (module){ device, strdup(image), { NULL, NULL } };
-    if (!fake_kernels_load(&m->kernels, (const char *)image + strlen(isa))) return NO_BINARY;
+    if (!fake_kernels_load(&m->kernels, end + 1)) return NO_BINARY;
     f->device[device].loaded++;
     *out = m;
     return SUCCESS;

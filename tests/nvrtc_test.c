@@ -130,6 +130,35 @@ START_TEST(ptx)
 }
 END_TEST
 
+/* A kernel with instructions of one compute capability is compiled for it alone; others are not. */
+START_TEST(ptx_of_one_capability)
+{
+    fg_emit_options how = FG_EMIT_OPTIONS_INIT;
+    how.ptx = 1;
+    for (int own = 0; own < 2; own++) {
+        char *written = NULL;
+        image i;
+        stub_is_product();
+        const size_t length = strlen(stub_text);
+        if (own)
+            snprintf(stub_text + length, sizeof stub_text - length,
+                     "extern \"C\" __global__ void fence(void) "
+                     "{ asm volatile(\"wgmma.fence.sync.aligned;\"); }\n");
+        fg_context *context = context_for("sm_90");
+        fg_problem *p = stub_problem(context, LINE);
+        ck_assert_msg(image_for(&i, context) == FG_OK, "%s", error.text);
+        ck_assert_int_eq(architecture_of(&i.compiled), 90);
+        ck_assert_int_eq(fg_emit(&written, context, p, &how, &error), FG_OK);
+        ck_assert_ptr_nonnull(strstr(written, ".target sm_90"));
+        ck_assert_int_eq(strstr(written, ".target sm_90a") != NULL, own);
+        fg_text_free(context, written);
+        image_free(&i);
+        fg_problem_free(p);
+        fg_context_free(context);
+    }
+}
+END_TEST
+
 START_TEST(emitted_as_ptx)
 {
     char *written = NULL;
@@ -274,8 +303,17 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        binaries, the_same_every_time,   ptx,  emitted_as_ptx, logs, flags, threads,
-        plans,    parts_of_the_compiler, NULL,
+        binaries,
+        the_same_every_time,
+        ptx,
+        ptx_of_one_capability,
+        emitted_as_ptx,
+        logs,
+        flags,
+        threads,
+        plans,
+        parts_of_the_compiler,
+        NULL,
     };
     return support_skips("nvrtc_test", "sm_90") ? support_skipped : support_run("nvrtc", tests);
 }

@@ -93,8 +93,9 @@ bool rtc_compile(rtc_result *out, const char *text, const char *arch, bool to_pt
     program *p = NULL;
     size_t size = 0;
     *out = (rtc_result){ 0 };
-    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s%s",
-             to_ptx ? "compute" : "sm", arch + strlen("sm"));
+    const bool of_one = strcmp(arch, "sm_90") == 0 && (!to_ptx || strstr(text, "wgmma."));
+    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s%s%s",
+             to_ptx ? "compute" : "sm", arch + strlen("sm"), of_one ? "a" : "");
     if (api.create(&p, text, "kernel.cu", 0, NULL, NULL)) return false;
     bool compiled = api.compile(p, 5, options) == 0;
     api.log_size(p, &size);

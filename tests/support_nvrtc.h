@@ -21,7 +21,7 @@ typedef struct rtc_result {
 const char *rtc_missing(void);
 /* Whether NVRTC knows the architecture, as "sm_90". */
 bool rtc_knows(const char *arch);
-/* Compiles to a cubin, or to PTX; whether it went well. */
+/* Compiles to a cubin, as sm_90 for sm_90a, or to PTX; whether it went well. */
 bool rtc_compile(rtc_result *out, const char *text, const char *arch, bool to_ptx);
 void rtc_result_free(rtc_result *r);
 

@@ -1,5 +1,5 @@
 % -- The text of a schedule for GPUs and, for each of its kernels, a task function that runs blocks of it. Comes in: name.
-% local gpu = require("templates.emulate").gpu
+% local gpu = require("templates.emulate").gpu_of(dev)
 % local schedule = require("templates.forward." .. name)
 % local kernels = {}
 % for _, step in ipairs(schedule.steps(p, cfg, gpu, variant)) do

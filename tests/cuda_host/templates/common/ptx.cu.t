@@ -13,14 +13,20 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 
-enum { EMULATED_MOST = 1024, EMULATED_STACK = 128 << 10, EMULATED_COPIES = 4096 };
+enum { EMULATED_MOST = 1024, EMULATED_STACK = 128 << 10, EMULATED_COPIES = 4096, EMULATED_ARRIVALS = 32 };
 
 struct emulated_index { unsigned x; };
 
 struct emulated_copy {
     u32 to;
     const void *from;
-    int present, bytes, group;
+    int present, bytes, group, number;
+};
+
+/* At a barrier in shared memory, when the copies of lower numbers are there. */
+struct emulated_arrival {
+    u32 at;
+    int number;
 };
 
 struct emulated_thread {
@@ -29,12 +35,15 @@ struct emulated_thread {
     jmp_buf at;
     char *stack;
     emulated_copy copy[EMULATED_COPIES];
-    int copies, group;
+    emulated_arrival arrival[EMULATED_ARRIVALS];
+    int copies, group, number, arrivals;
+    u32 shown; /* when it last showed products what there is */
     bool begun, done;
 };
 
 struct emulated_warp {
     void *operand[32];
+    void (*what)(void);
     int come;
     unsigned turn;
 };
@@ -45,11 +54,18 @@ struct emulated_pair {
     unsigned turn;
 };
 
+/* When 16 bytes of shared memory were last written, and by which thread. */
+struct emulated_written {
+    u32 time;
+    int thread;
+};
+
 struct emulated_block {
     void (*body)(const void *);
     const void *args;
     unsigned char *shared;
-    u32 bytes;
+    emulated_written *written;
+    u32 bytes, time;
     int threads, come;
     unsigned turn;
     emulated_index block;
@@ -62,6 +78,7 @@ struct emulated_block {
 
 /* Contexts here have one thread. (thread_local in so many kernels is too much for leak checkers.) */
 static emulated_block *emulated;
+static void (*emulated_at_end)(void); /* of a block, or NULL */
 
 #define threadIdx (emulated->now->index)
 #define blockIdx (emulated->block)
@@ -79,6 +96,14 @@ static unsigned char *emulated_at(u32 at, u32 bytes, u32 align)
     return emulated->shared + at - 1024;
 }
 
+static unsigned char *emulated_write(const emulated_thread *t, u32 at, u32 bytes, u32 align)
+{
+    unsigned char *to = emulated_at(at, bytes, align);
+    emulated->time++;
+    for (u32 x = (at - 1024) / 16; x <= (at - 1024 + bytes - 1) / 16; x++) emulated->written[x] = (emulated_written){ emulated->time, (int)t->index.x };
+    return to;
+}
+
 __attribute__((noinline)) static void emulated_yield(void)
 {
     if (!_setjmp(emulated->now->at)) _longjmp(emulated->scheduler, 1);
@@ -89,6 +114,8 @@ template <class T> static void emulated_together(T *operand, void (*what)(T **))
 {
     emulated_warp *w = &emulated->warp[threadIdx.x / 32];
     const unsigned turn = w->turn;
+    if (w->come > 0 && w->what != (void (*)(void))what) emulated_fail("a warp's lanes do not do the same");
+    w->what = (void (*)(void))what;
     w->operand[threadIdx.x % 32] = operand;
     if (++w->come == 32) {
         what((T **)w->operand);
@@ -108,7 +135,9 @@ static u32 emulated_random(void)
 static void emulated_begin(void)
 {
     emulated->body(emulated->args);
-    if (emulated->now->copies > 0) emulated_fail("copies are under way at the end");
+    const emulated_thread *t = emulated->now;
+    const int last = t->arrivals > 0 ? t->arrival[t->arrivals - 1].number : 0;
+    if (t->copies > 0 && t->copy[t->copies - 1].number >= last) emulated_fail("copies are under way at the end");
     emulated->now->done = true;
     _longjmp(emulated->scheduler, 1);
 }
@@ -135,6 +164,9 @@ static void emulated_run(void)
         }
         if (idle > 10000000) emulated_fail("threads wait for each other");
     }
+    for (int t = 0; t < emulated->threads; t++)
+        if (emulated->thread[t].copies > 0) emulated_fail("nobody waited for copies");
+    if (emulated_at_end) emulated_at_end();
 }
 
 static void emulate_blocks(void (*body)(const void *), const void *args, void *scratch, long long bytes, int threads,
@@ -144,13 +176,14 @@ static void emulate_blocks(void (*body)(const void *), const void *args, void *s
     emulated->thread = (emulated_thread *)calloc((size_t)threads, sizeof *emulated->thread);
     emulated->body = body, emulated->args = args, emulated->threads = threads;
     emulated->shared = (unsigned char *)scratch, emulated->bytes = (u32)bytes;
+    emulated->written = (emulated_written *)calloc((size_t)bytes / 16 + 1, sizeof *emulated->written);
     for (int t = 0; t < threads; t++) emulated->thread[t].stack = (char *)malloc(EMULATED_STACK);
     for (long long block = first; block < last; block++) {
         memset(scratch, 0xff, (size_t)bytes);
         emulated->block.x = (unsigned)block;
         for (int t = 0; t < threads; t++) {
             emulated_thread *x = &emulated->thread[t];
-            x->index.x = (unsigned)t, x->copies = x->group = 0, x->begun = x->done = false;
+            x->index.x = (unsigned)t, x->copies = x->group = x->number = x->arrivals = 0, x->begun = x->done = false;
             getcontext(&x->context);
             x->context.uc_stack.ss_sp = x->stack, x->context.uc_stack.ss_size = EMULATED_STACK, x->context.uc_link = NULL;
             makecontext(&x->context, emulated_begin, 0);
@@ -159,6 +192,7 @@ static void emulate_blocks(void (*body)(const void *), const void *args, void *s
     }
     for (int t = 0; t < threads; t++) free(emulated->thread[t].stack);
     free(emulated->thread);
+    free(emulated->written);
     free(emulated);
 }
 
@@ -254,15 +288,15 @@ DEVICE u32 load_shared(u32 at)
 }
 
 DEVICE void load_shared4(u32 (&x)[4], u32 at) { memcpy(x, emulated_at(at, 16, 16), 16); }
-DEVICE void store_shared(u32 at, u32 x) { memcpy(emulated_at(at, 4, 4), &x, 4); }
+DEVICE void store_shared(u32 at, u32 x) { memcpy(emulated_write(emulated->now, at, 4, 4), &x, 4); }
 
 DEVICE void store_shared2(u32 at, u32 x, u32 y)
 {
     const u32 both[2] = { x, y };
-    memcpy(emulated_at(at, 8, 8), both, 8);
+    memcpy(emulated_write(emulated->now, at, 8, 8), both, 8);
 }
 
-DEVICE void store_shared4(u32 at, const u32 (&x)[4]) { memcpy(emulated_at(at, 16, 16), x, 16); }
+DEVICE void store_shared4(u32 at, const u32 (&x)[4]) { memcpy(emulated_write(emulated->now, at, 16, 16), x, 16); }
 
 DEVICE void store_global4(void *to, const u32 (&x)[4])
 {
@@ -297,27 +331,29 @@ template <int BYTES> DEVICE void copy_async(u32 to, const void *from, int presen
     if (present < 0 || present > BYTES) emulated_fail("a copy of no such size");
     if (t->copies == EMULATED_COPIES) emulated_fail("too many copies");
     memset(emulated_at(to, BYTES, BYTES), 0xff, BYTES);
-    t->copy[t->copies++] = (emulated_copy){ to, from, present, BYTES, t->group };
+    t->copy[t->copies++] = (emulated_copy){ to, from, present, BYTES, t->group, t->number++ };
 }
 
 DEVICE void commit_copies(void) { emulated->now->group++; }
 
-template <int N> DEVICE void wait_copies(void)
+/* A thread's copies of lower groups, or of lower numbers. */
+static void emulated_copy_now(emulated_thread *t, int group, int number)
 {
-    emulated_thread *t = emulated->now;
     int kept = 0;
     for (int k = 0; k < t->copies; k++) {
         const emulated_copy c = t->copy[k];
-        if (c.group >= t->group - N) {
+        if (c.group >= group && c.number >= number) {
             t->copy[kept++] = c;
             continue;
         }
-        unsigned char *to = emulated_at(c.to, (u32)c.bytes, (u32)c.bytes);
+        unsigned char *to = emulated_write(t, c.to, (u32)c.bytes, (u32)c.bytes);
         memset(to, 0, (size_t)c.bytes);
         memcpy(to, c.from, (size_t)c.present);
     }
     t->copies = kept;
 }
+
+template <int N> DEVICE void wait_copies(void) { emulated_copy_now(emulated->now, emulated->now->group - N, 0); }
 
 static inline float emulated_f16(unsigned short x)
 {

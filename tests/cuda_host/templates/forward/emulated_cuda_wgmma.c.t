@@ -1,0 +1,1 @@
+% include("templates/emulate.c.t", { name = "cuda_wgmma" })

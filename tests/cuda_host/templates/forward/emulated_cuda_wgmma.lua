@@ -1,0 +1,1 @@
+return require("templates.emulate").schedule "cuda_wgmma"
