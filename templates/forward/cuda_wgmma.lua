@@ -66,7 +66,7 @@ local constraints = {
   { name = "a tile's keys are not mostly padding",
     holds = function(cfg, p) return cfg.keys == 64 or cfg.keys < 2 * p.likely.sk end },
   { name = "O, S and P leave registers for the rest",
-    holds = function(cfg, p) return registers_of(cfg, p) <= (cfg.groups == 3 and 176 or 248) end },
+    holds = function(cfg, p) return registers_of(cfg, p) <= (cfg.groups == 3 and 168 or 248) end },
   { name = "shared memory holds Q and the stages of K and V",
     holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
   { name = "one warpgroup has no turns", holds = function(cfg) return cfg.turns == 0 or cfg.groups > 1 end },
