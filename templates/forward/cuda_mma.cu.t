@@ -318,6 +318,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % made.ends.combine()
 % else
 
-% rows.leave((paired and "warp / 2" or "warp") .. " * GROUP_BYTES")
+% rows.leave(("q_at + %s * GROUP_BYTES"):format(paired and "warp / 2" or "warp"), "0")
 }
 % end

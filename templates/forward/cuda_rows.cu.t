@@ -36,8 +36,8 @@
         sum[r] += exchange(sum[r], 2);
     }
 % end
-% -- `at_warp`: of Q's place in shared memory what is the warp's, in bytes; O goes through it.
-% local function leave(at_warp)
+% -- O goes through shared memory from `place` on, where the warp's first row has the number `first`.
+% local function leave(place, first)
 %   local columns = parts and "columns" or "DV"
 %   local of_block = paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""
     /* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; a row without visible keys has ${p.lse and "0 and -inf" or "0"}. */
@@ -56,17 +56,17 @@
     }
 %   if shape.through then
     /* Through Q's place in shared memory, so that a row leaves in whole lines. */
-    const u32 out_at = q_at + ${at_warp};
+    const u32 out_at = ${place};
 #pragma unroll
     for (int r = 0; r < OWN; r++)
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++)
-            store_shared(out_at + ${at(shape.o, "r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
+            store_shared(out_at + ${at(shape.o, first .. " + r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
     warp_barrier();
     for (int x = lane; x < WARP_ROWS * COLUMN_TILES; x += 32) {
         const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = ${places:of_fragments("warp_row", "r")};
         u32 y[4];
-        load_shared4(y, out_at + ${at(shape.o, "r", "c")});
+        load_shared4(y, out_at + ${at(shape.o, first .. " + r", "c")});
         if (row < ${some_rows} && c * 8 < ${columns}) store_global4(${places:row("o", "out")} + c * 8, y);
     }
 %   else
