@@ -108,8 +108,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 %     group_last = ("min_i(last_tile, (%s - from + KEYS - 1) / KEYS)"):format(know.last_seen) })
 %   block.see("warp_row", "WARP_ROWS", { full_first = bounds.full_first or "0", full_last = bounds.full_last or know.sk })
 % end
-    float score[FRAGMENTS][KEY_TILES][4];
 % rows.begin()
+    float score[FRAGMENTS][KEY_TILES][4];
     phase_wait(q_here, 0);
 % if not has_score then
     if (scale < 0) {
