@@ -31,12 +31,6 @@ DEVICE void keep_pair(u32 &pair, u32 word, u32 least)
     if (word << 16 < least << 16) pair &= 0xffff0000;
     if (word < least << 16) pair &= 0xffff;
 }
-/* All bits of those halves of a word that keep their scores. */
-DEVICE u32 kept_halves(u32 word, u32 least)
-{
-    const u32 high = 0x80008000, t = least * 0x10001u, rest = (word | high) - (t & ~high); /* of each half the highest bit, and what is below */
-    return spread_signs((word & ~t) | (~(word ^ t) & rest));
-}
 % else
 /* Four bits: this row's keys 2 n, 2 n + 1, 2 n + 8, 2 n + 9 of the 16. */
 DEVICE u32 kept_of(u32 first, u32 second, u32 least)

@@ -195,16 +195,6 @@ DEVICE u32 pack_${kind}(float low, float high)
 }
 
 % end end
-% if need.spread_signs then
-/* The highest bit of each half, in all bits of it. */
-DEVICE u32 spread_signs(u32 x)
-{
-    u32 y;
-    asm("prmt.b32 %0, %1, 0, 0xbb99;" : "=r"(y) : "r"(x));
-    return y;
-}
-
-% end
 % if need.load_f16 then
 DEVICE float widen_f16(unsigned short x)
 {

@@ -71,7 +71,7 @@ enum {
 #define LN2 ${f32(0.6931471805599453)}
 % for name, needed in pairs {
 %   load_shared = true, store_shared = true, store_global4 = shape.through,
-%   store_shared4 = by_hand or p.dropout, load_shared4 = shape.through or p.dropout, copy_async = way ~= "gather", any_lane = true, spread_signs = p.dropout, set_lanes = classes and true,
+%   store_shared4 = by_hand, load_shared4 = shape.through, copy_async = way ~= "gather", any_lane = true, set_lanes = classes and true,
 %   skip_rows = classes and not paged, ["pack_" .. kind] = true,
 % } do
 %   if needed then need[name] = true end
@@ -161,9 +161,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % end
     const u32 q_at = shared_base(), k_at = q_at + Q_BYTES, v_at = k_at + STAGES * K_BYTES, phases = v_at + STAGES * V_BYTES;
     const u32 q_here = phases + 32 * STAGES;
-% if p.dropout then
-    const u32 kept_at = q_here + 16; /* all bits of the weights that dropout keeps */
-% end
     if (threadIdx.x == 0) {
 #pragma unroll
         for (int x = 0; x < STAGES; x++) {
@@ -173,7 +170,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
         phases_init(q_here, LOADERS);
     }
     barrier();
-% dropout.values()
 
     if (threadIdx.x < LOADERS) {
 % local spare = body.shares_of(cfg, p)
@@ -224,21 +220,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
             show_products();
             phase_arrive(place + 8 * K_HERE);
             before = place + 8 * V_HERE;
-% if p.dropout then
-            /* Which weights are kept is decided here, for all warpgroups: Philox would hold up those that multiply. */
-#pragma unroll 1
-            for (int warp = (int)threadIdx.x / 32; warp < WARPS; warp += 4) {
-                const int warp_row = first_row + warp * WARP_ROWS;
-#pragma unroll ${cfg.keys // 16 > 4 and 4 or cfg.keys // 16}
-                for (int x = 0; x < KEY_TILES / 2; x++) {
-                    u32 word[FRAGMENTS][4];
-% dropout.decide()
-#pragma unroll
-                    for (int q = 0; q < 4; q++) word[0][q] = kept_halves(word[0][q], drop.least);
-                    store_shared4(kept_at + ((turn * WARPS + warp) * (KEY_TILES / 2) + x) * 512 + lane * 16, word[0]);
-                }
-            }
-% end
 % if classes then
             staged = j0;
 % end
@@ -263,14 +244,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
     /* To base 2. Its sign goes into Q, so that the largest product is the largest score. */
     const float scale = (float)(a.scale * ${f64(1.4426950408889634)}), factor = fmaxf(fabsf(scale), 0x1p-126f);
 % end
+% dropout.values()
 % if not classes and not bounds.always then
-    int group_from = 0, group_to = 0, full_first = 0, full_last = 0; /* keys that some row of the warpgroup sees, and all of the warp */
+    int group_first = 0, group_last = 0, full_first = 0, full_last = 0; /* tiles that some row of the warpgroup sees; keys that all of the warp's see */
     const int group_row = first_row + group * 64;
     if (group_row < ${rows_all}) {
         const int i0 = ${packs and "group_row / GROUP" or "group_row"}, i1 = ${packs and ("(min_i(group_row + 64, %s) - 1) / GROUP"):format(rows_all) or ("min_i(group_row + 64, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
-        group_from = ${bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"};
-        group_to = ${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk};
+        group_first = ${bounds.first and ("(max_i(0, %s) - from) / KEYS"):format(bounds.first) or "0"};
+        group_last = min_i(last_tile, (${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk} - from + KEYS - 1) / KEYS);
     }
     if (warp_row < ${rows_all}) {
         const int i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
@@ -321,33 +303,34 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
     if (group == GROUPS - 1) pass_turn(1 + GROUPS);
     wait_turn(own);
 % end
+% -- Tiles that this warpgroup's rows do not see: it is done with them when they are there.
+% local some = not classes and not bounds.always
+% local function pass_by(last)
+%   if some then
+    for (; n < ${last}; n++) {
+%     if cfg.turns == 1 then
+        pass_turn(next);
+        wait_turn(own);
+%     end
+        phase_wait(phases + 32 * turn + 8 * K_HERE, odd);
+        phase_wait(phases + 32 * turn + 8 * V_HERE, odd);
+        if (lane == 0) phase_arrive(phases + 32 * turn + 8 * K_FREE), phase_arrive(phases + 32 * turn + 8 * V_FREE);
+        turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
+    }
+%   end
+% end
+    int n = 0;
+% pass_by("group_first")
 #pragma unroll 1
-    for (int n = 0; n < last_tile; n++) {
+    for (; n < ${some and "group_last" or "last_tile"}; n++) {
         const u32 place = phases + 32 * turn;
 % if classes then
-        const u32 of_warps = list[2 * n + 1];
-        const bool works = any_lane(of_warps >> 8 * group & 0x55), all = (of_warps >> 2 * warp & FULL) == FULL;
+        const bool all = (list[2 * n + 1] >> 2 * warp & FULL) == FULL;
         const int j0 = (int)list[2 * n];
 % else
         const int j0 = from + n * KEYS;
-        const bool works = ${bounds.always and "true" or "j0 < group_to && j0 + KEYS > group_from"};
 % end
         phase_wait(place + 8 * K_HERE, odd);
-% local function go_on(indent)
-${indent}turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
-% end
-% if classes or not bounds.always then
-        if (!works) {
-% if cfg.turns == 1 then
-            pass_turn(next);
-            wait_turn(own);
-% end
-            phase_wait(place + 8 * V_HERE, odd);
-            if (lane == 0) phase_arrive(place + 8 * K_FREE), phase_arrive(place + 8 * V_FREE);
-%   go_on("            ")
-            continue;
-        }
-% end
         const u64 k_matrix = matrix_at(k_at + turn * K_BYTES, ${shape.k.panel});
         begin_products();
 #pragma unroll
@@ -384,14 +367,11 @@ ${indent}turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
 
         float part[OWN]; /* a tile's sum is on its own first: errors grow with the tiles, not with the keys */
         u32 weight[KEY_TILES / 2][4];
-% if p.dropout then
-        phase_wait(place + 8 * V_HERE, odd);
-% end
 #pragma unroll
         for (int x = 0; x < KEY_TILES / 2; x++) {
 % if p.dropout then
-            u32 kept[4];
-            load_shared4(kept, kept_at + ((turn * WARPS + warp) * (KEY_TILES / 2) + x) * 512 + lane * 16);
+            u32 word[FRAGMENTS][4];
+% dropout.decide()
 % end
 #pragma unroll
             for (int q = 0; q < 4; q++) {
@@ -401,13 +381,11 @@ ${indent}turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
                 part[r] = n == 0 ? y + z : part[r] + (y + z);
                 weight[x][q] = pack_${kind}(y, z);
 % if p.dropout then
-                weight[x][q] &= kept[q];
+                keep_pair(weight[x][q], word[0][q], drop.least);
 % end
             }
         }
-% if not p.dropout then
         phase_wait(place + 8 * V_HERE, odd);
-% end
 % if cfg.turns == 1 then
         wait_turn(own);
 % end
@@ -418,13 +396,17 @@ ${indent}turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
         commit_products();
 #pragma unroll
         for (int r = 0; r < OWN; r++) sum[r] += part[r];
-% go_on("        ")
+        turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
     }
+    wait_products<0>();
+    here(o[0]);
+% if some then
+    if (begun && lane == 0) phase_arrive(phases + 32 * before + 8 * V_FREE);
+%   pass_by("last_tile")
+% end
 % if cfg.turns == 1 then
     if (group < GROUPS - 1) pass_turn(next);
 % end
-    wait_products<0>();
-    here(o[0]);
 % if shape.through then
     group_barrier<128>(group + 1); /* nobody reads Q any more, whose place O goes through */
 % end

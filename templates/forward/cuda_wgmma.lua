@@ -29,9 +29,8 @@ local function shape_of(cfg, p)
   s.through = p.odtype ~= "f32" and p.align == 16 and p.dv % 8 == 0
   s.q_bytes = 16 * rows * math.max(s.q.chunks, s.through and s.o.chunks or 0)
   s.k_bytes, s.v_bytes = cfg.keys * 16 * s.k.chunks, cfg.keys * 16 * s.v.chunks
-  s.phase_bytes = 8 * (4 * cfg.stages + 1) + 8
-  s.kept_bytes = p.dropout and 128 * cfg.groups * cfg.keys or 0
-  s.bytes = s.q_bytes + cfg.stages * (s.k_bytes + s.v_bytes + s.kept_bytes) + s.phase_bytes
+  s.phase_bytes = 8 * (4 * cfg.stages + 1)
+  s.bytes = s.q_bytes + cfg.stages * (s.k_bytes + s.v_bytes) + s.phase_bytes
   return s
 end
 
@@ -45,7 +44,6 @@ end
 -- each to have as many.
 local function shares_of(cfg, p)
   if cfg.groups == 1 then return false end
-  if p.dropout then return cfg.groups == 2 and { 72, 216 } or { 56, 152 } end
   return cfg.groups == 2 and { 40, 232 } or { 32, 160 }
 end
 
