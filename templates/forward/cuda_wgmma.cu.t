@@ -251,7 +251,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
     if (group_row < ${rows_all}) {
         const int i0 = ${packs and "group_row / GROUP" or "group_row"}, i1 = ${packs and ("(min_i(group_row + 64, %s) - 1) / GROUP"):format(rows_all) or ("min_i(group_row + 64, %s) - 1"):format(rows_all)};
         (void)i0, (void)i1;
-        group_first = ${bounds.first and ("(max_i(0, %s) - from) / KEYS"):format(bounds.first) or "0"};
+        group_first = ${bounds.first and ("min_i(last_tile, (max_i(0, %s) - from) / KEYS)"):format(bounds.first) or "0"};
         group_last = min_i(last_tile, (${bounds.last and ("min_i(%s, %s)"):format(sk, bounds.last) or sk} - from + KEYS - 1) / KEYS);
     }
     if (warp_row < ${rows_all}) {
