@@ -42,6 +42,13 @@ function places:of_lane(r)
   return ("warp_row + %s / 2 * 16 + " .. pair):format(r, r)
 end
 
+-- The positions i0 to i1 of `count` rows from `row` on, or fewer before the last.
+function places:positions(row, count)
+  local last = ("min_i(%s + %s, %s) - 1"):format(row, count, self.rows)
+  if self.packs then return ("i0 = %s / GROUP, i1 = (%s) / GROUP"):format(row, last) end
+  return ("i0 = %s, i1 = %s"):format(row, last)
+end
+
 -- The first row of a head in q, k, v, o or lse; cu: in a packed tensor the row where the sequence starts.
 function places:base(name, head, cu)
   local text = ("a.%s + %s * a.%s_h"):format(name, head, name)

@@ -1,6 +1,5 @@
-% -- Schedule cuda_mma where two warps have the same rows: deep heads, whose O one warp has no room for. Comes in: p, cfg, and of
-% -- templates/forward/cuda_mma.cu.t shape, kind, kv_way, at, further, bounds, has_score, slack, staging, tile. Gives a function
-% -- that writes the loop over tiles.
+% -- Schedule cuda_mma where two warps have the same rows: deep heads, whose O one warp has no room for. Comes in: p, the facts
+% -- of cuda_facts.lua, and of cuda_parts.cu.t staging, tile. Gives a function that writes the loop over tiles.
 % local stage_k, stage_v, K_SHARES, V_SHARES = staging.k, staging.v, staging.count.k, staging.count.v
 % local level_type, level_too = has_score and "" or ", const float (&peak)[OWN], float factor", has_score and "" or ", peak, factor"
 /* Weights u of a warp's own, two scores' in a register, to P in shared memory; what they sum up to joins the row's. */
@@ -78,9 +77,7 @@ DEVICE void weigh(u32 p_lane, float (&sum)[OWN], const float (&score)[FRAGMENTS]
                     if (lane % 4 == 0) store_shared(row_at + (warp * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4, (u32)__float_as_int(best));
                 }
                 pair_barrier(group);
-% if not has_score then
-                const float slack = fminf(__fdividef(${slack}, factor), 0x1.fffffep127f); /* so that -INF stays what it is */
-% end
+%   tile.room("                ")
 #pragma unroll
                 for (int r = 0; r < OWN; r++) {
                     const float other = __int_as_float((int)load_shared(row_at + ((warp ^ 1) * WARP_ROWS + r / 2 * 16 + r % 2 * 8 + lane / 4) * 4));

@@ -124,6 +124,7 @@ return {
   side_tiles = mma.side_tiles,
   classes = mma.classes,
   steps = steps,
+  like = like,
   shape_of = shape_of,
   registers_of = registers_of,
   shares_of = shares_of,

@@ -1,8 +1,8 @@
-% -- How schedule cuda_mma brings tiles into shared memory. Comes in: p, cfg, and of templates/forward/cuda_mma.cu.t shape,
-% -- split, q_way, kv_way, grain_of, element, at, parts, paged, tails, sk, classes.
-% -- Gives k and v, which write a call that brings shares of a tile of K or V; count, how many shares those have; lanes, threads
-% -- that have a row; skip, which writes how the next tile's rows are gone to over keys that nobody sees.
-% local piece, per_chunk = math.min(p.align, 16), 16 // shape.size
+% -- How Q and tiles of K and V come into shared memory, with the facts of cuda_facts.lua. Comes in: p, cfg.
+% -- Gives functions that write: q, which brings a block's rows of Q; own, what of a tile is this thread's; k and v, a call that
+% -- brings shares of a tile of K or V; skip, how the next tile's rows are gone to over keys that nobody sees. count: how many
+% -- shares K and V have.
+% local piece = math.min(p.align, 16)
 % -- Brings one chunk from `from`: number `c` of its row, if `wanted`; `inside`: whether the row is there. A column beyond
 % -- the last is zero.
 % local function stager(name, dtype, way, row, columns, left)
@@ -123,4 +123,24 @@ DEVICE void stage_${name}(u32 to, const u8 *&from, i64 pitch, int rows, int firs
 ${indent}skip_rows(${name}_from, (u32)(${keys}), ${name}_pitch);
 %   end
 % end
-% return { k = stage_k, v = stage_v, count = { k = K_SHARES, v = V_SHARES }, lanes = { k = shares.k.lanes, v = shares.v.lanes }, skip = skip }
+% -- By so many threads, `unroll` chunks at a time; to `place`, of row r.
+% local function bring_q(indent, threads, unroll, place)
+#pragma unroll ${unroll}
+${indent}for (u32 share = threadIdx.x; share < ROWS * ${shape.q.chunks}; share += ${threads}) {
+${indent}    const int r = (int)(share / ${shape.q.chunks}), c = (int)(share % ${shape.q.chunks}), row = ${places:of_fragments("first_row", "r")};
+${indent}    stage_q_chunk(${place}, ${places:row("q")} + c * ${per_chunk}, c, row < ${rows_all}, true);
+${indent}}
+${indent}commit_copies();
+% end
+% local function own(indent, first_key)
+${indent}/* This thread's part of a tile: its first row, where its first chunk goes${paged and "" or " and comes from"}. */
+%   for name, share in pairs(shares) do
+${indent}const int ${name}_row = (int)threadIdx.x / ${share.lanes};
+${indent}const u32 ${name}_own = ${at(shape[name], name .. "_row", ("threadIdx.x %% %d"):format(share.lanes))};
+%     if not paged then
+${indent}const i64 ${name}_pitch = a.${name}_s * (i64)sizeof *${name};
+${indent}const u8 *${name}_from = (const u8 *)(${name} + ${classes and "(i64)" or ""}(${first_key} + ${name}_row) * a.${name}_s + (int)threadIdx.x % ${share.lanes} * ${per_chunk});
+%     end
+%   end
+% end
+% return { q = bring_q, own = own, k = stage_k, v = stage_v, skip = skip, count = { k = K_SHARES, v = V_SHARES } }

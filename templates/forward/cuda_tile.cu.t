@@ -1,9 +1,7 @@
-% -- What a warp of schedule cuda_mma does with its part of a tile. Comes in: p, cfg, variant, and of
-% -- templates/forward/cuda_mma.cu.t shape, kind, split, paired, packs, classes, tails, masks, bounds, sum, slack, needs_key, sk,
-% -- rows_all, further, lanes, decide, has_score.
+% -- What a warp does with its part of a tile, with the facts of cuda_facts.lua. Comes in: p, cfg, lanes, dropout, needs_key.
 % -- Gives functions that write: multiply_k, S = Q K^T; finish_scores, from S to scores or exponents; grow, whether O is to be
-% -- rescaled; largest, climb and settle_exponents, how a row's largest score rises; exponent, of a score's weight;
-% -- strides_test: whether tensors along keys have stride 1, or nil.
+% -- rescaled, and rescale; room, largest, climb and settle_exponents, of which that is made: how a row's largest score rises;
+% -- weigh, P; exponent, of a score's weight. strides_test: whether tensors along keys have stride 1, or nil.
 % local pass, sum_pass = lanes.pass, lanes.sum_pass
 % local function exponent(score) return has_score and score or ("fmaf(%s, factor, -peak[r])"):format(score) end
 % -- S = Q K^T for a warp's part of a tile; `loads` are made a share at a time, between the products.
@@ -101,7 +99,7 @@
 %     if classes then
 %       tests = { "all" }
 %     elseif not bounds.always then
-            const int j1 = min_i(j0 + SPAN, ${sk}) - 1, i0 = ${packs and "warp_row / GROUP" or "warp_row"}, i1 = ${packs and ("(min_i(warp_row + WARP_ROWS, %s) - 1) / GROUP"):format(rows_all) or ("min_i(warp_row + WARP_ROWS, %s) - 1"):format(rows_all)};
+            const int j1 = min_i(j0 + SPAN, ${sk}) - 1, ${places:positions("warp_row", "WARP_ROWS")};
             (void)i0, (void)i1;
 %       tests[#tests + 1] = "j0 >= full_first && j1 < full_last"
 %       if bounds.full then tests[#tests + 1] = "(" .. bounds.full .. ")" end
@@ -131,7 +129,7 @@
 #pragma unroll
         for (int x = 0; x < KEY_TILES / 2; x++) {
             u32 word[FRAGMENTS][4];
-%     decide()
+%     dropout.decide()
 #pragma unroll
             for (int r = 0; r < OWN; r++) kept[r] |= kept_of(word[r / 2][r % 2], word[r / 2][2 + r % 2], drop.least) << 4 * x;
         }
@@ -175,6 +173,11 @@
         }
 %   end
 % end
+% local function room(indent)
+%   if not has_score then
+${indent}const float slack = fminf(__fdividef(${slack}, factor), 0x1.fffffep127f); /* so that -INF stays what it is */
+%   end
+% end
 % -- A row's largest score, of this lane and those beside it.
 % local function largest()
 %   if cfg.test == "int" then
@@ -207,5 +210,43 @@ ${indent}limit[r] = limit_of(top[r], slack, factor);
 ${indent}exponents = !any_lane(far != 0)${sum and sum.slope and " && fabsf(slope2) < 0x1p96f" or ""};
 %   end
 % end
-% return { multiply_k = multiply_k, finish_scores = finish_scores, grow = grow, largest = largest, climb = climb,
-%   settle_exponents = settle_exponents, exponent = exponent, strides_test = strides_test }
+% local function rescale()
+        if (any_lane(grows)) {
+%   room("            ")
+#pragma unroll
+            for (int r = 0; r < OWN; r++) {
+%   largest()
+%   climb("                ", "const float shrink", "best")
+                sum[r] *= shrink;
+#pragma unroll
+                for (int n = 0; n < COLUMN_TILES; n++) o[r / 2][n][r % 2 * 2] *= shrink, o[r / 2][n][r % 2 * 2 + 1] *= shrink;
+            }
+%   settle_exponents("            ")
+        }
+% end
+% -- P as 16-bit fragments, and what a tile's weights add up to.
+% local function weigh()
+
+        float part[OWN]; /* a tile's sum is on its own first: errors grow with the tiles, not with the keys */
+        u32 weight[FRAGMENTS][KEY_TILES / 2][4];
+#pragma unroll
+        for (int x = 0; x < KEY_TILES / 2; x++) {
+%   if p.dropout then
+            u32 word[FRAGMENTS][4];
+%     dropout.decide()
+%   end
+#pragma unroll
+            for (int u = 0; u < 4 * FRAGMENTS; u++) {
+                const int m = u / 4, q = u % 4, n = 2 * x + q / 2, r = 2 * m + q % 2;
+                const float y = exp2_fast(${exponent("score[m][n][q % 2 * 2]")});
+                const float z = exp2_fast(${exponent("score[m][n][q % 2 * 2 + 1]")});
+                part[r] = n == 0 ? y + z : part[r] + (y + z);
+                weight[m][x][q] = pack_${kind}(y, z);
+%   if p.dropout then
+                keep_pair(weight[m][x][q], word[m][q], drop.least);
+%   end
+            }
+        }
+% end
+% return { multiply_k = multiply_k, finish_scores = finish_scores, grow = grow, rescale = rescale, room = room, largest = largest,
+%   climb = climb, settle_exponents = settle_exponents, weigh = weigh, exponent = exponent, strides_test = strides_test }
