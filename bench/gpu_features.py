@@ -46,7 +46,7 @@ class Paged(Decode):
 
 
 class Dropout(Attention):
-    """On beside off, of the same problem; at most 1.25 of its time."""
+    """On beside off, of the same problem; at most 1.25 of its time. FA2 stands beside it with the same probability."""
 
     probability = 0.1
 
@@ -89,9 +89,10 @@ class Dropout(Attention):
         off = [without.runner(q=q, k=k, v=v, o=o) for (q, k, v), (_, o) in zip(inputs, outputs)]
         off[0]()
         wrong = list(self.faults(with_, self.exact(*inputs[0]), outputs[0][1]))
-        slow, fast = bench.turns([on, off])
+        theirs = [gpu_peers.PEERS["FA2"](self, *x, dropout=self.probability) for x in inputs]
+        slow, fast, fa2 = bench.turns([on, off, theirs])
         note = f"on / off {slow / fast:.3f}"
-        return self.found(with_.config(), self.rate(slow), {"off": self.rate(fast)}, wrong, note=note)
+        return self.found(with_.config(), self.rate(slow), {"off": self.rate(fast), "FA2": self.rate(fa2)}, wrong, note=note)
 
 
 class Packed(Row):

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention as fused
 
 
 def of_torch(backend):
-    def take(row, q, k, v):
+    def take(row, q, k, v, dropout=0.0):
         if row.window or row.softcap or row.alibi:
             raise ValueError("it has no such scores or masks")
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
@@ -18,7 +18,8 @@ def of_torch(backend):
 
         def call():
             with sdpa_kernel(backend):
-                return fused(q, k, v, is_causal=causal, enable_gqa=row.hq != row.hkv).transpose(1, 2)
+                o = fused(q, k, v, dropout_p=dropout, is_causal=causal, enable_gqa=row.hq != row.hkv)
+                return o.transpose(1, 2)
 
         return call
 

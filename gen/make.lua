@@ -1,4 +1,4 @@
--- From a problem to a kernel's text: the first schedule, by their order, that takes it, the best config, the variant.
+-- From a problem to a kernel's text: the first schedule that takes it, the best config, the variant.
 
 local _, host = ...
 local buckets = require "gen.buckets"
@@ -19,16 +19,20 @@ end
 
 local folders = { fwd = "templates/forward/", bwd = "templates/backward/" }
 
--- The schedules of the problem's direction for such a device, the one to ask first in front.
+-- The schedules of the problem's direction for such a device, the one to ask first in front: by their order, but behind all
+-- others those that yield, as such a problem is not what they are fast at.
 local function schedules(p, dev)
   local list = {}
   for _, file in ipairs(files(folders[p.dir])) do
     local module = file:match("^(.*)%.lua$")
     local name = module and module:match("[^/]*$")
     local body = name and require((module:gsub("/", ".")))
-    if body and (body.gpu or false) == dev.gpu then list[#list + 1] = { name = name, body = body } end
+    if body and (body.gpu or false) == dev.gpu then
+      list[#list + 1] = { name = name, body = body, yields = body.yields and body.yields(p, dev) and 1 or 0 }
+    end
   end
   table.sort(list, function(a, b)
+    if a.yields ~= b.yields then return a.yields < b.yields end
     local x, y = a.body.order or 0, b.body.order or 0
     return x < y or x == y and a.name < b.name
   end)

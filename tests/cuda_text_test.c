@@ -1,49 +1,14 @@
 /* What can be known of CUDA text without a GPU: NVRTC compiles it for each architecture, tensor-core instructions are as
  * many as the tiles say, registers and shared memory as computed. */
 /* ctest: labels=slow */
-#include "gen/core/maker.h"
+#include "tests/cuda_text.h"
 #include "tests/support_case.h"
-#include "tests/support_nvrtc.h"
-#include "tests/support.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { seed = 20261123 };
-
-static const maker_device devices[] = {
-    { "NVIDIA A100", "sm_80", "nvrtc", "", 108, 216, 167936, 40 << 20, true, 166912, 65536 },
-    { "NVIDIA RTX A6000", "sm_86", "nvrtc", "", 84, 168, 102400, 6 << 20, true, 101376, 65536 },
-    { "NVIDIA L40", "sm_89", "nvrtc", "", 142, 284, 102400, 96 << 20, true, 101376, 65536 },
-    { "NVIDIA H100", "sm_90", "nvrtc", "", 132, 264, 233472, 50 << 20, true, 232448, 65536 },
-    { "NVIDIA RTX 5090", "sm_120", "nvrtc", "", 170, 340, 102400, 96 << 20, true, 101376, 65536 },
-};
-enum { device_count = sizeof devices / sizeof *devices };
-
-static bool nvrtc_serves(void)
-{
-    const char *why = rtc_missing();
-    if (why) printf("skipped: %s\n", why);
-    return why == NULL;
-}
-
-/* NULL where the line is no problem, or no schedule takes it. */
-static made *make(const char *line, const maker_device *device, const char *config)
-{
-    fg_error error = { 0 };
-    problem *p = NULL;
-    made *m = NULL;
-    if (problem_parse(&p, &memory_default, line, strlen(line), &error) != FG_OK) return NULL;
-    maker_request request = {
-        .memory = &memory_default, .problem = p, .device = device, .config = config
-    };
-    fg_status s = maker_installed->make(&m, &request, &error);
-    ck_assert_msg(s == FG_OK || s == FG_UNSUPPORTED, "%s: %s", line, error.text);
-    problem_free(p);
-    return s == FG_OK ? m : NULL;
-}
 
 static int axis(const made *m, const char *name)
 {
@@ -61,14 +26,21 @@ static int count(const char *in, const char *word)
     return n;
 }
 
-/* Registers leave room for the threads that the launch has; what spills. */
-static int check_compiles(const made *m, const maker_device *device, const char *line)
+/* Bytes that spill; whether ptxas, where it does not follow products in the background, waits for each. */
+typedef struct compiled {
+    int spilled;
+    bool serialized;
+} compiled;
+
+/* Registers leave room for the threads that the launch has. */
+static compiled check_compiles(const made *m, const maker_device *device, const char *line)
 {
     rtc_result r;
     bool ok = rtc_compile(&r, m->text, device->isa, false);
     ck_assert_msg(ok, "%s\n%s %s\n%s", line, device->isa, m->config, r.log);
     ck_assert_msg(!strstr(r.log, "warning"), "%s\n%s %s\n%s", line, device->isa, m->config, r.log);
-    int spilled = 0, launches = 0;
+    compiled c = { 0, strstr(r.log, "wgmma") != NULL };
+    int launches = 0;
     for (int s = 0; s < m->steps; s++) launches += m->step[s].clear[0] == 0;
     ck_assert_int_eq(r.kernels, launches);
     for (int k = 0; k < r.kernels; k++) {
@@ -78,10 +50,10 @@ static int check_compiles(const made *m, const maker_device *device, const char 
         ck_assert_msg(threads > 0, "%s is no step", r.kernel[k].entry);
         ck_assert_int_gt(r.kernel[k].registers, 0);
         ck_assert_int_le((r.kernel[k].registers + 7) / 8 * 8 * threads, device->registers);
-        spilled += r.kernel[k].spill_bytes;
+        c.spilled += r.kernel[k].spill_bytes;
     }
     rtc_result_free(&r);
-    return spilled;
+    return c;
 }
 
 /* ---- The shapes that count ---- */
@@ -100,13 +72,15 @@ START_TEST(usual_shapes_hardly_spill)
         "dtype=f32 b=2 hq=16 sq=4096 d=128",
     };
     if (!nvrtc_serves()) return;
-    for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
-        const maker_device *device = &devices[3];
-        made *m = make(lines[k], device, NULL);
+    for (size_t k = 0; k < 2 * sizeof lines / sizeof *lines; k++) {
+        const maker_device *device = &devices[k % 2 ? h100 : a100];
+        const char *line = lines[k / 2];
+        made *m = make(line, device, NULL);
         ck_assert_ptr_nonnull(m);
-        int spilled = check_compiles(m, device, lines[k]);
-        printf("%-55s %-75s spills %d bytes\n", lines[k], m->config, spilled);
-        ck_assert_int_le(spilled, 128);
+        const compiled c = check_compiles(m, device, line);
+        printf("%-55s %s %-75s spills %d bytes\n", line, device->isa, m->config, c.spilled);
+        ck_assert_int_le(c.spilled, 128);
+        ck_assert_msg(!c.serialized, "%s: products wait for each other", line);
         made_free(m);
     }
 }
@@ -126,7 +100,7 @@ START_TEST(products_are_on_tensor_cores)
         char line[128];
         rtc_result r;
         snprintf(line, sizeof line, "dtype=%s b=2 hq=4 sq=512 d=64 dv=32", kinds[k].type);
-        made *m = make(line, &devices[0], NULL);
+        made *m = make(line, &devices[a100], NULL);
         ck_assert_ptr_nonnull(m);
         ck_assert_msg(rtc_compile(&r, m->text, "sm_80", true), "%s", r.log);
         int products = (64 + 32) / 8 * axis(m, "keys") / kinds[k].depth * (axis(m, "rows") / 16);
@@ -144,32 +118,42 @@ START_TEST(few_rows_have_their_schedule)
     static const struct {
         const char *line;
         maker_sizes sizes;
-        const char *schedule;
+        const char *schedule, *of_h100;
     } all[] = {
-        { "dtype=bf16 b=1 hq=32 hkv=8 sq=1 sk=4096 d=128", { 0 }, "cuda_decode" },
-        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal", { 4, 1, 8192 }, "cuda_decode" },
-        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal", { 4, 4, 8192 }, "cuda_decode" },
-        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal", { 4, 5, 8192 }, "cuda_mma" },
-        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 16, 8192 }, "cuda_decode" },
-        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 17, 8192 }, "cuda_mma" },
-        { "dtype=f32 b=1 hq=8 sq=1 sk=4096 d=128", { 0 }, "cuda_mma" },
-        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=512", { 0 }, "cuda_mma" },
-        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=128 align=2", { 0 }, "cuda_mma" },
-        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=33", { 0 }, "cuda_mma" },
+        { "dtype=bf16 b=1 hq=32 hkv=8 sq=1 sk=4096 d=128", { 0 }, "cuda_decode", "cuda_decode" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal",
+          { 4, 1, 8192 },
+          "cuda_decode",
+          "cuda_decode" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal",
+          { 4, 4, 8192 },
+          "cuda_decode",
+          "cuda_decode" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal",
+          { 4, 5, 8192 },
+          "cuda_mma",
+          "cuda_wgmma" },
+        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 16, 8192 }, "cuda_decode", "cuda_decode" },
+        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 17, 8192 }, "cuda_mma", "cuda_wgmma" },
+        { "dtype=f32 b=1 hq=8 sq=1 sk=4096 d=128", { 0 }, "cuda_mma", "cuda_mma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=512", { 0 }, "cuda_mma", "cuda_mma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=128 align=2", { 0 }, "cuda_mma", "cuda_wgmma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=33", { 0 }, "cuda_mma", "cuda_wgmma" },
     };
-    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+    for (size_t k = 0; k < 2 * sizeof all / sizeof *all; k++) {
+        const maker_device *device = &devices[k % 2 ? h100 : a100];
+        const char *line = all[k / 2].line;
+        const char *schedule = k % 2 ? all[k / 2].of_h100 : all[k / 2].schedule;
         fg_error error = { 0 };
         problem *p = NULL;
         maker_space *s = NULL;
-        ck_assert_int_eq(
-            problem_parse(&p, &memory_default, all[k].line, strlen(all[k].line), &error), FG_OK);
+        ck_assert_int_eq(problem_parse(&p, &memory_default, line, strlen(line), &error), FG_OK);
         maker_request request = {
-            .memory = &memory_default, .problem = p, .device = &devices[3], .sizes = all[k].sizes
+            .memory = &memory_default, .problem = p, .device = device, .sizes = all[k / 2].sizes
         };
-        ck_assert_msg(maker_installed->space(&s, &request, &error) == FG_OK, "%s: %s", all[k].line,
+        ck_assert_msg(maker_installed->space(&s, &request, &error) == FG_OK, "%s: %s", line,
                       error.text);
-        ck_assert_msg(strcmp(s->schedule, all[k].schedule) == 0, "%s took %s", s->schedule,
-                      all[k].line);
+        ck_assert_msg(strcmp(s->schedule, schedule) == 0, "%s took %s", s->schedule, line);
         maker_space_free(s);
         problem_free(p);
     }
@@ -205,7 +189,7 @@ START_TEST(decoding_keeps_to_what_is_computed)
         made *m = make(line, device, NULL);
         ck_assert_ptr_nonnull(m);
         ck_assert_str_eq(m->schedule, "cuda_decode");
-        ck_assert_int_eq(check_compiles(m, device, line), 0);
+        ck_assert_int_eq(check_compiles(m, device, line).spilled, 0);
         ck_assert_msg(rtc_compile(&r, m->text, device->isa, true), "%s", r.log);
         const int keys = axis(m, "keys"), fragments = axis(m, "rows") / 16;
         ck_assert_int_eq(count(r.ptx, "mma.sync.aligned.m16n8k16"),
@@ -223,6 +207,51 @@ START_TEST(decoding_keeps_to_what_is_computed)
 }
 END_TEST
 
+/* Each product of a tile is an instruction, of 16 columns of Q or keys of P; hardly anything spills, and shared memory has Q, the
+ * stages of K and V in whole lines of 64 columns, and barriers. */
+START_TEST(warpgroups_multiply)
+{
+    static const struct {
+        const char *line;
+        int d, dv;
+    } all[] = { { "dtype=bf16 b=4 hq=16 sq=4096 d=64 lse", 64, 64 },
+                { "dtype=f16 b=4 hq=16 sq=4096 d=128 causal", 128, 128 },
+                { "dtype=bf16 b=1 hq=32 hkv=8 sq=8192 d=128 causal window=1000,0 lse", 128, 128 },
+                { "dtype=f16 b=4 hq=16 sq=2048 d=128 alibi softcap=30", 128, 128 },
+                { "dtype=bf16 b=2 hq=16 sq=2048 d=80 dv=72 mask=B1QK", 80, 72 },
+                { "dtype=f16 b=2 hq=16 sq=2048 d=40 dv=256 lens=packed page=64 lse", 40, 256 },
+                { "dtype=bf16 b=4 hq=8 sq=4096 d=256", 256, 256 } };
+    const maker_device *device = &devices[h100];
+    if (!nvrtc_serves()) return;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        rtc_result r;
+        made *m = make(all[k].line, device, NULL);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_str_eq(m->schedule, "cuda_wgmma");
+        const compiled c = check_compiles(m, device, all[k].line);
+        ck_assert_int_le(c.spilled, 64);
+        ck_assert_msg(!c.serialized, "%s: products wait for each other", all[k].line);
+        ck_assert_msg(rtc_compile(&r, m->text, device->isa, true), "%s", r.log);
+        const int keys = axis(m, "keys"), groups = axis(m, "groups");
+        const int lines = (all[k].d + 63) / 64, v_lines = (all[k].dv + 63) / 64;
+        ck_assert_int_eq(count(r.ptx, "wgmma.mma_async.sync.aligned.m64n"),
+                         (all[k].d + 15) / 16 + keys / 16);
+        ck_assert_int_eq(count(r.ptx, "mma.sync."), 0);
+        ck_assert_int_eq(count(r.ptx, "setmaxnreg."), groups > 1 ? 2 : 0);
+        const int q_lines = lines > v_lines ? lines : v_lines; /* O takes the place of Q */
+        const int64_t tiles =
+            64 * groups * q_lines * 128 + axis(m, "stages") * keys * (lines + v_lines) * 128;
+        const int64_t bytes = number_of(&m->step[m->steps - 1].scratch);
+        ck_assert_int_gt(bytes, tiles);
+        ck_assert_int_lt(bytes, tiles + 512);
+        ck_assert_int_le(bytes, 232448);
+        ck_assert_int_eq(m->step[m->steps - 1].threads, 128 * (groups + 1));
+        rtc_result_free(&r);
+        made_free(m);
+    }
+}
+END_TEST
+
 /* No instruction reads or writes more than the alignment that is promised. */
 START_TEST(loose_elements_are_in_parts)
 {
@@ -234,7 +263,7 @@ START_TEST(loose_elements_are_in_parts)
     if (!nvrtc_serves()) return;
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
         rtc_result r;
-        made *m = make(all[k].line, &devices[0], NULL);
+        made *m = make(all[k].line, &devices[a100], NULL);
         ck_assert_ptr_nonnull(m);
         ck_assert_msg(rtc_compile(&r, m->text, "sm_80", true), "%s", r.log);
         ck_assert_int_gt(count(r.ptx, "ld.global."), 0);
@@ -248,97 +277,9 @@ END_TEST
 
 START_TEST(older_gpus_are_refused)
 {
-    maker_device older = devices[0];
+    maker_device older = devices[a100];
     older.isa = "sm_75";
     ck_assert_ptr_null(make("dtype=f16 b=1 hq=2 sq=64 d=64", &older, NULL));
-}
-END_TEST
-
-/* ---- Names ---- */
-
-enum { names_max = 1024 };
-
-typedef struct word {
-    char text[40];
-} word;
-
-/* Problems of both schedules that have much of their own. */
-static const char *const of_many_names[] = {
-    "dtype=bf16 b=1 hq=4 hkv=2 sq=2 sk=900 d=16 causal window=30,3 softcap=9 lse dropout=0.1 sinks",
-    "dtype=bf16 b=2 hq=2 sq=2 sk=900 d=16 page=16 lse dropout=0.1 shard",
-    "dtype=f16 b=2 hq=2 sq=200 sk=300 d=16 lens=padded page=16 lse dropout=0.1 sinks window=30,3",
-    "dtype=f32 b=1 hq=4 hkv=2 sq=70 sk=90 d=16 causal softcap=9 lse",
-    "dtype=bf16 b=2 hq=2 sq=200 sk=300 d=16 lens=padded mask=B1QK",
-};
-enum { of_many_names_count = sizeof of_many_names / sizeof *of_many_names };
-
-/* Whether a problem may have a tensor of this name. */
-static bool is_allowed(const char *name)
-{
-    char line[256];
-    fg_error error;
-    problem *p = NULL;
-    snprintf(line, sizeof line, "b=1 hq=2 sq=9 d=4 score={s + %s[h]} tensor=%s:f32[hq]", name,
-             name);
-    fg_status s = problem_parse(&p, &memory_default, line, strlen(line), &error);
-    problem_free(p);
-    return s == FG_OK;
-}
-
-/* What a text calls something, with an s behind it: its tensors' values are called as one of them. */
-static void collect(word *words, int *found, const char *emitted)
-{
-    for (const char *at = strstr(emitted, "*/"); *at;) {
-        size_t length = 0;
-        word w;
-        while (isalnum((unsigned char)at[length]) || at[length] == '_') length++;
-        snprintf(w.text, sizeof w.text, "%.*ss", (int)length, at);
-        bool known = length == 0 || isdigit((unsigned char)*at) || length > 30;
-        for (int k = 0; k < *found && !known; k++) known = strcmp(words[k].text, w.text) == 0;
-        if (!known && is_allowed(w.text)) {
-            ck_assert_int_lt(*found, names_max);
-            words[(*found)++] = w;
-        }
-        at += length ? length : 1;
-    }
-}
-
-/* A kernel whose tensors have these names, read for launches, heads, rows and columns in turn. */
-static void check_names(const char *line, const word *words, int count)
-{
-    static const char *const reads[] = { "[0][1]", "[h][1]", "[i][1]", "[j][1]" };
-    text whole;
-    rtc_result r;
-    text_init(&whole, &memory_default);
-    text_addf(&whole, "%s maskfn={%s[1][j] > -3} score={s", line, words->text);
-    for (int k = 0; k < count; k++) text_addf(&whole, " + %s%s", words[k].text, reads[k % 4]);
-    text_addf(&whole, "}");
-    for (int k = 0; k < count; k++) text_addf(&whole, " tensor=%s:f32[sk,sk]", words[k].text);
-    made *m = make(whole.data, &devices[3], NULL);
-    ck_assert_msg(m != NULL, "%s", whole.data);
-    ck_assert_msg(rtc_compile(&r, m->text, "sm_90", true), "%s\n%s", whole.data, r.log);
-    rtc_result_free(&r);
-    made_free(m);
-    text_free(&whole);
-}
-
-START_TEST(tensors_may_have_any_name)
-{
-    static word words[names_max];
-    const int group = problem_max_tensors - 1; /* slots are few */
-    int found = 0;
-    if (!nvrtc_serves()) return;
-    for (int k = 0; k < of_many_names_count; k++) {
-        made *m = make(of_many_names[k], &devices[3], NULL);
-        ck_assert_ptr_nonnull(m);
-        collect(words, &found, m->text);
-        made_free(m);
-    }
-    ck_assert_int_gt(found, 300);
-    for (int k = 0, odd = 0; k < found; k += group, odd = !odd)
-        for (int l = odd; l < of_many_names_count; l += 2)
-            check_names(of_many_names[l], words + k, found - k < group ? found - k : group);
-    printf("%d names\n", found);
 }
 END_TEST
 
@@ -401,8 +342,8 @@ int main(void)
                              products_are_on_tensor_cores,
                              few_rows_have_their_schedule,
                              decoding_keeps_to_what_is_computed,
+                             warpgroups_multiply,
                              loose_elements_are_in_parts,
-                             tensors_may_have_any_name,
                              older_gpus_are_refused,
                              drawn_kernels_compile_everywhere,
                              NULL };

@@ -52,10 +52,17 @@ typedef struct outcome {
     fg_error error; /* FG_OK: right */
 } outcome;
 
+static const char *pins_of(const sweep_kind *kind, const drawn_case *c)
+{
+    uint64_t count = 0;
+    while (kind->pins[count]) count++;
+    return kind->pins[(uint64_t)c->config % count];
+}
+
 static fg_status find_config(outcome *o, const sweep_kind *kind, fg_context *context,
                              const drawn_case *c, const problem *p)
 {
-    const char *const pins[] = { kind->isas ? c->pins : "", "" };
+    const char *const pins[] = { kind->isas ? c->pins : kind->pins ? pins_of(kind, c) : "", "" };
     maker_device device = context_maker_device(context);
     fg_status s = FG_INTERNAL;
     for (size_t k = 0; k < 2 && s != FG_OK; k++) {

@@ -10,10 +10,11 @@ typedef struct sweep_kind {
     const char *name; /* in what is printed */
     uint64_t seed;
     fg_context *(*context_for)(const drawn_case *c);
-    fg_context *gpu;  /* tensors are in its memory; NULL: in the host's */
-    bool f64;         /* the target takes it */
-    bool isas;        /* the case's instruction set and pins of its config mean something there */
-    double most_work; /* multiply-adds of a problem that is run, all keys counted */
+    fg_context *gpu; /* tensors are in its memory; NULL: in the host's */
+    bool f64;        /* the target takes it */
+    bool isas;       /* the case's instruction set and pins of its config mean something there */
+    const char *const *pins; /* axes of the config, one of them for each case, to a NULL; or NULL */
+    double most_work;        /* multiply-adds of a problem that is run, all keys counted */
 } sweep_kind;
 
 typedef struct sweep_tally {

@@ -104,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % if not classes and not bounds.always then
     int group_first = 0, group_last = 0, full_first = 0, full_last = 0; /* tiles that some row of the warpgroup sees; keys that all of the warp's see */
     const int group_row = first_row + group * 64;
-%   block.see("group_row", "64", { group_first = know.first_seen == "0" and "0" or ("(%s - from) / KEYS"):format(know.first_seen),
+%   block.see("group_row", "64", { group_first = know.first_seen == "0" and "0" or ("min_i(last_tile, (%s - from) / KEYS)"):format(know.first_seen),
 %     group_last = ("min_i(last_tile, (%s - from + KEYS - 1) / KEYS)"):format(know.last_seen) })
 %   block.see("warp_row", "WARP_ROWS", { full_first = bounds.full_first or "0", full_last = bounds.full_last or know.sk })
 % end

@@ -74,15 +74,27 @@ local constraints = {
     holds = function(cfg, p) return cfg.section == 1 or cfg.section <= p.likely.b * p.hq // mma.head_rows(like(cfg), p) end },
 }
 
--- Cycles of a multiprocessor, roughly.
+-- A block brings Q and waits for its first tiles alone on its multiprocessor: that pays where it has much to do. And it has no
+-- other blocks to share its keys with.
+local function yields(p, dev)
+  local cfg = like { groups = 1, pack = mma.group_of(p) > 1 and mma.packable({ pack = 1 }, p) and 1 or 0 }
+  local products = mma.visible(cfg, p) * (p.d + p.dv)
+  return products < (p.d <= 64 and 45000 or 20000) or 2 * mma.tasks_of(cfg, p) < dev.cores and p.likely.sk >= 1024
+end
+
+-- Cycles of a multiprocessor, roughly: fitted to some 700 kernels timed on an H100.
 local function prior(cfg, p, dev)
-  local tasks = mma.tasks_of(like(cfg), p)
-  local each = ceildiv(tasks, dev.cores)
-  local steps, columns = ceildiv(p.d, 16), padded(p.dv, 16)
-  local products = cfg.keys * (16 * steps + columns) / 32 * 1.3 -- a warpgroup's of a tile
-  local others = 9 * cfg.keys + 150
-  local tile = math.max(cfg.groups * products, products + others) + 0.2 * math.min(cfg.groups * products, products + others)
-  return each * (mma.visible(like(cfg), p) / cfg.keys * tile + 4000)
+  local as, columns = like(cfg), padded(p.dv, 16)
+  local products = cfg.keys * (padded(p.d, 16) + columns) * 0.0456 -- of a tile and a warpgroup
+  local each = products + 4.8 * cfg.keys + 1.5 * columns
+  local all = cfg.groups * products
+  local tile = cfg.groups == 1 and each
+    or math.max(all, each) + math.min(all, each) * (cfg.turns == 1 and 0.125 or 0.3) + (cfg.turns == 1 and 150 or 0)
+  local ranged = p.causal or p.window
+  local tiles = ranged and mma.visible(as, p) / cfg.keys + 0.5 or ceildiv(math.max(p.likely.sk, 1), cfg.keys)
+  local share = mma.tasks_of(as, p) / dev.cores
+  local waves = p.causal and share + 0.25 or math.ceil(share)
+  return (tiles * tile + 3200 + 5.6 * cfg.groups * (p.d + p.dv)) * math.max(waves, 1)
 end
 
 local function slots(p, cfg, variant) return mma.slots(p, like(cfg), variant) end
@@ -101,6 +113,7 @@ return {
   gpu = true,
   order = 5,
   refuses = refuses,
+  yields = yields,
   axes = axes,
   constraints = constraints,
   prior = prior,

@@ -18,6 +18,7 @@ function emulate.schedule(name)
   local cuda = require("templates.forward." .. name)
   local body = {}
   for key, value in pairs(cuda) do body[key] = value end
+  body.yields = nil
   body.gpu, body.order, body.target = false, cuda.order - 100, "emulated"
   body.template = "templates/forward/emulated_" .. name .. ".c.t"
   body.refuses = function(p, dev) return cuda.refuses(p, gpu_of(dev)) end
