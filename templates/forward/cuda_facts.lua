@@ -46,6 +46,7 @@ local function add_keys(know, p, cfg, variant, body)
   know.bounds, know.classes = bounds, body.classes(p, variant) or false
   know.first_seen = bounds.first and ("max_i(0, %s)"):format(bounds.first) or "0"
   know.last_seen = bounds.last and ("min_i(%s, %s)"):format(know.sk, bounds.last) or know.sk
+  know.first_full, know.last_full = bounds.full_first or "0", bounds.full_last or know.sk
   know.tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- tiles may reach beyond the last key
   know.masks = not bounds.always or know.tails
 end
@@ -85,7 +86,7 @@ end
 --   parts, splits         whether blocks share value columns, or keys
 --   rows_all, some_rows   rows of a head, or of all that are packed; those that O and LSE have
 --   sum                   the score's summands (gen/summands.lua), or false
---   first_seen, last_seen the keys [first, last) that positions i0 to i1 see
+--   first_seen, last_seen the keys [first, last) that some of positions i0 to i1 see; first_full, last_full: that all see
 --   classes               whether tiles are listed, and by what they differ (common/classify.cu.t), or false
 --   need                  what the texts need of common/ptx.cu.t and common/math.cu.t; a schedule adds its own
 function facts.of(p, cfg, variant, body)

@@ -18,7 +18,12 @@
 % for _, dtype in ipairs(split and { p.dtype, p.kvdtype } or {}) do need["load_" .. dtype] = true end
 %
 /* softmax(q k^T) v for ${p.text}
- * A block has ROWS query rows of ${packs and "a key head's query heads" or "one head"}, each warp ${cfg.rows} of them.${has_score and "" or " Scores are in base 2."} */
+ * A block has ROWS query rows of ${packs and "a key head's query heads" or "one head"}, each warp ${cfg.rows} of them.${has_score and "" or " Scores are in base 2."}
+ *
+ *     for each KEYS keys j that some of the rows see, while the next ones come:
+ *         S = Q K_j^T, S = score(S) where mask
+ *         P = exp(S - peak), sum = sum + P 1, O = O + P V_j       where S has outgrown the peak, O and sum shrink first
+ *     ${splits and "combine joins O, peak and sum of the blocks that share the keys" or "O = O / sum, LSE = peak + log(sum)"} */
 % include("templates/forward/cuda_sizes.cu.t", know)
 
 enum {
@@ -71,7 +76,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 %   elseif not bounds.always then
     int warp_from = 0, warp_to = 0, full_first = 0, full_last = 0; /* of the warp: that some row sees, and all */
 %     block.see("warp_row", "WARP_ROWS", { warp_from = know.first_seen, warp_to = know.last_seen,
-%       full_first = bounds.full_first or "0", full_last = bounds.full_last or know.sk })
+%       full_first = know.first_full, full_last = know.last_full })
 %   end
 %   if splits then
     const int tiles_each = (max_i(to - from, 0) + SPLITS * KEYS - 1) / (SPLITS * KEYS);
@@ -318,6 +323,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, ${body.resident_of(cfg, p,
 % made.ends.combine()
 % else
 
-% rows.leave(("q_at + %s * GROUP_BYTES"):format(paired and "warp / 2" or "warp"), "0")
+% rows.leave(("q_at + %s * GROUP_BYTES"):format(paired and "warp / 2" or "warp"), "")
 }
 % end

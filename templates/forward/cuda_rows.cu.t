@@ -36,7 +36,7 @@
         sum[r] += exchange(sum[r], 2);
     }
 % end
-% -- O goes through shared memory from `place` on, where the warp's first row has the number `first`.
+% -- O goes through shared memory from `place` on, where the warp's rows are `first` and on: "row + ", or "".
 % local function leave(place, first)
 %   local columns = parts and "columns" or "DV"
 %   local of_block = paired and " && warp % 2 == 0" or parts and " && first_column == 0" or ""
@@ -61,12 +61,12 @@
     for (int r = 0; r < OWN; r++)
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++)
-            store_shared(out_at + ${at(shape.o, first .. " + r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
+            store_shared(out_at + ${at(shape.o, first .. "r / 2 * 16 + r % 2 * 8 + lane / 4", paired and "n + half * COLUMN_TILES" or "n")} + lane % 4 * 4, pack_${p.odtype}(o[r / 2][n][r % 2 * 2], o[r / 2][n][r % 2 * 2 + 1]));
     warp_barrier();
     for (int x = lane; x < WARP_ROWS * COLUMN_TILES; x += 32) {
         const int r = x / COLUMN_TILES, c = x % COLUMN_TILES${paired and " + half * COLUMN_TILES" or ""}, row = ${places:of_fragments("warp_row", "r")};
         u32 y[4];
-        load_shared4(y, out_at + ${at(shape.o, first .. " + r", "c")});
+        load_shared4(y, out_at + ${at(shape.o, first .. "r", "c")});
         if (row < ${some_rows} && c * 8 < ${columns}) store_global4(${places:row("o", "out")} + c * 8, y);
     }
 %   else

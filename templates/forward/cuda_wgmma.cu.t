@@ -9,7 +9,15 @@
 %
 /* softmax(q k^T) v for ${p.text}
  * A block has ROWS query rows of ${know.packs and "a key head's query heads" or "one head"}. Warpgroup 0 brings tiles of K and V; each of the others multiplies 64
- * rows with them, a warp 16.${has_score and "" or " Scores are in base 2."} */
+ * rows with them, a warp 16.${has_score and "" or " Scores are in base 2."}
+ *
+ *     warpgroup 0, for each KEYS keys j that some of the rows see:
+ *         bring K_j and V_j to the next of STAGES places, each when all are done with what it had
+ *     the others, for each:
+ *         S = Q K_j^T, when K_j is there, S = score(S) where mask
+ *         P = exp(S - peak), sum = sum + P 1       where S has outgrown the peak, O and sum shrink first
+ *         O = O + P V_j, when V_j is there, in the background
+ *     O = O / sum, LSE = peak + log(sum) */
 % include("templates/forward/cuda_sizes.cu.t", know)
 
 enum {
@@ -106,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
     const int group_row = first_row + group * 64;
 %   block.see("group_row", "64", { group_first = know.first_seen == "0" and "0" or ("min_i(last_tile, (%s - from) / KEYS)"):format(know.first_seen),
 %     group_last = ("min_i(last_tile, (%s - from + KEYS - 1) / KEYS)"):format(know.last_seen) })
-%   block.see("warp_row", "WARP_ROWS", { full_first = bounds.full_first or "0", full_last = bounds.full_last or know.sk })
+%   block.see("warp_row", "WARP_ROWS", { full_first = know.first_full, full_last = know.last_full })
 % end
 % rows.begin()
     float score[FRAGMENTS][KEY_TILES][4];
@@ -209,5 +217,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 
 % rows.settle()
 
-% rows.leave("q_at", "warp * WARP_ROWS")
+% rows.leave("q_at", "warp * WARP_ROWS + ")
 }
