@@ -68,7 +68,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % block.tensors("        ")
 % staging.q("        ", "LOADERS", 4, "q_at + " .. at(shape.q, "r", "c"))
 % staging.own("        ", classes and "(int)list[0]" or "from")
-% if classes then
+% local skips = classes and not know.paged
+% if skips then
         int staged = (int)list[0] - KEYS;
 % end
         int turn = 0;
@@ -92,7 +93,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
             show_products();
             phase_arrive(place + 8 * K_HERE);
             before = place + 8 * V_HERE;
-% if classes then
+% if skips then
             staged = j0;
 % end
             turn = turn == STAGES - 1 ? 0 : turn + 1, odd ^= turn == 0;
