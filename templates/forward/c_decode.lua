@@ -57,10 +57,10 @@ local function shape_of(cfg, p, dev)
   local target, chunk = target_of(dev), chunk_of(p, dev)
   local s = { padded = ceildiv(cfg.rows, cfg.mr) * cfg.mr, chunk = chunk, width = chunk // target.lanes,
     depth = ceildiv(p.d, chunk), columns = ceildiv(p.dv, chunk), element = element_bytes[p.kvdtype] }
-  -- Rows of so many bytes: a power of two of them that a page of memory holds; those that it is read ahead of its fetching.
-  function s.page(bytes)
+  -- Rows of so many bytes: a power of two of them that `room` bytes hold; those that a page is read ahead of its fetching.
+  function s.rows_in(room, bytes)
     local rows = 1
-    while 2 * rows * bytes <= 4096 do rows = 2 * rows end
+    while 2 * rows * bytes <= room do rows = 2 * rows end
     return rows
   end
   function s.reach(bytes) return math.min(64, ceildiv(8192, bytes)) end

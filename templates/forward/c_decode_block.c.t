@@ -143,7 +143,7 @@ INLINE const ${p.kvdtype} *row_${name}(const struct keys *keys, int j)
     return ${paged and ("keys->%s[j]"):format(name) or ("keys->%s + min_i(j, keys->last) * keys->%s_s"):format(name, name)};
 }
 %   if cfg.ahead == 1 then
-%     local page, reach = shape.page(bytes), shape.reach(bytes)
+%     local some, page, reach = shape.rows_in(256, bytes), shape.rows_in(4096, bytes), shape.reach(bytes)
 
 /* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
  * to each other comes in together. A line in four is enough, the processor's own fetching starts there. A prefetch
@@ -151,7 +151,7 @@ INLINE const ${p.kvdtype} *row_${name}(const struct keys *keys, int j)
 INLINE void fetch_${name}(const struct keys *next, i64 head_stride, int x)
 {
     const char *row = (const char *)(row_${name}(next, x / HEADS) + x % HEADS * head_stride);
-    UNROLLED for (int n = 0; n < ${bytes}; n += 256) __builtin_prefetch(row + n, 0, 2);
+    ${some > 1 and "if (x % " .. some .. " == 0)" or "UNROLLED"} for (int n = 0; n < ${bytes}; n += 256) __builtin_prefetch(row + n, 0, 2);
     if (x % ${page} == 0) (void)*(const volatile char *)(row_${name}(next, (x + ${reach}) / HEADS) + (x + ${reach}) % HEADS * head_stride);
 }
 %   end
