@@ -43,6 +43,9 @@ enum {
     FAR = ${far}, /* blocks whose sums are summed on their own */
 % end
     KEYS = ${cfg.keys}, VECTORS = KEYS / LANES, /* of a block */
+% if cfg.ahead == 1 then
+    SOON = ${shape.soon}, /* keys that a row is fetched ahead of its use */
+% end
     WIDTH = ${W}, CHUNK = ${CHUNK}, /* vectors and elements of one load of K or V */
     DEPTH = ${shape.depth}, COLUMNS = ${shape.columns}, /* chunks in a row of K and V; the last one ends with the row */
 };
@@ -131,24 +134,24 @@ static struct task task_at(const struct args *a, i64 number, int heads)
     return x;
 }
 
-/* The rows of keys [from, from + KEYS), of which the last one is to - 1. */
-static void find_keys(struct keys *keys, const struct args *a, const struct task *x, int from, int to)
+/* The rows of the keys from `from` on, up to to - 1. */
+INLINE void find_keys(struct keys *keys, const struct args *a, const struct task *x, int from, int to)
 {
     const i64 head_k = x->head * a->k_h, head_v = x->head * a->v_h;
-    for (int n = 0; n < KEYS; n++) {
-        const i64 j = min_i(from + n, to - 1);
 % if paged then
+    for (int n = 0; n < KEYS + ${shape.beyond}; n++) {
+        const i64 j = min_i(from + n, to - 1);
         const i64 page = a->table[x->b * a->table_b + j / ${p.page}], row = j % ${p.page};
         keys->k[n] = a->k + page * a->k_p + row * a->k_s + head_k;
         keys->v[n] = a->v + page * a->v_p + row * a->v_s + head_v;
-% elseif packed then
-        keys->k[n] = a->k + (x->keys + j) * a->k_s + head_k;
-        keys->v[n] = a->v + (x->keys + j) * a->v_s + head_v;
-% else
-        keys->k[n] = a->k + x->b * a->k_b + j * a->k_s + head_k;
-        keys->v[n] = a->v + x->b * a->v_b + j * a->v_s + head_v;
-% end
     }
+% else
+%   local first = packed and "(x->keys + from) * a->%s_s" or "x->b * a->%s_b + from * a->%s_s"
+    keys->k = a->k + ${first:gsub("%%s", "k")} + head_k;
+    keys->v = a->v + ${first:gsub("%%s", "v")} + head_v;
+    keys->k_s = a->k_s, keys->v_s = a->v_s;
+    keys->last = to - 1 - from;
+% end
 }
 
 % if p.dropout then

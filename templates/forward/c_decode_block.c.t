@@ -1,7 +1,7 @@
 % -- Schedule c_decode: rows of K and V, what the rows of a key head do with a block of keys, and at their end. Comes in: p, cfg,
 % -- target, and of templates/forward/c_decode.c.t shape, far, size. Gives how many passes over V a block takes.
 % local W, CHUNK = shape.width, shape.chunk
-% local packed, padded = p.lens == "packed", p.lens == "padded"
+% local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
 %
 % -- ---- Rows of K and V ----
 % if p.kvdtype == "f32" then
@@ -121,22 +121,54 @@ INLINE real total(vr x)
 
 /* ---- One block of keys, one key head ---- */
 
-/* The keys of a block: their rows, of the first key head; behind the last one, that one again. */
+% if paged then
+/* The keys of a block, and those that are fetched meanwhile: their rows, of the first key head. */
 struct keys {
-    const ${p.kvdtype} *k[KEYS], *v[KEYS];
+    const ${p.kvdtype} *k[KEYS + ${shape.beyond}], *v[KEYS + ${shape.beyond}];
 };
-% if cfg.ahead == 1 then
+% else
+/* The keys of a block: the first one's rows, of the first key head; how far the split's last key is from it. */
+struct keys {
+    const ${p.kvdtype} *k, *v;
+    i64 k_s, v_s;
+    int last;
+};
+% end
+% for _, name in ipairs { "k", "v" } do
+%   local bytes = (name == "k" and p.d or p.dv) * shape.element
+
+/* The row of key j; behind the split's last key, of that one again. */
+INLINE const ${p.kvdtype} *row_${name}(const struct keys *keys, int j)
+{
+    return ${paged and ("keys->%s[j]"):format(name) or ("keys->%s + min_i(j, keys->last) * keys->%s_s"):format(name, name)};
+}
+%   if cfg.ahead == 1 then
+%     local some, page, reach = shape.rows_in(256, bytes), shape.rows_in(4096, bytes), shape.reach(bytes)
 
 /* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
- * to each other comes in together. */
-% for name, length in pairs { k = p.d, v = p.dv } do
-%   local bytes = length * (p.kvdtype == "f32" and 4 or 2)
+ * to each other comes in together. A line in four is enough, the processor's own fetching starts there. A prefetch
+ * in a page whose address it has yet to look up holds all that follows: each page is read before, which does not. */
 INLINE void fetch_${name}(const struct keys *next, i64 head_stride, int x)
 {
-    const char *row = (const char *)(next->${name}[x / HEADS] + x % HEADS * head_stride);
-    UNROLLED for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
+    const char *row = (const char *)(row_${name}(next, x / HEADS) + x % HEADS * head_stride);
+    ${some > 1 and "if (x % " .. some .. " == 0)" or "UNROLLED"} for (int n = 0; n < ${bytes}; n += 256) __builtin_prefetch(row + n, 0, 2);
+    if (x % ${page} == 0) (void)*(const volatile char *)(row_${name}(next, (x + ${reach}) / HEADS) + (x + ${reach}) % HEADS * head_stride);
 }
+%   end
 % end
+% -- The row SOON keys behind key `index`, which is at `row`.
+% local function soon(name, row, index)
+%   return paged and ("keys->%s[%s + SOON] + at"):format(name, index) or ("%s + SOON * keys->%s_s"):format(row, name)
+% end
+% if cfg.ahead == 1 then
+
+/* What is used SOON keys later comes so near that products do not wait for it. There may be nothing: no harm is done. */
+INLINE void fetch_soon(const ${p.kvdtype} *row, int elements)
+{
+    const char *from = (const char *)row;
+    const int bytes = elements * ${shape.element};
+    UNROLLED for (int n = 0; n < bytes; n += 64) __builtin_prefetch(from + n, 0, 3);
+}
 % end
 
 /* S = Q K^T for the rows of a register block. */
@@ -153,10 +185,17 @@ INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WID
             if (x >= 0)
                 UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
 % end
+            const ${p.kvdtype} *row[MK];
+            UNROLLED for (int y = 0; y < MK; y++) {
+                row[y] = row_k(keys, j + m + y) + at;
+% if cfg.ahead == 1 then
+                fetch_soon(${soon("k", "row[y]", "j + m + y")}, D);
+% end
+            }
             UNROLLED for (int c = 0; c < DEPTH; c++)
                 UNROLLED for (int y = 0; y < MK; y++) {
                     vr k[WIDTH];
-                    load_k(k, keys->k[j + m + y] + at, c);
+                    load_k(k, row[y], c);
                     UNROLLED for (int r = 0; r < MR; r++)
                         UNROLLED for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
                 }
@@ -220,12 +259,19 @@ INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restr
     vr sum[MR][${mv} * WIDTH];
     UNROLLED for (int r = 0; r < MR; r++)
         UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
-    for (int j = 0; j < n; j++) {
+%   if not paged then
+    const ${p.kvdtype} *row = keys->v + at;
+%   end
+    for (int j = 0; j < n; j++${paged and "" or ", row += keys->v_s"}) {
         vr v[${mv} * WIDTH];
+%   if paged then
+        const ${p.kvdtype} *row = keys->v[j] + at;
+%   end
 %   if cfg.ahead == 1 then
         if (x >= 0${passes > 1 and " && (x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, ${passes > 1 and "(x + j) / " .. passes or "x + j"});
+        fetch_soon(${soon("v", "row", "j")} + c * CHUNK, ${mv} * CHUNK);
 %   end
-        UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, keys->v[j] + at, c + y);
+        UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, row, c + y);
         UNROLLED for (int r = 0; r < MR; r++)
             UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
     }
