@@ -1,4 +1,5 @@
-% -- Vector arithmetic. Comes in: target, need (a set of helper names; what they need in turn is added here).
+% -- Vector arithmetic. Comes in: target, need (a set of helper names; what they need in turn is added here), raise (of
+% -- templates/common/raise.lua).
 % local double = target.real == "f64"
 % local function horner(x, coefficients)
 %   local text = target.literal(coefficients[#coefficients])
@@ -27,6 +28,10 @@
 %   return grown
 % end
 % while complete() do end
+% if raise > 0 then
+#define LEAST ${target.literal(double and 0x1p-1022 or 0x1p-126)} /* but subnormals */
+#define RAISE ${target.literal(2.0 ^ raise)} /* what a weight of 1 is, so that none which a result shows is below LEAST */
+% end
 INLINE vr splat_r(real x) { return x - (vr){ 0 }; } /* + would make -0 another */
 INLINE vi splat_i(int x) { return (vi){ 0 } + x; }
 INLINE int min_i(int a, int b) { return a < b ? a : b; }

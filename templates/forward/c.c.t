@@ -34,6 +34,7 @@
 % local sums = require "templates.common.sums"
 % local enough = bounds.always and p.sk and not p.lens
 % local part, far = not enough and sums.part(p, cfg.keys) or nil, sums.far(p, cfg.keys)
+% local raise = dot and 0 or require "templates.common.raise"(p) -- dot instructions flush subnormals
 % local classes = body.classes(p, variant)
 % local lengths = p.lens == "padded" and "sq = a->q_lens[b], sk = a->k_lens[b]" or "sq = a->cu_q[b + 1] - a->cu_q[b], sk = a->cu_k[b + 1] - a->cu_k[b]"
 % -- A tile's last register block of S may reach keys that a block of rows does not see: their maximum is found anew.
@@ -44,7 +45,7 @@
 % need["store_row_" .. p.odtype] = true
 % if code.value.keep or has_score then need.min_vi = true end
 % if p.lse then need.log_vr = true end
-% if classes then need.any_lane = true end
+% if classes or raise > 0 then need.any_lane = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
 % end
@@ -118,7 +119,7 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 % if not has_score then
 #define LN2 ${target.literal(0.6931471805599453)}
 % end
-% include("templates/common/math.c.t", { need = need, target = target })
+% include("templates/common/math.c.t", { need = need, target = target, raise = raise })
 % include("templates/common/convert.c.t", { need = need, target = target })
 % if p.dropout then
 %   include("templates/common/philox.c.t", { target = target, lanes = p.shard and "rows" or "row pairs" })
@@ -126,7 +127,7 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 
 % include("templates/forward/c_stage.c.t", { dot = dot, paged = paged })
 
-% include("templates/forward/c_block.c.t", { lse_type = lse_type, dot = dot, step = step, operand = operand, element = element, has_score = has_score, part = part or false, far = far or false, padded = padded })
+% include("templates/forward/c_block.c.t", { lse_type = lse_type, dot = dot, step = step, operand = operand, element = element, has_score = has_score, raise = raise, part = part or false, far = far or false, padded = padded })
 
 % -- ---- What the variant's texts need ----
 % local counts = { { "tiles", ("(%s + ROWS - 1) / ROWS"):format(SQ) }, { "row_blocks", ("(%s + BLOCK - 1) / BLOCK"):format(SQ) },

@@ -3,6 +3,8 @@
 % local shape = require("templates.forward.c_decode").shape_of(cfg, p, dev)
 % local MR, MK, ROWS, HEADS, SPLITS, PADDED = cfg.mr, cfg.mk, cfg.rows, cfg.heads, cfg.splits, shape.padded
 % local far = require("templates.common.sums").far(p, cfg.keys * SPLITS)
+% local raise = require "templates.common.raise"(p)
+% local lower = raise > 0 and " / RAISE" or ""
 % local W, CHUNK = shape.width, shape.chunk
 % local group = p.hq // p.hkv
 % assert(cfg.keys % target.lanes == 0 and target.lanes % MK == 0, "register blocks fill vectors of keys")
@@ -31,7 +33,7 @@
  *     for each KEYS keys j of the split:
  *         S = Q K_j^T                    lanes: columns, then keys
  *         S = score(S) where mask        lanes: keys
- *         P = exp(S - max)
+ *         P = ${raise > 0 and "RAISE " or ""}exp(S - max)
  *         O = O exp(max before - max) + P V_j */
 % include("templates/common/types.c.t", { target = target })
 
@@ -74,13 +76,13 @@ struct partial {
 _Static_assert(sizeof(struct partial) == ${shape.partial}, "partial results as the region's recipe has them");
 % end
 
-% include("templates/common/math.c.t", { need = need, target = target })
+% include("templates/common/math.c.t", { need = need, target = target, raise = raise })
 % include("templates/common/convert.c.t", { need = need, target = target })
 % if p.dropout then
 % include("templates/common/philox.c.t", { target = target, lanes = "keys" })
 % end
 
-% local passes = include("templates/forward/c_decode_block.c.t", { shape = shape, far = far or false, size = size })
+% local passes = include("templates/forward/c_decode_block.c.t", { shape = shape, far = far or false, size = size, lower = lower })
 % local function adjust(masked)
 %   local function temporaries(level)
 %     local list = {}
@@ -363,7 +365,7 @@ void combine(const struct args *a, void *scratch, i64 first, i64 last)
             vr o[COLUMNS * WIDTH] = { 0 };
             const real peak = top == -INF ? 0 : top;
             UNROLLED for (int n = 0; n < SPLITS; n++) {
-                const real weight = exp_fall_vr(splat_r(left[n].top - peak))[0];
+                const real weight = exp_fall_vr(splat_r(left[n].top - peak))[0]${lower};
                 UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) o[c] += left[n].o[c] * weight;
                 sum += left[n].sum * weight;
             }
