@@ -99,6 +99,25 @@ APART void softmax(vr (*restrict s)[VECTORS], struct block *restrict x, const vr
     }
 }
 
+% if raise > 0 then
+/* P as it is. */
+APART void lower(vr (*restrict s)[VECTORS], int n)
+{
+    for (int r = 0; r < n; r++)
+        UNROLLED for (int v = 0; v < VECTORS; v++) s[r][v] /= RAISE;
+}
+
+/* Whether the sums of all that saw a key are. */
+APART int are_finite(const struct block *x, int blocks)
+{
+    vi finite = splat_i(-1);
+    for (; blocks > 0; blocks--, x++)
+        for (int c = 0; c < COLUMNS && x->begun; c++)
+            UNROLLED for (int v = 0; v < VECTORS; v++) finite &= x->o[c][v] - x->o[c][v] == 0;
+    return !any_lane(~finite);
+}
+
+% end
 /* O^T = O^T shrink + V^T P^T for MV value columns. A tile's sum is on its own first: errors of a long sum of
  * like terms grow with the tiles, not with the keys. */
 APART void accumulate(vr (*restrict o)[VECTORS], const ${element} *restrict value,
@@ -157,12 +176,13 @@ APART void drain(struct block *x, real sink)
 
 % end
 % local lse_to = p.lse and ", " .. (lse_type) .. " *lse, i64 lse_stride" or ""
-/* O = O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""}; both for a row without visible keys as if V were 0. */
-APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${p.dropout and ", real kept" or ""})
+% local worth = raise > 0 and "worth" or p.dropout and "kept" or nil
+/* O = ${worth and worth .. " " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""}; both for a row without visible keys as if V were 0. */
+APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${worth and ", real " .. worth or ""})
 {
     for (int v = 0; v < VECTORS; v++) {
         const int rows = min_i(LANES, n - v * LANES);
-        const vr share = select_r(x->sum[v] == 0, splat_r(0), ${p.dropout and "kept" or "1"} / x->sum[v]);
+        const vr share = select_r(x->sum[v] == 0, splat_r(0), ${worth or "1"} / x->sum[v]);
         for (int c = 0; c < DV; c += LANES) {
             vr y[LANES];
             UNROLLED for (int l = 0; l < LANES; l++) y[l] = x->o[min_i(c + l, COLUMNS - 1)][v] * share;

@@ -186,7 +186,7 @@ local hooks = {
   stride = kernel_slots.stride,
   taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "far_o", "far_sum",
     "far_top", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "lane_at", "left",
-    "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place",
+    "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place", "plain", "lower", "are_finite", "worth",
     "query", "rng", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
     "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "LEAST", "RAISE", "INF", "LOG2E" },
 }

@@ -1,5 +1,5 @@
 % -- Schedule c_decode: rows of K and V, what the rows of a key head do with a block of keys, and at their end. Comes in: p, cfg,
-% -- target, and of templates/forward/c_decode.c.t shape, far, size, lower. Gives how many passes over V a block takes.
+% -- target, and of templates/forward/c_decode.c.t shape, far, size, raise, lower. Gives how many passes over V a block takes.
 % local W, CHUNK = shape.width, shape.chunk
 % local packed, padded = p.lens == "packed", p.lens == "padded"
 %
@@ -235,8 +235,30 @@ INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restr
 }
 
 % end end
-/* O = O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""} of a row; both for one without visible keys as if V were 0. */
-static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum)
+% if raise > 0 then
+/* P as it is. */
+static void lower(vr (*restrict s)[VECTORS], int n)
+{
+    for (int r = 0; r < PADDED; r++)
+        for (int v = 0; v * LANES < n; v++) s[r][v] /= RAISE;
+}
+
+/* Whether the sums of these rows are${cfg.splits > 1 and ", and those of all splits will be" or ""}. */
+static int are_finite(const struct head *x, int rows)
+{
+    vi finite = splat_i(-1);
+    for (int g = 0; g < HEADS; g++, x++)
+        for (int r = 0; r < rows; r++)
+            UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) {
+                const vr most = x->o[r][c]${cfg.splits > 1 and " * SPLITS" or ""};
+                finite &= most - most == 0;
+            }
+    return !any_lane(~finite);
+}
+
+% end
+/* O = ${raise > 0 and "worth " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""} of a row; both for one without visible keys as if V were 0. */
+static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum${raise > 0 and ", real worth" or ""})
 {
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
@@ -248,7 +270,7 @@ static void finish(const struct args *a, int b, int h, i64 place, const vr *from
 % if p.dropout then
     const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
 % end
-    const real share = sum == 0 ? 0 : ${p.dropout and "kept" or "1"} / sum;
+    const real share = sum == 0 ? 0 : ${raise > 0 and "worth" .. (p.dropout and " * kept" or "") or p.dropout and "kept" or "1"} / sum;
     for (int c = 0; c < COLUMNS; c++)
         for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
             o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)]${p.sinks and " * shrink" or ""} * share);
