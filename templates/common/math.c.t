@@ -55,9 +55,10 @@ INLINE v${suffix} broadcast_${suffix}(const ${type} *x)
 % if need.any_lane then
 INLINE int any_lane(vi x)
 {
-    int some = 0;
-    UNROLLED for (int l = 0; l < LANES; l++) some |= (int)x[l];
-    return some;
+    typedef long words __attribute__((vector_size(${target.bytes}))); /* fewer than lanes may be */
+    long some = 0;
+    UNROLLED for (int k = 0; k < (int)(sizeof x / sizeof some); k++) some |= ((words)x)[k];
+    return some != 0;
 }
 % end
 % if need.transpose then
