@@ -29,8 +29,7 @@
 % end
 % while complete() do end
 % if raise > 0 then
-#define LEAST ${target.literal(double and 0x1p-1022 or 0x1p-126)} /* but subnormals */
-#define RAISE ${target.literal(2.0 ^ raise)} /* what a weight of 1 is, so that none which a result shows is below LEAST */
+#define RAISE ${target.literal(2.0 ^ raise)} /* what a weight of 1 is, so that none which a result shows is a subnormal */
 % end
 INLINE vr splat_r(real x) { return x - (vr){ 0 }; } /* + would make -0 another */
 INLINE vi splat_i(int x) { return (vi){ 0 } + x; }

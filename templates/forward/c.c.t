@@ -119,6 +119,9 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 % if not has_score then
 #define LN2 ${target.literal(0.6931471805599453)}
 % end
+% if raise > 0 then
+#define LEAST ${target.literal(target.real == "f64" and 0x1p-1022 or 0x1p-126)} /* below it are subnormals */
+% end
 % include("templates/common/math.c.t", { need = need, target = target, raise = raise })
 % include("templates/common/convert.c.t", { need = need, target = target })
 % if p.dropout then
