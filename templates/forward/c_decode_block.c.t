@@ -237,14 +237,14 @@ INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restr
 % end end
 % if raise > 0 then
 /* P as it is. */
-static void lower(vr (*restrict s)[VECTORS], int n)
+APART void lower(vr (*restrict s)[VECTORS], int n)
 {
     for (int r = 0; r < PADDED; r++)
         for (int v = 0; v * LANES < n; v++) s[r][v] /= RAISE;
 }
 
 /* Whether the sums of these rows are${cfg.splits > 1 and ", and those of all splits will be" or ""}. */
-static int are_finite(const struct head *x, int rows)
+APART int are_finite(const struct head *x, int rows)
 {
     vi finite = splat_i(-1);
     for (int g = 0; g < HEADS; g++, x++)
