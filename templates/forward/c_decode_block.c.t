@@ -1,5 +1,5 @@
 % -- Schedule c_decode: rows of K and V, what the rows of a key head do with a block of keys, and at their end. Comes in: p, cfg,
-% -- target, and of templates/forward/c_decode.c.t shape, far, size. Gives how many passes over V a block takes.
+% -- target, and of templates/forward/c_decode.c.t shape, far, size, raise, lower. Gives how many passes over V a block takes.
 % local W, CHUNK = shape.width, shape.chunk
 % local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
 %
@@ -206,7 +206,7 @@ INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WID
     }
 }
 
-/* A row of S becomes P = exp(S - top); what sum and O so far are worth by the new maximum. */
+/* A row of S becomes P = ${lower == "" and "" or "RAISE "}exp(S - top); what sum and O so far are worth by the new maximum. */
 INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
 {
     vr most = *top, all = splat_r(0);
@@ -214,7 +214,7 @@ INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
     for (int v = 0; v * LANES < n; v++) most = max_vr(most, s[v]);
     most = peak_of(most);
     const vr peak = select_r(most == -INF, splat_r(0), most); /* every key hidden so far */
-    const vr shrink = exp_fall_vr(*top - peak);
+    const vr shrink = exp_fall_vr(*top - peak)${lower};
     for (int v = 0; v * LANES < n; v++) {
         s[v] = exp_fall_vr(s[v] - peak);
         all += s[v];
@@ -230,7 +230,7 @@ static void settle(struct head *x, int first)
 {
     for (int r = 0; r < PADDED; r++) {
         const vr peak = select_r(x->top[r] == -INF, splat_r(0), x->top[r]);
-        const vr shrink = first ? splat_r(0) : exp_fall_vr(x->far_top[r] - peak);
+        const vr shrink = first ? splat_r(0) : exp_fall_vr(x->far_top[r] - peak)${lower};
         x->far_top[r] = x->top[r];
         x->far_sum[r] = first ? x->sum[r] : x->far_sum[r] * shrink + x->sum[r];
         x->sum[r] = splat_r(0);
@@ -281,25 +281,47 @@ INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restr
 }
 
 % end end
-/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""} of a row; both for one without visible keys as if V were 0. */
-static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum)
+% if raise > 0 then
+/* P as it is. */
+APART void lower(vr (*restrict s)[VECTORS], int n)
+{
+    for (int r = 0; r < PADDED; r++)
+        for (int v = 0; v * LANES < n; v++) s[r][v] /= RAISE;
+}
+
+/* Whether the sums of these rows are${cfg.splits > 1 and ", and those of all splits will be" or ""}. */
+APART int are_finite(const struct head *x, int rows)
+{
+    vi finite = splat_i(-1);
+    for (int g = 0; g < HEADS; g++, x++)
+        for (int r = 0; r < rows; r++)
+            UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) {
+                const vr most = x->o[r][c]${cfg.splits > 1 and " * SPLITS" or ""};
+                finite &= most - most == 0;
+            }
+    return !any_lane(~finite);
+}
+
+% end
+/* O = ${raise > 0 and "worth " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""} of a row; both for one without visible keys as if V were 0. */
+static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum${raise > 0 and ", real worth" or ""})
 {
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
     const real sink = ${p.shard and ("a->origin_j > 0 || %s < min_i((int)a->whole_sk, 1) ? -INF : "):format(size("sk")) or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
-    const real root = peak == -INF ? 1 : exp_fall_vr(splat_r((top - peak) * 0.5f))[0]; /* of what O is worth still, which may be a subnormal */
-    sum = peak == -INF ? sum : sum * root * root + exp_fall_vr(splat_r(sink - peak))[0];
+    const real shrink = peak == -INF ? 1 : exp_fall_vr(splat_r(top - peak))[0]${lower};
+    sum = peak == -INF ? sum : sum * shrink + exp_fall_vr(splat_r(sink - peak))[0];
     top = peak;
 % end
 % if p.dropout then
     const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
 % end
-    const real share = sum == 0 ? 0 : ${p.sinks and "root" or "1"}${p.dropout and " * kept" or ""} / sum;
+    const real share = sum == 0 ? 0 : ${raise > 0 and "worth" .. (p.dropout and " * kept" or "") or p.dropout and "kept" or "1"} / sum;
     for (int c = 0; c < COLUMNS; c++)
         for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
-            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)] * share${p.sinks and " * root" or ""});
+            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)]${p.sinks and " * shrink" or ""} * share);
 % if p.lse then
-    a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum))[0];
+    a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum${lower}))[0];
 % end
 }
 % if padded then
