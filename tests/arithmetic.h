@@ -10,8 +10,8 @@
 typedef struct arithmetic {
     fg_context *context;
     void *module;
-    bool wide; /* real is double */
-    int lanes;
+    bool wide;        /* real is double */
+    int lanes, raise; /* exp_fall_vr and exp2_fall_vr give 2^raise times as much */
     char what[80];
 } arithmetic;
 
@@ -46,13 +46,13 @@ static void arithmetic_load(arithmetic *part, const char *isa, int narrower)
     char code[512];
     binary b;
     fg_error error;
-    snprintf(
-        code, sizeof code,
-        "local targets = require('templates.target.c')\n"
-        "local target = targets.new('%s', '%s')\n"
-        "target = targets.narrowed(target, target.lanes // %d)\n"
-        "return require('gen.template').render('templates/arithmetic.c.t', { target = target })",
-        isa, part->wide ? "f64" : "f32", narrower);
+    snprintf(code, sizeof code,
+             "local targets = require('templates.target.c')\n"
+             "local target = targets.new('%s', '%s')\n"
+             "target = targets.narrowed(target, target.lanes // %d)\n"
+             "return require('gen.template').render('templates/arithmetic.c.t', { target = target, "
+             "raise = %d })",
+             isa, part->wide ? "f64" : "f32", narrower, part->raise);
     const char *source = lua_do(code);
     fg_status s = compiler_run(&b, part->context, source, strlen(source), &error);
     ck_assert_msg(s == FG_OK, "%s: %s\n%s", part->what, error.text, source);
@@ -71,7 +71,7 @@ static void arithmetic_open_folder(void)
 }
 
 /* Runs body(part) for each instruction set of this processor, for scores in f32 and in f64, with whole vectors
- * and with halves. The processes of the program share them. */
+ * and, raised, with halves. The processes of the program share them. */
 __attribute__((unused)) static void arithmetic_each(void (*body)(const arithmetic *part))
 {
     int shard, shards, turn = 0;
@@ -83,6 +83,7 @@ __attribute__((unused)) static void arithmetic_each(void (*body)(const arithmeti
             const int narrower = 1 + kind / 2;
             part.wide = kind % 2 == 1;
             part.lanes = isa_lanes[isa] / (part.wide ? 2 : 1) / narrower;
+            part.raise = narrower == 1 ? 0 : part.wide ? 52 : 23;
             snprintf(part.what, sizeof part.what, "%s, %d lanes of %s", isa_names[isa], part.lanes,
                      part.wide ? "f64" : "f32");
             if (part.lanes < 2 || turn++ % shards != shard) continue;

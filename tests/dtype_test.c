@@ -191,8 +191,8 @@ START_TEST(units)
     }
     ck_assert_double_eq(dtype_unit_roundoff(DTYPE_f32), 0x1p-24);
     ck_assert_double_eq(dtype_unit_roundoff(DTYPE_i32), 0);
-    ck_assert_double_eq(dtype_tiny(DTYPE_f32), (double)FLT_MIN);
-    ck_assert_double_eq(dtype_tiny(DTYPE_f64), DBL_MIN);
+    ck_assert_double_eq(dtype_tiny(DTYPE_f32), (double)FLT_TRUE_MIN);
+    ck_assert_double_eq(dtype_tiny(DTYPE_f64), DBL_TRUE_MIN);
     for (size_t k = 0; k < sizeof layouts / sizeof *layouts; k++) {
         ck_assert_double_eq(dtype_tiny(layouts[k].type), layouts[k].smallest);
     }

@@ -39,7 +39,7 @@ awk -v count="$count" -v parts="$parts" -v seconds=$((SECONDS - started)) '
         if ($k == "configs,") configs += $(k - 1)
         if ($k == "wrong,") wrong += $(k - 1)
         if ($k == "others" && $(k + 1) > worst) worst = $(k + 1)
-        if ($k == "three") wide += $(k - 3)
+        if ($k == "three") wide += $(k - 2)
     }
     next
 }

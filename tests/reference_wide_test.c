@@ -83,7 +83,7 @@ START_TEST(a_mean_between_two_doubles)
     fixture_set(&f, "v", 0, 1);
     fixture_set(&f, "v", 1, 1 + 0x1p-52);
     const double mean = 1 + 0x1p-53,
-                 limit = 0x1p-53 * 2 * mean + 0x1p-53 * 2 * sqrt(2) + 3 * DBL_MIN;
+                 limit = 0x1p-53 * 2 * mean + 0x1p-53 * 2 * sqrt(2) + 3 * DBL_TRUE_MIN;
     for (int k = 0; k < 2; k++) {
         fixture_set(&f, "o", 0, k ? 1 + 0x1p-52 : 1);
         ck_assert_int_eq(fixture_check(&f, (fg_check_options)FG_CHECK_OPTIONS_INIT, &report),
@@ -172,7 +172,7 @@ START_TEST(the_bound_is_f64s)
     fixture_new(&f, "dtype=f64 b=1 hq=1 sq=1 sk=4 d=1 lse");
     for (int j = 0; j < 4; j++) fixture_set(&f, "v", j, 4);
     fixture_set(&f, "lse", 0, log(4));
-    const double limit = 0x1p-53 * 8 + 0x1p-53 * 4 * 4 + DBL_MIN * (1 + 4);
+    const double limit = 0x1p-53 * 8 + 0x1p-53 * 4 * 4 + DBL_TRUE_MIN * (1 + 4);
     for (int places = 1; places <= 4; places++) {
         fixture_set(&f, "o", 0, 4 + places * 0x1p-50);
         fg_status s = fixture_check(&f, (fg_check_options)FG_CHECK_OPTIONS_INIT, &report);
@@ -191,8 +191,8 @@ START_TEST(types_may_differ)
         const char *line;
         double u, w, eta;
     } mixed[] = {
-        { "dtype=f32 kvdtype=f64 odtype=f64 b=1 hq=1 sq=1 d=1", 0x1p-24, 0x1p-24, FLT_MIN },
-        { "dtype=f64 odtype=f32 b=1 hq=1 sq=1 d=1", 0x1p-24, 0x1p-53, FLT_MIN },
+        { "dtype=f32 kvdtype=f64 odtype=f64 b=1 hq=1 sq=1 d=1", 0x1p-24, 0x1p-24, FLT_TRUE_MIN },
+        { "dtype=f64 odtype=f32 b=1 hq=1 sq=1 d=1", 0x1p-24, 0x1p-53, FLT_TRUE_MIN },
         { "dtype=f64 kvdtype=f16 odtype=f64 b=1 hq=1 sq=1 d=1", 0x1p-11, 0x1p-53, 0x1p-24 },
     };
     for (size_t k = 0; k < sizeof mixed / sizeof *mixed; k++) {

@@ -147,7 +147,5 @@ double dtype_unit_roundoff(dtype type)
 double dtype_tiny(dtype type)
 {
     if (dtypes[type].mantissa == 0) return 1;
-    int smallest_normal = 1 - exponent_bias(type);
-    return ldexp(1, dtypes[type].bits >= 32 ? smallest_normal
-                                            : smallest_normal - (dtypes[type].mantissa - 1));
+    return ldexp(1, 1 - exponent_bias(type) - (dtypes[type].mantissa - 1));
 }

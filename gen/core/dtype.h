@@ -39,7 +39,7 @@ double dtype_load(dtype type, const void *element);
 void dtype_store(dtype type, void *element, double value);
 /* Half the distance from 1 to the next number; 0 for integers. */
 double dtype_unit_roundoff(dtype type);
-/* The smallest positive number; for f32 and wider the smallest normal one (hardware may flush). */
+/* The smallest positive number. */
 double dtype_tiny(dtype type);
 
 #endif

@@ -1,4 +1,6 @@
-% -- Functions of floats. Comes in: target, need, horner.
+% -- Functions of floats. Comes in: target, need, horner, raise.
+% local bias = 127 + raise
+% local magic, raised = f32(12582912.0 + bias), raise > 0 and ("; %d more: RAISE"):format(raise) or ""
 % if need.tofloat_vr then
 INLINE vr tofloat_vr(vi x) { return __builtin_convertvector(x, vr); }
 % end
@@ -12,35 +14,37 @@ INLINE vi floor_vr(vr x)
     return select_i(x >= 0x1p31f, splat_i(0x7fffffff), select_i(x < -0x1p31f, splat_i(-0x7fffffff - 1), down));
 }
 % end
-% -- e^x for x <= 0; 0 where it would be below 2^-126. x = (n + f) log(2), f in [-1/2, 1/2]: 2^f is minimax with
+% -- RAISE e^x for x <= 0; 0 where it would be below 2^-126. x = (n + f) log(2), f in [-1/2, 1/2]: 2^f is minimax with
 % -- 2^0 = 1, so that e^0 is 1.
 % if need.exp_fall_vr then
 INLINE vr exp_fall_vr(vr x)
 {
-    x = max_vr(splat_r(${f32(-127 * 0.6931471805599453)}), x);
-    const vr whole = x * LOG2E + ${f32(12582912.0 + 127)}; /* 1.5 * 2^23: rounds; 127: the exponent's bias */
-    const vr f = x * LOG2E - (whole - ${f32(12582912.0 + 127)});
+    x = max_vr(splat_r(${f32(-bias * 0.6931471805599453)}), x);
+    const vr whole = x * LOG2E + ${magic}; /* 1.5 * 2^23: rounds; 127: the exponent's bias${raised} */
+    const vr f = x * LOG2E - (whole - ${magic});
     const vr y = ${horner("f", { 1.0, 0x1.62e4292037289p-1, 0x1.ebf9bb8a68816p-3, 0x1.c6b752df2f830p-5, 0x1.3cea875967023p-7, 0x1.5bba13e2fd91ep-10 })};
     return y * (vr)((vi)whole << 23);
 }
 % end
-% -- 2^x for x <= 0, and a little above; 0 where it would be below 2^-126.
+% -- RAISE 2^x for x <= 0, and a little above; 0 where it would be below 2^-126.
 % if need.exp2_fall_vr and target.reduce then
 % -- 2^f is minimax on [0, 1) with 2^0 = 1.
+%   local coefficients = { 1.0, 0x1.62e4ba8ec2bf8p-1, 0x1.ebdb56d89e118p-3, 0x1.c91ce63cdd1b7p-5, 0x1.2778552b8aeadp-7, 0x1.e974fa5a37e58p-10 }
+%   for k, c in ipairs(coefficients) do coefficients[k] = c * 2.0 ^ raise end
 INLINE vr exp2_fall_vr(vr x)
 {
     vr f;
     __asm__("${target.reduce}" : "=v"(f) : "v"(x));
-    vr y = ${horner("f", { 1.0, 0x1.62e4ba8ec2bf8p-1, 0x1.ebdb56d89e118p-3, 0x1.c91ce63cdd1b7p-5, 0x1.2778552b8aeadp-7, 0x1.e974fa5a37e58p-10 })};
-    __asm__("${target.scale}" : "+v"(y) : "v"(x), "v"(splat_r(-126)) : "k1");
+    vr y = ${horner("f", coefficients)};
+    __asm__("${target.scale}" : "+v"(y) : "v"(x), "v"(splat_r(${-126 - raise})) : "k1");
     return y;
 }
 % elseif need.exp2_fall_vr then
 INLINE vr exp2_fall_vr(vr x)
 {
-    x = max_vr(splat_r(-127), x);
-    const vr whole = x + ${f32(12582912.0 + 127)}; /* 1.5 * 2^23: rounds; 127: the exponent's bias */
-    const vr f = x - (whole - ${f32(12582912.0 + 127)});
+    x = max_vr(splat_r(${-bias}), x);
+    const vr whole = x + ${magic}; /* 1.5 * 2^23: rounds; 127: the exponent's bias${raised} */
+    const vr f = x - (whole - ${magic});
     const vr y = ${horner("f", { 1.0, 0x1.62e4292037289p-1, 0x1.ebf9bb8a68816p-3, 0x1.c6b752df2f830p-5, 0x1.3cea875967023p-7, 0x1.5bba13e2fd91ep-10 })};
     return y * (vr)((vi)whole << 23);
 }

@@ -1,5 +1,7 @@
-% -- Functions of doubles, within 1.5 units in the last place. Comes in: target, need, horner.
+% -- Functions of doubles, within 1.5 units in the last place. Comes in: target, need, horner, raise.
 % local whole, whole_bits = 0x1.8p52, "0x4338000000000000" -- added to less than 2^51 it rounds to an int in the last bits
+% local bias = 1023 + raise
+% local magic, raised = f64(whole + bias), raise > 0 and ("; %d more: RAISE"):format(raise) or "" -- of weights
 % local log2_high, log2_low = f64(0x1.62e42fefa2p-1), f64(0x1.9ef35793c7673p-41) -- n times the first is exact
 % if need.tofloat_vr then
 INLINE vr tofloat_vr(vi x) { return (vr)(x + ${whole_bits}) - ${f64(whole)}; }
@@ -27,22 +29,22 @@ INLINE vr exp_rest_vr(vr r)
 /* e^x / 2^n, n the integer next to x / log(2). */
 INLINE vr exp_part_vr(vr x, vr n) { return exp_rest_vr((x - n * ${log2_high}) - n * ${log2_low}); }
 % end
-% -- 2^x for x <= 0, and a little above; 0 where it would be below 2^-1022.
+% -- RAISE 2^x for x <= 0, and a little above; 0 where it would be below 2^-1022.
 % if need.exp2_fall_vr then
 INLINE vr exp2_fall_vr(vr x)
 {
-    x = max_vr(splat_r(-1023.0), x);
-    const vr whole = x + ${f64(whole + 1023)}; /* 1.5 * 2^52: rounds; 1023: the exponent's bias */
-    return exp_rest_vr((x - (whole - ${f64(whole + 1023)})) * ${f64(0.6931471805599453)}) * (vr)((vi)whole << 52);
+    x = max_vr(splat_r(${-bias}), x);
+    const vr whole = x + ${magic}; /* 1.5 * 2^52: rounds; 1023: the exponent's bias${raised} */
+    return exp_rest_vr((x - (whole - ${magic})) * ${f64(0.6931471805599453)}) * (vr)((vi)whole << 52);
 }
 % end
-% -- e^x for x <= 0; 0 where it would be below 2^-1022.
+% -- RAISE e^x for x <= 0; 0 where it would be below 2^-1022.
 % if need.exp_fall_vr then
 INLINE vr exp_fall_vr(vr x)
 {
-    x = max_vr(splat_r(${f64(-1023 * 0.6931471805599453)}), x);
-    const vr whole = x * LOG2E + ${f64(whole + 1023)}; /* 1.5 * 2^52: rounds; 1023: the exponent's bias */
-    return exp_part_vr(x, whole - ${f64(whole + 1023)}) * (vr)((vi)whole << 52);
+    x = max_vr(splat_r(${f64(-bias * 0.6931471805599453)}), x);
+    const vr whole = x * LOG2E + ${magic}; /* 1.5 * 2^52: rounds; 1023: the exponent's bias${raised} */
+    return exp_part_vr(x, whole - ${magic}) * (vr)((vi)whole << 52);
 }
 % end
 % -- e^x everywhere. Two steps of 2^n: a subnormal or overflowing result rounds once.

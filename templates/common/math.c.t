@@ -1,4 +1,5 @@
-% -- Vector arithmetic. Comes in: target, need (a set of helper names; what they need in turn is added here).
+% -- Vector arithmetic. Comes in: target, need (a set of helper names; what they need in turn is added here), raise (of
+% -- templates/common/raise.lua).
 % local double = target.real == "f64"
 % local function horner(x, coefficients)
 %   local text = target.literal(coefficients[#coefficients])
@@ -27,6 +28,9 @@
 %   return grown
 % end
 % while complete() do end
+% if raise > 0 then
+#define RAISE ${target.literal(2.0 ^ raise)} /* what a weight of 1 is, so that none which a result shows is a subnormal */
+% end
 INLINE vr splat_r(real x) { return x - (vr){ 0 }; } /* + would make -0 another */
 INLINE vi splat_i(int x) { return (vi){ 0 } + x; }
 INLINE int min_i(int a, int b) { return a < b ? a : b; }
@@ -50,9 +54,10 @@ INLINE v${suffix} broadcast_${suffix}(const ${type} *x)
 % if need.any_lane then
 INLINE int any_lane(vi x)
 {
-    int some = 0;
-    UNROLLED for (int l = 0; l < LANES; l++) some |= (int)x[l];
-    return some;
+    typedef long words __attribute__((vector_size(${target.bytes}))); /* fewer than lanes may be */
+    long some = 0;
+    UNROLLED for (int k = 0; k < (int)(sizeof x / sizeof some); k++) some |= ((words)x)[k];
+    return some != 0;
 }
 % end
 % if need.transpose then

@@ -34,6 +34,7 @@
 % local sums = require "templates.common.sums"
 % local enough = bounds.always and p.sk and not p.lens
 % local part, far = not enough and sums.part(p, cfg.keys) or nil, sums.far(p, cfg.keys)
+% local raise = dot and 0 or require "templates.common.raise"(p) -- dot instructions flush subnormals
 % local classes = body.classes(p, variant)
 % local lengths = p.lens == "padded" and "sq = a->q_lens[b], sk = a->k_lens[b]" or "sq = a->cu_q[b + 1] - a->cu_q[b], sk = a->cu_k[b + 1] - a->cu_k[b]"
 % -- A tile's last register block of S may reach keys that a block of rows does not see: their maximum is found anew.
@@ -44,7 +45,7 @@
 % need["store_row_" .. p.odtype] = true
 % if code.value.keep or has_score then need.min_vi = true end
 % if p.lse then need.log_vr = true end
-% if classes then need.any_lane = true end
+% if classes or raise > 0 then need.any_lane = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
 % end
@@ -118,7 +119,10 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 % if not has_score then
 #define LN2 ${target.literal(0.6931471805599453)}
 % end
-% include("templates/common/math.c.t", { need = need, target = target })
+% if raise > 0 then
+#define LEAST ${target.literal(target.real == "f64" and 0x1p-1022 or 0x1p-126)} /* below it are subnormals */
+% end
+% include("templates/common/math.c.t", { need = need, target = target, raise = raise })
 % include("templates/common/convert.c.t", { need = need, target = target })
 % if p.dropout then
 %   include("templates/common/philox.c.t", { target = target, lanes = p.shard and "rows" or "row pairs" })
@@ -126,7 +130,7 @@ _Static_assert(sizeof(struct scratch) <= ${steps[#steps].scratch}, "scratch as t
 
 % include("templates/forward/c_stage.c.t", { dot = dot, paged = paged })
 
-% include("templates/forward/c_block.c.t", { lse_type = lse_type, dot = dot, step = step, operand = operand, element = element, has_score = has_score, part = part or false, far = far or false, padded = padded })
+% include("templates/forward/c_block.c.t", { lse_type = lse_type, dot = dot, step = step, operand = operand, element = element, has_score = has_score, raise = raise, part = part or false, far = far or false, padded = padded })
 
 % -- ---- What the variant's texts need ----
 % local counts = { { "tiles", ("(%s + ROWS - 1) / ROWS"):format(SQ) }, { "row_blocks", ("(%s + BLOCK - 1) / BLOCK"):format(SQ) },
@@ -238,6 +242,9 @@ struct task {
     const i32 *table;
 % end
     real scale;
+% if raise > 0 then
+    int plain; /* weights are not raised */
+% end
 % if p.dropout then
     struct dropout drop;
 % end
@@ -269,6 +276,9 @@ APART void task_find(struct task *task, const struct args *a, i64 number)
     const int tile = (int)(${place}), head = (int)(${head});
     const int h = head % HQ, b = head / HQ, row = tile * ROWS;
     task->b = b, task->h = h, task->row = row;
+% if raise > 0 then
+    task->plain = 0;
+% end
 % if p.lens then
     const int ${lengths};
     task->sq = sq, task->sk = sk;
@@ -417,6 +427,9 @@ APART void attend(const struct args *a, struct scratch *t, const struct task *ta
     dropout_rows(t->keep, &task->drop, ${drop_i}, ${drop_j}, n);
 % end
     softmax(t->s, block, top, shrink, n${p.dropout and ", (const vi (*)[VECTORS])t->keep" or ""});
+% if raise > 0 then
+    if (task->plain) lower(t->s, n);
+% end
 % if part then
     vr one[VECTORS];
     UNROLLED for (int v = 0; v < VECTORS; v++) one[v] = splat_r(1);
@@ -443,20 +456,60 @@ APART void conclude(const struct args *a, struct scratch *t, const struct task *
 % if p.dropout then
     const real kept = a->drop < 65536 ? (real)65536 / (real)(65536 - a->drop) : 0;
 % end
+% if raise > 0 then
+    const real worth = task->plain ? ${p.dropout and "kept * RAISE : kept" or "RAISE : 1"}; /* of O, beside sums */
+% end
 % if p.sinks then
     const real sink = ${sink};
     for (int x = 0; x < task->blocks; x++) drain(&t->block[x], sink);
 % end
     for (int x = 0; x < task->blocks; x++)
-        finish(&t->block[x], t->row, o + x * BLOCK * a->o_s, a->o_s${p.lse and ", lse + x * BLOCK * a->lse_s, a->lse_s" or ""}, min_i(BLOCK, task->rows - x * BLOCK)${p.dropout and ", kept" or ""});
+        finish(&t->block[x], t->row, o + x * BLOCK * a->o_s, a->o_s${p.lse and ", lse + x * BLOCK * a->lse_s, a->lse_s" or ""}, min_i(BLOCK, task->rows - x * BLOCK)${raise > 0 and ", worth" or p.dropout and ", kept" or ""});
 % if padded then
     blank(o + task->rows * a->o_s, a->o_s${p.lse and ", lse + task->rows * a->lse_s, a->lse_s" or ""}, task->written - task->rows);
 % end
 }
 
-void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
+/* The rows of a task meet all keys. */
+APART void visit(const struct args *a, struct scratch *t, const struct task *task)
 {
 % task_values({}, classes and KEY_TILES or "")
+    for (int x = 0; x < task->blocks; x++) t->block[x].begun = 0;
+% if far then
+    int near = 0, settled = 0; /* tiles since, and whether, sums were put with those further back */
+% end
+    for (int tile_first = task->from; tile_first < task->to; tile_first += KEYS) {
+        const int tile_last = min_i(tile_first + KEYS, task->to), keys = tile_last - tile_first;
+% if classes then
+        int seen = EMPTY;
+        for (int x = 0; x < task->blocks; x++) seen |= task->class[x * ${KEY_TILES} + tile_first / KEYS];
+        if (seen == EMPTY) continue;
+% end
+% if paged then
+        stage_k(t->k, task->k, a->k_s, task->table, a->k_p, tile_first, keys);
+        stage_v(t->v, task->v, a->v_s, task->table, a->v_p, tile_first, keys);
+% else
+        stage_k(t->k, task->k + tile_first * a->k_s, a->k_s, keys);
+        stage_v(t->v, task->v + tile_first * a->v_s, a->v_s, keys);
+% end
+        for (int x = 0; x < task->blocks; x++) attend(a, t, task, x, tile_first, tile_last);
+% if far then
+        if (++near == FAR) {
+            for (int x = 0; x < task->blocks; x++) {
+                begin(a, t, task, x);
+                settle(&t->block[x], !settled);
+            }
+            near = 0, settled = 1;
+        }
+% end
+    }
+% if far then
+    for (int x = 0; x < task->blocks && settled; x++) gather(&t->block[x]);
+% end
+}
+
+void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
+{
     for (i64 number = first; number < last; number++) {
         struct task task;
         task_find(&task, a, number);
@@ -464,37 +517,12 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         if (!task.blocks) continue;
 % end
         task_ranges(&task${bounds.always and p.sk and "" or ", a"});
-        for (int x = 0; x < task.blocks; x++) t->block[x].begun = 0;
-% if far then
-        int near = 0, settled = 0; /* tiles since, and whether, sums were put with those further back */
-% end
-        for (int tile_first = task.from; tile_first < task.to; tile_first += KEYS) {
-            const int tile_last = min_i(tile_first + KEYS, task.to), keys = tile_last - tile_first;
-% if classes then
-            int seen = EMPTY;
-            for (int x = 0; x < task.blocks; x++) seen |= task.class[x * ${KEY_TILES} + tile_first / KEYS];
-            if (seen == EMPTY) continue;
-% end
-% if paged then
-            stage_k(t->k, task.k, a->k_s, task.table, a->k_p, tile_first, keys);
-            stage_v(t->v, task.v, a->v_s, task.table, a->v_p, tile_first, keys);
-% else
-            stage_k(t->k, task.k + tile_first * a->k_s, a->k_s, keys);
-            stage_v(t->v, task.v + tile_first * a->v_s, a->v_s, keys);
-% end
-            for (int x = 0; x < task.blocks; x++) attend(a, t, &task, x, tile_first, tile_last);
-% if far then
-            if (++near == FAR) {
-                for (int x = 0; x < task.blocks; x++) {
-                    begin(a, t, &task, x);
-                    settle(&t->block[x], !settled);
-                }
-                near = 0, settled = 1;
-            }
-% end
+        visit(a, t, &task);
+% if raise > 0 then
+        if (!are_finite(t->block, task.blocks)) { /* V may be so huge that O overflows when weights are raised */
+            task.plain = 1;
+            visit(a, t, &task);
         }
-% if far then
-        for (int x = 0; x < task.blocks && settled; x++) gather(&t->block[x]);
 % end
         conclude(a, t, &task);
     }

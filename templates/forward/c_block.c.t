@@ -1,5 +1,5 @@
 % -- Schedule c: what a register block of query rows does with one key tile, and at its end. Comes in: p, and of
-% -- templates/forward/c.c.t lse_type, dot, step, operand, element, has_score, part, far, padded.
+% -- templates/forward/c.c.t lse_type, dot, step, operand, element, has_score, raise, part, far, padded.
 %
 % local function madd(sum, x, y) return dot and ("%s = dot_vr(%s, %s, %s)"):format(sum, sum, x, y) or ("%s += %s * %s"):format(sum, x, y) end
 %
@@ -22,19 +22,44 @@ APART void scores(vr (*restrict s)[VECTORS], const ${element} (*restrict k)[K_PI
         }
 }
 
-/* S becomes P = ${has_score and "exp(S - top)" or "2^(S - top)"}${p.dropout and ", 0 where dropped" or ""}${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
- * by the new maximum. */
+% local raised, lower = raise > 0 and "RAISE " or "", raise > 0 and " / RAISE" or ""
 % local function power(x) return has_score and ("exp2_fall_vr((%s) * LOG2E)"):format(x) or ("exp2_fall_vr(%s)"):format(x) end
+% local function factor(x) return power(x) .. lower end
 % local function weight(r) return power(("s[%s][v] - peak[v]"):format(r)) end
+% if raise > 0 then
+/* Where `shrink` is a subnormal, which is slow, sum and O so far take its root here, and are to take it once more. */
+APART void shrink_twice(struct block *restrict x, const vr *peak, vr *restrict shrink)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        const vi tiny = shrink[v] < LEAST;
+        const vr root = select_r(tiny, ${factor("(x->top[v] - peak[v]) * (real)0.5")}, splat_r(1));
+        shrink[v] = select_r(tiny, root, shrink[v]);
+        x->sum[v] *= root;
+        for (int c = 0; c < COLUMNS; c++) x->o[c][v] *= root;
+    }
+}
+
+% end
+/* S becomes P = ${raised}${has_score and "exp(S - top)" or "2^(S - top)"}${p.dropout and ", 0 where dropped" or ""}${dot and ", pairs of keys rounded to bf16" or ""}; `shrink` is what sum and O so far are worth
+ * by the new maximum. */
 APART void softmax(vr (*restrict s)[VECTORS], struct block *restrict x, const vr *top,
                    vr *restrict shrink, int n${p.dropout and ", const vi (*restrict keep)[VECTORS]" or ""})
 {
     vr peak[VECTORS], sum[VECTORS];
+% if raise > 0 then
+    vi tiny = splat_i(0);
+% end
     UNROLLED for (int v = 0; v < VECTORS; v++) {
         peak[v] = select_r(top[v] == -INF, splat_r(0), top[v]); /* every key hidden so far */
-        shrink[v] = ${power("x->top[v] - peak[v]")};
+        shrink[v] = ${factor("x->top[v] - peak[v]")};
+% if raise > 0 then
+        tiny |= (shrink[v] < LEAST) & (shrink[v] > 0);
+% end
         sum[v] = splat_r(0);
     }
+% if raise > 0 then
+    if (any_lane(tiny)) shrink_twice(x, peak, shrink);
+% end
 % if dot then
     vi(*p)[VECTORS] = (vi(*)[VECTORS])s;
     for (int r = 0; r < n; r += 2)
@@ -74,6 +99,25 @@ APART void softmax(vr (*restrict s)[VECTORS], struct block *restrict x, const vr
     }
 }
 
+% if raise > 0 then
+/* P as it is. */
+APART void lower(vr (*restrict s)[VECTORS], int n)
+{
+    for (int r = 0; r < n; r++)
+        UNROLLED for (int v = 0; v < VECTORS; v++) s[r][v] /= RAISE;
+}
+
+/* Whether the sums of all that saw a key are. */
+APART int are_finite(const struct block *x, int blocks)
+{
+    vi finite = splat_i(-1);
+    for (; blocks > 0; blocks--, x++)
+        for (int c = 0; c < COLUMNS && x->begun; c++)
+            UNROLLED for (int v = 0; v < VECTORS; v++) finite &= x->o[c][v] - x->o[c][v] == 0;
+    return !any_lane(~finite);
+}
+
+% end
 /* O^T = O^T shrink + V^T P^T for MV value columns. A tile's sum is on its own first: errors of a long sum of
  * like terms grow with the tiles, not with the keys. */
 APART void accumulate(vr (*restrict o)[VECTORS], const ${element} *restrict value,
@@ -98,7 +142,7 @@ APART void settle(struct block *x, int first)
 {
     for (int v = 0; v < VECTORS; v++) {
         const vr peak = select_r(x->top[v] == -INF, splat_r(0), x->top[v]);
-        const vr shrink = first ? splat_r(0) : ${power("x->far_top[v] - peak")};
+        const vr shrink = first ? splat_r(0) : ${factor("x->far_top[v] - peak")};
         x->far_top[v] = x->top[v];
         x->far_sum[v] = first ? x->sum[v] : x->far_sum[v] * shrink + x->sum[v];
         x->sum[v] = splat_r(0);
@@ -123,21 +167,22 @@ APART void drain(struct block *x, real sink)
 {
     for (int v = 0; v < VECTORS; v++) {
         const vr top = max_vr(x->top[v], splat_r(sink)), peak = select_r(top == -INF, splat_r(0), top);
-        const vr root = ${power("(x->top[v] - peak) * (real)0.5")}; /* of what O is worth still, which may be a subnormal */
-        for (int c = 0; c < COLUMNS; c++) x->o[c][v] = x->o[c][v] * root * root;
-        x->sum[v] = x->sum[v] * root * root + ${power("splat_r(sink) - peak")};
+        const vr shrink = ${factor("x->top[v] - peak")};
+        for (int c = 0; c < COLUMNS; c++) x->o[c][v] *= shrink;
+        x->sum[v] = x->sum[v] * shrink + ${power("splat_r(sink) - peak")};
         x->top[v] = top;
     }
 }
 
 % end
 % local lse_to = p.lse and ", " .. (lse_type) .. " *lse, i64 lse_stride" or ""
-/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""}; both for a row without visible keys as if V were 0. */
-APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${p.dropout and ", real kept" or ""})
+% local worth = raise > 0 and "worth" or p.dropout and "kept" or nil
+/* O = ${worth and worth .. " " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""}; both for a row without visible keys as if V were 0. */
+APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${worth and ", real " .. worth or ""})
 {
     for (int v = 0; v < VECTORS; v++) {
         const int rows = min_i(LANES, n - v * LANES);
-        const vr share = select_r(x->sum[v] == 0, splat_r(0), ${p.dropout and "kept" or "1"} / x->sum[v]);
+        const vr share = select_r(x->sum[v] == 0, splat_r(0), ${worth or "1"} / x->sum[v]);
         for (int c = 0; c < DV; c += LANES) {
             vr y[LANES];
             UNROLLED for (int l = 0; l < LANES; l++) y[l] = x->o[min_i(c + l, COLUMNS - 1)][v] * share;
@@ -146,7 +191,7 @@ APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype
         }
         for (int l = 0; l < rows; l++) store_row_${p.odtype}(o + (v * LANES + l) * stride, row[l], DV);
 % if p.lse then
-        const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v]${has_score and "" or " * LN2"} + log_vr(x->sum[v]));
+        const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v]${has_score and "" or " * LN2"} + log_vr(x->sum[v]${lower}));
         for (int l = 0; l < rows; l++) lse[(v * LANES + l) * lse_stride] = logs[l];
 % end
     }

@@ -3,6 +3,8 @@
 % local shape = require("templates.forward.c_decode").shape_of(cfg, p, dev)
 % local MR, MK, ROWS, HEADS, SPLITS, PADDED = cfg.mr, cfg.mk, cfg.rows, cfg.heads, cfg.splits, shape.padded
 % local far = require("templates.common.sums").far(p, cfg.keys * SPLITS)
+% local raise = require "templates.common.raise"(p)
+% local lower = raise > 0 and " / RAISE" or ""
 % local W, CHUNK = shape.width, shape.chunk
 % local group = p.hq // p.hkv
 % assert(cfg.keys % target.lanes == 0 and target.lanes % MK == 0, "register blocks fill vectors of keys")
@@ -18,6 +20,7 @@
 % local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_" .. p.odtype] = true,
 %   ["load_row_" .. p.dtype] = true, ["load_" .. p.kvdtype] = p.kvdtype == "f16" }
 % if p.lse then need.log_vr = true end
+% if raise > 0 then need.any_lane = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
 %   for name in pairs(uses) do need[name] = true end
 % end
@@ -31,7 +34,7 @@
  *     for each KEYS keys j of the split:
  *         S = Q K_j^T                    lanes: columns, then keys
  *         S = score(S) where mask        lanes: keys
- *         P = exp(S - max)
+ *         P = ${raise > 0 and "RAISE " or ""}exp(S - max)
  *         O = O exp(max before - max) + P V_j */
 % include("templates/common/types.c.t", { target = target })
 
@@ -43,6 +46,9 @@ enum {
     FAR = ${far}, /* blocks whose sums are summed on their own */
 % end
     KEYS = ${cfg.keys}, VECTORS = KEYS / LANES, /* of a block */
+% if cfg.ahead == 1 then
+    SOON = ${shape.soon}, /* keys that a row is fetched ahead of its use */
+% end
     WIDTH = ${W}, CHUNK = ${CHUNK}, /* vectors and elements of one load of K or V */
     DEPTH = ${shape.depth}, COLUMNS = ${shape.columns}, /* chunks in a row of K and V; the last one ends with the row */
 };
@@ -70,17 +76,20 @@ _Static_assert(sizeof(struct scratch) <= ${shape.scratch}, "scratch as the launc
 struct partial {
     vr o[COLUMNS * WIDTH];
     real top, sum;
+% if raise > 0 then
+    int plain; /* o is, as weights were not raised */
+% end
 };
 _Static_assert(sizeof(struct partial) == ${shape.partial}, "partial results as the region's recipe has them");
 % end
 
-% include("templates/common/math.c.t", { need = need, target = target })
+% include("templates/common/math.c.t", { need = need, target = target, raise = raise })
 % include("templates/common/convert.c.t", { need = need, target = target })
 % if p.dropout then
 % include("templates/common/philox.c.t", { target = target, lanes = "keys" })
 % end
 
-% local passes = include("templates/forward/c_decode_block.c.t", { shape = shape, far = far or false, size = size })
+% local passes = include("templates/forward/c_decode_block.c.t", { shape = shape, far = far or false, size = size, raise = raise, lower = lower })
 % local function adjust(masked)
 %   local function temporaries(level)
 %     local list = {}
@@ -131,24 +140,24 @@ static struct task task_at(const struct args *a, i64 number, int heads)
     return x;
 }
 
-/* The rows of keys [from, from + KEYS), of which the last one is to - 1. */
-static void find_keys(struct keys *keys, const struct args *a, const struct task *x, int from, int to)
+/* The rows of the keys from `from` on, up to to - 1. */
+INLINE void find_keys(struct keys *keys, const struct args *a, const struct task *x, int from, int to)
 {
     const i64 head_k = x->head * a->k_h, head_v = x->head * a->v_h;
-    for (int n = 0; n < KEYS; n++) {
-        const i64 j = min_i(from + n, to - 1);
 % if paged then
+    for (int n = 0; n < KEYS + ${shape.beyond}; n++) {
+        const i64 j = min_i(from + n, to - 1);
         const i64 page = a->table[x->b * a->table_b + j / ${p.page}], row = j % ${p.page};
         keys->k[n] = a->k + page * a->k_p + row * a->k_s + head_k;
         keys->v[n] = a->v + page * a->v_p + row * a->v_s + head_v;
-% elseif packed then
-        keys->k[n] = a->k + (x->keys + j) * a->k_s + head_k;
-        keys->v[n] = a->v + (x->keys + j) * a->v_s + head_v;
-% else
-        keys->k[n] = a->k + x->b * a->k_b + j * a->k_s + head_k;
-        keys->v[n] = a->v + x->b * a->v_b + j * a->v_s + head_v;
-% end
     }
+% else
+%   local first = packed and "(x->keys + from) * a->%s_s" or "x->b * a->%s_b + from * a->%s_s"
+    keys->k = a->k + ${first:gsub("%%s", "k")} + head_k;
+    keys->v = a->v + ${first:gsub("%%s", "v")} + head_v;
+    keys->k_s = a->k_s, keys->v_s = a->v_s;
+    keys->last = to - 1 - from;
+% end
 }
 
 % if p.dropout then
@@ -234,6 +243,10 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         from += split * share;
         to = min_i(to, from + share);
 % end
+% if raise > 0 then
+        int plain = 0; /* weights are not raised */
+    again:
+% end
         for (int g = 0; g < HEADS; g++) {
             struct head *own = &t->head[g];
             for (int y = 0; y < PADDED; y++) {
@@ -299,6 +312,9 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 }
 % end
                 for (int y = 0; y < PADDED; y++) shrink[y] = softmax(t->s[y], &own->top[y], &own->sum[y], n);
+% if raise > 0 then
+                if (plain) lower(t->s, n);
+% end
 % if p.dropout then
                 for (int y = 0; y < rows; y++) drop(t->s[y], &dropout, &x, g, y, j0, n${p.shard and ", a" or ""});
 % end
@@ -320,6 +336,12 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         if (settled)
             for (int g = 0; g < HEADS; g++) gather(&t->head[g]);
 % end
+% if raise > 0 then
+        if (!plain && !are_finite(t->head, rows)) { /* V may be so huge that O overflows when weights are raised */
+            plain = 1;
+            goto again;
+        }
+% end
         for (int g = 0; g < HEADS; g++)
 % if SPLITS > 1 then
             for (int y = 0; y < rows; y++) {
@@ -327,6 +349,9 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) left->o[c] = t->head[g].o[y][c];
                 left->top = t->head[g].top[y][0];
                 left->sum = total(t->head[g].sum[y]);
+% if raise > 0 then
+                left->plain = plain;
+% end
             }
 % else
             for (int y = 0; y < x.written; y++) {
@@ -336,7 +361,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                     finish_empty(a, x.b, query, place);
                 else
 %   end
-                finish(a, x.b, query, x.place + place, t->head[g].o[y], t->head[g].top[y][0], total(t->head[g].sum[y]));
+                finish(a, x.b, query, x.place + place, t->head[g].o[y], t->head[g].top[y][0], total(t->head[g].sum[y])${raise > 0 and ", plain ? RAISE : 1" or ""});
             }
 % end
     }
@@ -360,14 +385,21 @@ void combine(const struct args *a, void *scratch, i64 first, i64 last)
 %   end
             real top = -INF, sum = 0;
             UNROLLED for (int n = 0; n < SPLITS; n++) top = left[n].top > top ? left[n].top : top;
+% if raise > 0 then
+            int plain = 0;
+            UNROLLED for (int n = 0; n < SPLITS; n++) plain |= left[n].plain;
+% end
             vr o[COLUMNS * WIDTH] = { 0 };
             const real peak = top == -INF ? 0 : top;
             UNROLLED for (int n = 0; n < SPLITS; n++) {
-                const real weight = exp_fall_vr(splat_r(left[n].top - peak))[0];
-                UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) o[c] += left[n].o[c] * weight;
+                const real weight = exp_fall_vr(splat_r(left[n].top - peak))[0]${lower};
+% if raise > 0 then
+                const real own = left[n].plain == plain ? weight : weight / RAISE; /* of o */
+% end
+                UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) o[c] += left[n].o[c] * ${raise > 0 and "own" or "weight"};
                 sum += left[n].sum * weight;
             }
-            finish(a, x.b, query, x.place + place, o, top, sum);
+            finish(a, x.b, query, x.place + place, o, top, sum${raise > 0 and ", plain ? RAISE : 1" or ""});
         }
     }
 }

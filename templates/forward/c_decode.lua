@@ -56,7 +56,17 @@ local function chunk_of(p, dev) return (p.kvdtype == "bf16" and 2 or 1) * target
 local function shape_of(cfg, p, dev)
   local target, chunk = target_of(dev), chunk_of(p, dev)
   local s = { padded = ceildiv(cfg.rows, cfg.mr) * cfg.mr, chunk = chunk, width = chunk // target.lanes,
-    depth = ceildiv(p.d, chunk), columns = ceildiv(p.dv, chunk) }
+    depth = ceildiv(p.d, chunk), columns = ceildiv(p.dv, chunk), element = element_bytes[p.kvdtype] }
+  -- Rows of so many bytes: a power of two of them that `room` bytes hold; those that a page is read ahead of its fetching.
+  function s.rows_in(room, bytes)
+    local rows = 1
+    while 2 * rows * bytes <= room do rows = 2 * rows end
+    return rows
+  end
+  function s.reach(bytes) return math.min(64, ceildiv(8192, bytes)) end
+  -- Keys that a row is fetched ahead of its use, and keys behind a block that are fetched or read with it.
+  s.soon = math.min(16, ceildiv(2048, math.max(p.d, p.dv) * s.element))
+  s.beyond = cfg.ahead == 1 and math.max(s.soon, ceildiv(s.reach(math.min(p.d, p.dv) * s.element), cfg.heads)) or 0
   local sets = sums.far(p, cfg.keys * cfg.splits) and 2 or 1 -- of sums
   s.scratch = s.padded * (cfg.heads * (s.depth * 4 * chunk + sets * (s.columns * 4 * chunk + 2 * target.bytes)) + 4 * cfg.keys)
   s.partial = s.columns * 4 * chunk + target.bytes
@@ -100,7 +110,7 @@ local axes = {
   { name = "mr", values = { 1, 2, 3, 4, 5, 6, 8 }, about = "query rows in a register block" },
   { name = "mk", values = key_block_counts, about = "keys in a register block of S" },
   { name = "mv", values = { 1, 2, 3, 4, 6, 8 }, about = "loads of a row of V in a register block of O" },
-  { name = "ahead", values = { 1, 0 }, about = "1: the next block is fetched beside this one" },
+  { name = "ahead", values = { 1, 0 }, about = "1: keys are fetched ahead of their use" },
 }
 
 local function tasks_of(cfg, p)
@@ -185,10 +195,10 @@ local hooks = {
   tensor = kernel_slots.tensor,
   stride = kernel_slots.stride,
   taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "far_o", "far_sum",
-    "far_top", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "lane_at", "left",
-    "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place",
-    "query", "rng", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
-    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "INF", "LOG2E" },
+    "far_top", "fetch_k", "fetch_soon", "fetch_v", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "lane_at", "left",
+    "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place", "plain", "lower", "are_finite", "worth",
+    "query", "rng", "row", "row_k", "row_v", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
+    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "SOON", "RAISE", "INF", "LOG2E" },
 }
 
 local function slots(p, cfg, variant)

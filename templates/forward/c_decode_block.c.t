@@ -1,7 +1,7 @@
 % -- Schedule c_decode: rows of K and V, what the rows of a key head do with a block of keys, and at their end. Comes in: p, cfg,
-% -- target, and of templates/forward/c_decode.c.t shape, far, size. Gives how many passes over V a block takes.
+% -- target, and of templates/forward/c_decode.c.t shape, far, size, raise, lower. Gives how many passes over V a block takes.
 % local W, CHUNK = shape.width, shape.chunk
-% local packed, padded = p.lens == "packed", p.lens == "padded"
+% local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
 %
 % -- ---- Rows of K and V ----
 % if p.kvdtype == "f32" then
@@ -121,22 +121,54 @@ INLINE real total(vr x)
 
 /* ---- One block of keys, one key head ---- */
 
-/* The keys of a block: their rows, of the first key head; behind the last one, that one again. */
+% if paged then
+/* The keys of a block, and those that are fetched meanwhile: their rows, of the first key head. */
 struct keys {
-    const ${p.kvdtype} *k[KEYS], *v[KEYS];
+    const ${p.kvdtype} *k[KEYS + ${shape.beyond}], *v[KEYS + ${shape.beyond}];
 };
-% if cfg.ahead == 1 then
+% else
+/* The keys of a block: the first one's rows, of the first key head; how far the split's last key is from it. */
+struct keys {
+    const ${p.kvdtype} *k, *v;
+    i64 k_s, v_s;
+    int last;
+};
+% end
+% for _, name in ipairs { "k", "v" } do
+%   local bytes = (name == "k" and p.d or p.dv) * shape.element
+
+/* The row of key j; behind the split's last key, of that one again. */
+INLINE const ${p.kvdtype} *row_${name}(const struct keys *keys, int j)
+{
+    return ${paged and ("keys->%s[j]"):format(name) or ("keys->%s + min_i(j, keys->last) * keys->%s_s"):format(name, name)};
+}
+%   if cfg.ahead == 1 then
+%     local some, page, reach = shape.rows_in(256, bytes), shape.rows_in(4096, bytes), shape.reach(bytes)
 
 /* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
- * to each other comes in together. */
-% for name, length in pairs { k = p.d, v = p.dv } do
-%   local bytes = length * (p.kvdtype == "f32" and 4 or 2)
+ * to each other comes in together. A line in four is enough, the processor's own fetching starts there. A prefetch
+ * in a page whose address it has yet to look up holds all that follows: each page is read before, which does not. */
 INLINE void fetch_${name}(const struct keys *next, i64 head_stride, int x)
 {
-    const char *row = (const char *)(next->${name}[x / HEADS] + x % HEADS * head_stride);
-    UNROLLED for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
+    const char *row = (const char *)(row_${name}(next, x / HEADS) + x % HEADS * head_stride);
+    ${some > 1 and "if (x % " .. some .. " == 0)" or "UNROLLED"} for (int n = 0; n < ${bytes}; n += 256) __builtin_prefetch(row + n, 0, 2);
+    if (x % ${page} == 0) (void)*(const volatile char *)(row_${name}(next, (x + ${reach}) / HEADS) + (x + ${reach}) % HEADS * head_stride);
 }
+%   end
 % end
+% -- The row SOON keys behind key `index`, which is at `row`.
+% local function soon(name, row, index)
+%   return paged and ("keys->%s[%s + SOON] + at"):format(name, index) or ("%s + SOON * keys->%s_s"):format(row, name)
+% end
+% if cfg.ahead == 1 then
+
+/* What is used SOON keys later comes so near that products do not wait for it. There may be nothing: no harm is done. */
+INLINE void fetch_soon(const ${p.kvdtype} *row, int elements)
+{
+    const char *from = (const char *)row;
+    const int bytes = elements * ${shape.element};
+    UNROLLED for (int n = 0; n < bytes; n += 64) __builtin_prefetch(from + n, 0, 3);
+}
 % end
 
 /* S = Q K^T for the rows of a register block. */
@@ -153,10 +185,17 @@ INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WID
             if (x >= 0)
                 UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
 % end
+            const ${p.kvdtype} *row[MK];
+            UNROLLED for (int y = 0; y < MK; y++) {
+                row[y] = row_k(keys, j + m + y) + at;
+% if cfg.ahead == 1 then
+                fetch_soon(${soon("k", "row[y]", "j + m + y")}, D);
+% end
+            }
             UNROLLED for (int c = 0; c < DEPTH; c++)
                 UNROLLED for (int y = 0; y < MK; y++) {
                     vr k[WIDTH];
-                    load_k(k, keys->k[j + m + y] + at, c);
+                    load_k(k, row[y], c);
                     UNROLLED for (int r = 0; r < MR; r++)
                         UNROLLED for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
                 }
@@ -167,7 +206,7 @@ INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WID
     }
 }
 
-/* A row of S becomes P = exp(S - top); what sum and O so far are worth by the new maximum. */
+/* A row of S becomes P = ${lower == "" and "" or "RAISE "}exp(S - top); what sum and O so far are worth by the new maximum. */
 INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
 {
     vr most = *top, all = splat_r(0);
@@ -175,7 +214,7 @@ INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
     for (int v = 0; v * LANES < n; v++) most = max_vr(most, s[v]);
     most = peak_of(most);
     const vr peak = select_r(most == -INF, splat_r(0), most); /* every key hidden so far */
-    const vr shrink = exp_fall_vr(*top - peak);
+    const vr shrink = exp_fall_vr(*top - peak)${lower};
     for (int v = 0; v * LANES < n; v++) {
         s[v] = exp_fall_vr(s[v] - peak);
         all += s[v];
@@ -191,7 +230,7 @@ static void settle(struct head *x, int first)
 {
     for (int r = 0; r < PADDED; r++) {
         const vr peak = select_r(x->top[r] == -INF, splat_r(0), x->top[r]);
-        const vr shrink = first ? splat_r(0) : exp_fall_vr(x->far_top[r] - peak);
+        const vr shrink = first ? splat_r(0) : exp_fall_vr(x->far_top[r] - peak)${lower};
         x->far_top[r] = x->top[r];
         x->far_sum[r] = first ? x->sum[r] : x->far_sum[r] * shrink + x->sum[r];
         x->sum[r] = splat_r(0);
@@ -220,12 +259,19 @@ INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restr
     vr sum[MR][${mv} * WIDTH];
     UNROLLED for (int r = 0; r < MR; r++)
         UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
-    for (int j = 0; j < n; j++) {
+%   if not paged then
+    const ${p.kvdtype} *row = keys->v + at;
+%   end
+    for (int j = 0; j < n; j++${paged and "" or ", row += keys->v_s"}) {
         vr v[${mv} * WIDTH];
+%   if paged then
+        const ${p.kvdtype} *row = keys->v[j] + at;
+%   end
 %   if cfg.ahead == 1 then
         if (x >= 0${passes > 1 and " && (x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, ${passes > 1 and "(x + j) / " .. passes or "x + j"});
+        fetch_soon(${soon("v", "row", "j")} + c * CHUNK, ${mv} * CHUNK);
 %   end
-        UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, keys->v[j] + at, c + y);
+        UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, row, c + y);
         UNROLLED for (int r = 0; r < MR; r++)
             UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
     }
@@ -235,25 +281,47 @@ INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restr
 }
 
 % end end
-/* O = O / sum${p.lse and ", LSE = top + log(sum)" or ""} of a row; both for one without visible keys as if V were 0. */
-static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum)
+% if raise > 0 then
+/* P as it is. */
+APART void lower(vr (*restrict s)[VECTORS], int n)
+{
+    for (int r = 0; r < PADDED; r++)
+        for (int v = 0; v * LANES < n; v++) s[r][v] /= RAISE;
+}
+
+/* Whether the sums of these rows are${cfg.splits > 1 and ", and those of all splits will be" or ""}. */
+APART int are_finite(const struct head *x, int rows)
+{
+    vi finite = splat_i(-1);
+    for (int g = 0; g < HEADS; g++, x++)
+        for (int r = 0; r < rows; r++)
+            UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) {
+                const vr most = x->o[r][c]${cfg.splits > 1 and " * SPLITS" or ""};
+                finite &= most - most == 0;
+            }
+    return !any_lane(~finite);
+}
+
+% end
+/* O = ${raise > 0 and "worth " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""} of a row; both for one without visible keys as if V were 0. */
+static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum${raise > 0 and ", real worth" or ""})
 {
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
     const real sink = ${p.shard and ("a->origin_j > 0 || %s < min_i((int)a->whole_sk, 1) ? -INF : "):format(size("sk")) or ""}a->sinks[${p.shard and "(h + a->origin_h)" or "h"} * a->sinks_h], peak = top > sink ? top : sink;
-    const real root = peak == -INF ? 1 : exp_fall_vr(splat_r((top - peak) * 0.5f))[0]; /* of what O is worth still, which may be a subnormal */
-    sum = peak == -INF ? sum : sum * root * root + exp_fall_vr(splat_r(sink - peak))[0];
+    const real shrink = peak == -INF ? 1 : exp_fall_vr(splat_r(top - peak))[0]${lower};
+    sum = peak == -INF ? sum : sum * shrink + exp_fall_vr(splat_r(sink - peak))[0];
     top = peak;
 % end
 % if p.dropout then
     const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
 % end
-    const real share = sum == 0 ? 0 : ${p.sinks and "root" or "1"}${p.dropout and " * kept" or ""} / sum;
+    const real share = sum == 0 ? 0 : ${raise > 0 and "worth" .. (p.dropout and " * kept" or "") or p.dropout and "kept" or "1"} / sum;
     for (int c = 0; c < COLUMNS; c++)
         for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
-            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)] * share${p.sinks and " * root" or ""});
+            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)]${p.sinks and " * shrink" or ""} * share);
 % if p.lse then
-    a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum))[0];
+    a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum${lower}))[0];
 % end
 }
 % if padded then

@@ -2,7 +2,7 @@
 % -- variant, slots, steps.
 % assert(cfg.keys % 16 == 0 and cfg.rows % 16 == 0, "tiles are whole fragments")
 %
-% local body, facts = require "templates.forward.cuda_mma", require "templates.forward.cuda_facts"
+% local body, facts = require "templates.forward.cuda_mma", require "templates.common.cuda_facts"
 % local know = facts.of(p, cfg, variant, body)
 % local shape, kind, split, paired, parts, splits = know.shape, know.kind, know.split, know.paired, know.parts, know.splits
 % local places, rows_all, packs, classes, bounds = know.places, know.rows_all, know.packs, know.classes, know.bounds

@@ -2,7 +2,7 @@
 % -- dev, variant, slots, steps.
 % assert(cfg.keys % 16 == 0, "tiles are whole fragments")
 %
-% local body, facts = require "templates.forward.cuda_wgmma", require "templates.forward.cuda_facts"
+% local body, facts = require "templates.forward.cuda_wgmma", require "templates.common.cuda_facts"
 % local know = facts.of(p, body.like(cfg), variant, body)
 % local shape, places, rows_all, bounds = know.shape, know.places, know.rows_all, know.bounds
 % local has_score, classes, at = know.has_score, know.classes, know.at

@@ -1,6 +1,6 @@
-% -- The arithmetic that kernels share, with entries over arrays. Comes in: target.
+% -- The arithmetic that kernels share, with entries over arrays. Comes in: target, raise.
 % local pairs_of = { max = true, min = true }
-% local reals = { "exp_fall", "exp", "log", "tanh", "sqrt", "abs", "max", "min" }
+% local reals = { "exp_fall", "exp2_fall", "exp", "log", "tanh", "sqrt", "abs", "max", "min" }
 % local scalars = { "exp", "log", "tanh", "sqrt", "abs", "max", "min" }
 % local ints = { "add", "sub", "mul", "abs", "max", "min", "floordiv", "mod" }
 % local kinds = { "f32", "f64", "bf16", "f16" }
