@@ -111,8 +111,8 @@ START_TEST(products_are_on_tensor_cores)
 }
 END_TEST
 
-/* Which schedule takes a problem where it leaves sizes open is decided by the likely ones; what few rows are not for goes
- * to the other. */
+/* Which schedule takes a problem is decided by the likely sizes where it leaves them open: few rows have one of their own,
+ * warpgroups have blocks with much to do. */
 START_TEST(few_rows_have_their_schedule)
 {
     static const struct {
@@ -132,13 +132,20 @@ START_TEST(few_rows_have_their_schedule)
         { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal",
           { 4, 5, 8192 },
           "cuda_mma",
+          "cuda_mma" },
+        { "dtype=bf16 b=* hq=64 hkv=8 sq=* sk=* d=128 causal",
+          { 4, 4096, 4096 },
+          "cuda_mma",
           "cuda_wgmma" },
         { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 16, 8192 }, "cuda_decode", "cuda_decode" },
-        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 17, 8192 }, "cuda_mma", "cuda_wgmma" },
+        { "dtype=bf16 b=* hq=8 sq=* sk=* d=128", { 4, 17, 8192 }, "cuda_mma", "cuda_mma" },
+        { "dtype=bf16 b=4 hq=16 sq=1024 d=128", { 0 }, "cuda_mma", "cuda_wgmma" },
+        { "dtype=bf16 b=32 hq=32 sq=512 d=64 causal", { 0 }, "cuda_mma", "cuda_mma" },
+        { "dtype=f32 b=4 hq=16 sq=1024 d=128", { 0 }, "cuda_mma", "cuda_mma" },
         { "dtype=f32 b=1 hq=8 sq=1 sk=4096 d=128", { 0 }, "cuda_mma", "cuda_mma" },
         { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=512", { 0 }, "cuda_mma", "cuda_mma" },
-        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=128 align=2", { 0 }, "cuda_mma", "cuda_wgmma" },
-        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=33", { 0 }, "cuda_mma", "cuda_wgmma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=128 align=2", { 0 }, "cuda_mma", "cuda_mma" },
+        { "dtype=bf16 b=1 hq=8 sq=1 sk=4096 d=33", { 0 }, "cuda_mma", "cuda_mma" },
     };
     for (size_t k = 0; k < 2 * sizeof all / sizeof *all; k++) {
         const maker_device *device = &devices[k % 2 ? h100 : a100];
