@@ -192,7 +192,7 @@ static void dies(const products *x, int wrong, const char *sentence)
 static const char *const sentences[] = {
     "shared memory changed while a product read it",
     "a product reads what was not shown to it",
-    "shared memory changed while a product read it",
+    "a product reads what was not shown to it",
     "a thread arrives twice in a phase",
     "a warpgroup's warps do not multiply the same",
     "somebody wrote where a product went",

@@ -58,9 +58,6 @@ DEVICE void show_products(void) { asm volatile("fence.proxy.async.shared::cta;" 
 DEVICE void phases_init(u32 at, u32 count) { asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(count) : "memory"); }
 DEVICE void phase_arrive(u32 at) { asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory"); }
 
-/* Arrives when all copies that this thread has begun are there. */
-DEVICE void phase_arrive_copied(u32 at) { asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory"); }
-
 /* Until the last phase whose number is odd, or even, has ended. */
 DEVICE void phase_wait(u32 at, u32 odd)
 {
@@ -79,5 +76,3 @@ DEVICE void pass_turn(int number) { asm volatile("barrier.cta.arrive.aligned %0,
 /* A warpgroup gives registers away, or takes them. */
 template <int N> DEVICE void give_registers(void) { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
 template <int N> DEVICE void take_registers(void) { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
-
-DEVICE void linger(void) { asm volatile("nanosleep.u32 0;"); }

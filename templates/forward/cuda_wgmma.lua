@@ -34,10 +34,11 @@ local function shape_of(cfg, p)
   return s
 end
 
--- Of the threads that multiply: O, S, P and what addresses, row values and dropout's words take.
+-- Of the threads that multiply: O, S, P and what addresses, row values, functions, masks and dropout take.
 local function registers_of(cfg, p)
   local o, s = padded(p.dv, 16) // 2, cfg.keys // 2
-  return o + s + s // 2 + 40 + ((p.score or p.bias or p.alibi or p.softcap) and 16 or 0)
+  return o + s + s // 2 + 40 + (p.dropout and 8 or 0) + ((p.mask or p.maskfn) and s // 2 or 0)
+    + ((p.score or p.bias or p.alibi or p.softcap) and 16 or 0)
 end
 
 -- Registers of a thread of the warpgroup that brings tiles, and of the others: with several a multiprocessor has too few for
@@ -66,7 +67,7 @@ local constraints = {
   { name = "a tile's keys are not mostly padding",
     holds = function(cfg, p) return cfg.keys == 64 or cfg.keys < 2 * p.likely.sk end },
   { name = "O, S and P leave registers for the rest",
-    holds = function(cfg, p) return registers_of(cfg, p) <= (cfg.groups == 3 and 168 or 248) end },
+    holds = function(cfg, p) return registers_of(cfg, p) <= ({ 248, 232, 168 })[cfg.groups] end },
   { name = "shared memory holds Q and the stages of K and V",
     holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
   { name = "one warpgroup has no turns", holds = function(cfg) return cfg.turns == 0 or cfg.groups > 1 end },

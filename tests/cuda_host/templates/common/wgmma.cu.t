@@ -362,6 +362,7 @@ DEVICE void phase_arrive(u32 at)
 {
     emulated_phases *x = emulated_arrive(at);
     if (++x->arrived == x->count) emulated_next_phase(x);
+    emulated_yield(); /* who waits goes on before who has come: what that does later is too late */
 }
 
 DEVICE void phase_arrive_copied(u32 at)
@@ -432,7 +433,6 @@ template <int THREADS> DEVICE void group_barrier(int number)
 
 DEVICE void wait_turn(int number) { emulated_come_and_wait(number, 256); }
 DEVICE void pass_turn(int number) { emulated_come(number, 256); }
-DEVICE void linger(void) {}
 
 template <int N> DEVICE void give_registers(void) { static_assert(N % 8 == 0 && N >= 24 && N <= 256, "a number of registers"); }
 template <int N> DEVICE void take_registers(void) { static_assert(N % 8 == 0 && N >= 24 && N <= 256, "a number of registers"); }
