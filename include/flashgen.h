@@ -380,7 +380,7 @@ typedef enum fg_source { FG_FROM_MEMORY, FG_FROM_STORE, FG_FROM_BUNDLE, FG_COMPI
 
 typedef struct fg_plan_info {
     const char *target;                                     /* "c" or "cuda" */
-    const char *schedule;                                   /* as "c" or "cuda_mma" */
+    const char *schedule;                                   /* as "c" or "cuda_wgmma" */
     const char *config;                                     /* as "k=v ...", all axes, sorted */
     fg_source source;                                       /* of this fg_plan_new's result */
     double generate_seconds, compile_seconds, load_seconds; /* 0 when found in memory */

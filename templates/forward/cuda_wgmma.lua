@@ -66,7 +66,7 @@ local constraints = {
     holds = function(cfg, p) return cfg.groups == 1 or 64 * cfg.groups < 2 * mma.most_rows(like(cfg), p) end },
   { name = "a tile's keys are not mostly padding",
     holds = function(cfg, p) return cfg.keys == 64 or cfg.keys < 2 * p.likely.sk end },
-  { name = "O, S and P leave registers for the rest",
+  { name = "O, S and P leave registers for the rest", -- as ptxas is found to serialize products beyond
     holds = function(cfg, p) return registers_of(cfg, p) <= ({ 248, 232, 168 })[cfg.groups] end },
   { name = "shared memory holds Q and the stages of K and V",
     holds = function(cfg, p, dev) return shape_of(cfg, p).bytes <= dev.shared_bytes end },
