@@ -68,7 +68,9 @@ end
 local function add_needs(know, p)
   local through, classes = know.shape.through and not know.splits, know.classes and true
   local by_hand = know.q_way == "gather" or know.kv_way == "gather" or math.min(know.grain_of(p.d), know.grain_of(p.dv)) < 4
+  local sum = know.sum
   local need = {
+    same_in_all = p.dropout or classes, anew = sum and (sum.rest or sum.curve.name ~= "s"), advance = not know.paged, hide = know.masks,
     log_r = p.lse, any_lane = true, set_lanes = classes, skip_rows = classes and not know.paged,
     load_shared = not know.has_score or classes, store_shared = through or not know.has_score or classes,
     load_shared4 = through, store_global4 = through, store_shared4 = by_hand,

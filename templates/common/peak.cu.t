@@ -14,13 +14,6 @@ DEVICE float rise(float &top, float &peak, float best, float factor)
     return shrink;
 }
 
-/* The score above which O is to be rescaled, `slack` over the largest one: of a far row, whose scores are changed there, any. */
-DEVICE float limit_of(float top, float slack, float factor)
-{
-    const float limit = fminf(top + slack, 0x1.fffffep127f);
-    return is_far(top, factor) ? -INF : limit;
-}
-
 % if exponents then
 /* Scores that a warp is to weigh are exponents already, in base 2 and less their row's level: the peak. So one limit serves all
  * rows. While some row of the warp is far, or has no score yet, scores are as they are, and the level of such a row, whose bit
@@ -56,7 +49,14 @@ DEVICE void settle_level(float level, bool far, float &top, float &peak)
     top = level == -INF ? level : peak;
 }
 
-% end
+% else
+/* The score above which O is to be rescaled, `slack` over the largest one: of a far row, whose scores are changed there, any. */
+DEVICE float limit_of(float top, float slack, float factor)
+{
+    const float limit = fminf(top + slack, 0x1.fffffep127f);
+    return is_far(top, factor) ? -INF : limit;
+}
+
 /* In the end: both in base 2. */
 DEVICE void settle(float &top, float &peak, float factor)
 {
@@ -64,6 +64,7 @@ DEVICE void settle(float &top, float &peak, float factor)
     top = top == -INF ? top : peak;
 }
 
+% end
 /* 0 where nothing is to be left, whatever x is. */
 DEVICE float share_of(float x, float share) { return share == 0 ? 0 : x * share; }
 

@@ -13,6 +13,7 @@ DEVICE u32 shared_base(void)
 
 DEVICE void barrier(void) { asm volatile("barrier.cta.sync.aligned 0;" ::: "memory"); }
 
+% if need.same_in_all then
 /* x, which all lanes have: a uniform register holds it. */
 DEVICE u32 same_in_all(u32 x)
 {
@@ -21,6 +22,8 @@ DEVICE u32 same_in_all(u32 x)
     return y;
 }
 
+% end
+% if need.anew then
 /* x, of which the compiler knows nothing: what is added to it stays a sum, for addresses to take as they are. */
 DEVICE int anew(int x)
 {
@@ -28,9 +31,12 @@ DEVICE int anew(int x)
     return x;
 }
 
+% end
+% if need.advance then
 /* `pointer` goes on by so many bytes. A compiler that sees the sum multiplies out each of an unrolled loop's. */
 DEVICE void advance(const u8 *&pointer, i64 bytes) { asm("add.s64 %0, %0, %1;" : "+l"(pointer) : "l"(bytes)); }
 
+% end
 % if need.skip_rows then
 /* `pointer` goes on by so many rows. */
 DEVICE void skip_rows(const u8 *&pointer, u32 rows, i64 pitch)
@@ -39,12 +45,15 @@ DEVICE void skip_rows(const u8 *&pointer, u32 rows, i64 pitch)
 }
 
 % end
+% if need.hide then
 /* x = -INF if it is hidden. Where a compiler chooses between two values, it copies all scores on the way that hides none. */
 DEVICE void hide(float &x, bool hidden)
 {
     asm("{ .reg .pred p; setp.ne.s32 p, %1, 0; @p mov.b32 %0, 0xff800000; }" : "+f"(x) : "r"((int)hidden));
 }
 
+% end
+% if need.load_matrices then
 /* Four 8x8 matrices of 16-bit elements, or 8x4 of 32-bit ones; each lane names the address of a row. */
 DEVICE void load_matrices(u32 (&x)[4], u32 at)
 {
@@ -52,6 +61,7 @@ DEVICE void load_matrices(u32 (&x)[4], u32 at)
                  : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(at));
 }
 
+% end
 % if need.load_transposed then
 DEVICE void load_transposed(u32 (&x)[4], u32 at)
 {

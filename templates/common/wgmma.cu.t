@@ -1,6 +1,6 @@
 % -- What sm_90a adds: products of warpgroups (four warps, from a warp number divisible by 4 on), whose operands are in shared
 % -- memory; barriers there; registers that go from one warpgroup to another. Comes in: kind (f16 or bf16), keys (columns of S),
-% -- columns (of O), both multiples of 8 to 256.
+% -- columns (of O), both multiples of 8 to 256; turns: whether warpgroups multiply in turns.
 /* A matrix in shared memory for products: lines of 128 bytes, 64 elements each, whose chunks of 16 bytes are permuted by the
  * line's number; columns from 64 on are in the next panel, so many bytes further on. `at` is a multiple of 1024 but for
  * steps of 32 bytes along a line. */
@@ -69,10 +69,12 @@ DEVICE void phase_wait(u32 at, u32 odd)
 /* Threads of some warps wait for each other; number 0 is the block's. */
 template <int THREADS> DEVICE void group_barrier(int number) { asm volatile("barrier.cta.sync.aligned %0, %1;" ::"r"(number), "n"(THREADS) : "memory"); }
 
+% if turns then
 /* Two warpgroups: one waits until the other has passed the turn with this number. */
 DEVICE void wait_turn(int number) { asm volatile("barrier.cta.sync.aligned %0, 256;" ::"r"(number) : "memory"); }
 DEVICE void pass_turn(int number) { asm volatile("barrier.cta.arrive.aligned %0, 256;" ::"r"(number) : "memory"); }
 
+% end
 /* A warpgroup gives registers away, or takes them. */
 template <int N> DEVICE void give_registers(void) { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
 template <int N> DEVICE void take_registers(void) { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }

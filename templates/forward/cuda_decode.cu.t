@@ -23,7 +23,7 @@
 % local some_full = not (by_head("full_first") or by_head("full_last") or by_head("full"))
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- a warp's keys may reach beyond the last one
 %
-% local need = { load_transposed = true, load_shared4 = true, store_shared2 = true, copy_async = true, any_lane = true,
+% local need = { load_matrices = true, load_transposed = true, load_shared4 = true, hide = tails or not bounds.always, same_in_all = p.dropout, store_shared2 = true, copy_async = true, any_lane = true,
 %   warp_barrier = true, store_shared4 = cfg.held == 0, exchange_bits = p.dropout and not packs and not p.shard,
 %   load_shared = splits, store_shared = splits, load_global4 = splits, store_global4 = splits, count_blocks = splits,
 %   ["mma_" .. kind] = true, ["pack_" .. kind] = true }

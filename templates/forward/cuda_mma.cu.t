@@ -13,6 +13,7 @@
 % local all_work = not p.lens and p.sq and p.sq * (packs and know.group or 1) % shape.rows == 0 -- no tile has rows beyond the last
 % local need = know.need
 % need.load_transposed, need.mma_tf32, need["mma_" .. kind], need.pair_any = not split, split, not split, paired
+% need.load_matrices = true
 % if split or paired then need.load_shared = true end
 % if paired then need.store_shared = true end
 % for _, dtype in ipairs(split and { p.dtype, p.kvdtype } or {}) do need["load_" .. dtype] = true end

@@ -32,7 +32,7 @@ enum {
 % local made = include("templates/forward/cuda_parts.cu.t", facts.with(know, { needs_key = true }))
 % local staging, block, tile, rows = made.staging, made.block, made.tile, made.rows
 % local stage_k, stage_v, skip, K_SHARES, V_SHARES = staging.k, staging.v, staging.skip, staging.count.k, staging.count.v
-% include("templates/common/wgmma.cu.t", { kind = shape.kind, keys = cfg.keys, columns = shape.columns })
+% include("templates/common/wgmma.cu.t", { kind = shape.kind, keys = cfg.keys, columns = shape.columns, turns = cfg.turns == 1 })
 /* Where a tile's place in shared memory says that it is there, and that nobody needs it any more. */
 enum { K_HERE, K_FREE, V_HERE, V_FREE };
 
