@@ -18,6 +18,8 @@ fg_context *test_context(int isa, int threads)
     o.isa = isa_names[isa];
     o.compiler = FLASHGEN_KERNEL_COMPILER;
     o.compiler_flags = FLASHGEN_KERNEL_FLAGS;
+    if (*o.compiler_flags)
+        o.compiler_seconds = 300; /* an instrumented kernel of a large depth takes a minute */
     ck_assert_msg(fg_context_new(&context, &o, &error) == FG_OK, "%s", error.text);
     if (strcmp(context->device.isa->name, isa_names[isa]) == 0) return context;
     fg_context_free(context);
