@@ -63,8 +63,8 @@ typedef struct function {
 static const function functions[] = {
     { "exp_vr", "exp_r", expl, -760, 720, 1.1, 1.5, 0 },
     { "exp_fall_vr", NULL, expl, -744, 0, 2.5, 1.5, 1.25 },
-    /* Of all f32 in [-1, 0] it is 2.73 where multiply-adds are fused, 3.1 where they are not. */
-    { "exp2_fall_vr", NULL, exp2l, -1074, 0, 3.1, 1.5, 0 },
+    /* Of all f32 in [-1, 0] it is 3.07 where multiply-adds are fused, 3.45 where they are not. */
+    { "exp2_fall_vr", NULL, exp2l, -1074, 0, 3.5, 1.5, 0 },
     { "log_vr", "log_r", logl, 0, 8, 1.1, 1.5, 0 },
     { "tanh_vr", "tanh_r", tanhl, -20, 20, 3.5, 1.5, 0 },
     { "sqrt_vr", "sqrt_r", sqrtl, 0, 100, 0.5, 0.5, 0 },
