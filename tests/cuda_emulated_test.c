@@ -255,26 +255,9 @@ END_TEST
 
 /* ---- Drawn problems ---- */
 
-static fg_context *drawn_context;
-
-static fg_context *context_for(const drawn_case *c)
-{
-    (void)c;
-    return drawn_context;
-}
-
 START_TEST(drawn_problems_are_right)
 {
-    static const sweep_kind kind = {
-        .name = "emulated", .seed = 20261122, .context_for = context_for, .most_work = most_work
-    };
-    sweep_tally t;
-    if (!emulated_serves()) return;
-    drawn_context = emulated_context("sm_80");
-    sweep_run(&t, &kind, support_sweep() / 5);
-    sweep_print(&t);
-    fg_context_free(drawn_context);
-    sweep_assert(&t);
+    emulated_check_drawn("emulated", "sm_80", 20261122, most_work, support_sweep() / 5);
 }
 END_TEST
 

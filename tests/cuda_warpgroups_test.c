@@ -153,26 +153,9 @@ END_TEST
 
 /* ---- Drawn problems ---- */
 
-static fg_context *drawn_context;
-
-static fg_context *context_for(const drawn_case *c)
-{
-    (void)c;
-    return drawn_context;
-}
-
 START_TEST(drawn_problems_are_right)
 {
-    static const sweep_kind kind = {
-        .name = "warpgroups", .seed = 20270117, .context_for = context_for, .most_work = most_work
-    };
-    sweep_tally t;
-    if (!emulated_serves()) return;
-    drawn_context = emulated_context("sm_90");
-    sweep_run(&t, &kind, support_sweep() / 10);
-    sweep_print(&t);
-    fg_context_free(drawn_context);
-    sweep_assert(&t);
+    emulated_check_drawn("warpgroups", "sm_90", 20270117, most_work, support_sweep() / 10);
 }
 END_TEST
 

@@ -2,6 +2,7 @@
 #ifndef TESTS_EMULATED_H
 #define TESTS_EMULATED_H
 
+#include "tests/support_sweep.h"
 #include "tests/support_trial.h"
 #include "tests/support.h"
 
@@ -167,5 +168,29 @@ __attribute__((unused)) static void emulated_check_documents(fg_context *context
     " maskfn={of_q[b][i] == of_k[b][j]} tensor=of_q:i32[b,sq] tensor=of_k:i32[b,sk] lse"
 #define EMULATED_OF_HEADS                                                                          \
     " maskfn={of_q[i] == of_k[h][j]} tensor=of_q:i32[sq] tensor=of_k:i32[hq,sk] lse"
+
+static fg_context *emulated_drawn;
+
+static inline fg_context *emulated_context_for(const drawn_case *c)
+{
+    (void)c;
+    return emulated_drawn;
+}
+
+/* Drawn problems on such a GPU, `count` of them; `work`: multiply-adds of one that is run. */
+__attribute__((unused)) static void emulated_check_drawn(const char *name, const char *isa,
+                                                         uint64_t seed, double work, int count)
+{
+    const sweep_kind kind = {
+        .name = name, .seed = seed, .context_for = emulated_context_for, .most_work = work
+    };
+    sweep_tally t;
+    if (!emulated_serves()) return;
+    emulated_drawn = emulated_context(isa);
+    sweep_run(&t, &kind, count);
+    sweep_print(&t);
+    fg_context_free(emulated_drawn);
+    sweep_assert(&t);
+}
 
 #endif

@@ -439,7 +439,6 @@ static inline u32 emulated_narrow_f16(float x)
 % for _, kind in ipairs { "bf16", "f16" } do
 DEVICE u32 pack_${kind}(float low, float high) { return emulated_narrow_${kind}(low) | emulated_narrow_${kind}(high) << 16; }
 % end
-DEVICE u32 spread_signs(u32 x) { return (x >> 15 & 1) * 0xffff + (x >> 31) * 0xffff0000; }
 DEVICE float widen_f16(unsigned short x) { return emulated_f16(x); }
 
 struct emulated_value {
