@@ -68,10 +68,13 @@ INLINE int any_lane(vi x)
 %   end
 %   local rounds, from, to = 0, "x", "y"
 %   while 1 << rounds < target.lanes do rounds = rounds + 1 end
-/* Rows become lanes. Each round shuffles row l and row l + LANES / 2 like two halves of a pack of cards. */
-INLINE void transpose(vr *restrict x)
+%   local times = need.transpose == "times"
+/* LANES vectors, `from_step` apart,${times and " times `times`" or ""} become lanes of others. Each round shuffles row l and row l + LANES / 2 like
+ * two halves of a pack of cards. */
+APART void transpose(vr *restrict to, int to_step, const vr *restrict from, int from_step${times and ", vr times" or ""})
 {
-    vr y[LANES];
+    vr x[LANES], y[LANES];
+    UNROLLED for (int l = 0; l < LANES; l++) x[l] = from[l * from_step]${times and " * times" or ""};
 %   for round = 1, rounds do
     UNROLLED for (int l = 0; l < LANES / 2; l++) {
         ${to}[2 * l] = __builtin_shufflevector(${from}[l], ${from}[l + LANES / 2], ${table.concat(low, ", ")});
@@ -79,9 +82,7 @@ INLINE void transpose(vr *restrict x)
     }
 %     from, to = to, from
 %   end
-%   if from == "y" then
-    UNROLLED for (int l = 0; l < LANES; l++) x[l] = y[l];
-%   end
+    UNROLLED for (int l = 0; l < LANES; l++) to[l * to_step] = ${from}[l];
 }
 % end
 % if need.select_i then

@@ -44,12 +44,7 @@ struct philox_keys {
 
 INLINE vq splat_w(u64 x) { return (vq){ 0 } + x; }
 
-INLINE vq count_w(u64 first)
-{
-    vq x;
-    UNROLLED for (int l = 0; l < PHILOX_CALLS; l++) x[l] = first + (u64)l;
-    return x;
-}
+INLINE vq count_w(u64 first) { return (vq){ ${range(0, calls - 1)} } + first; }
 
 INLINE vq philox_multiply(vq x, unsigned y)
 {
@@ -62,10 +57,10 @@ INLINE vq philox_multiply(vq x, unsigned y)
 % end
 }
 
-INLINE void philox_schedule(struct philox_keys *to, const struct dropout *x)
+APART void philox_schedule(struct philox_keys *to, const struct dropout *x)
 {
     u64 a = x->key0, b = x->key1;
-    UNROLLED for (int r = 0; r < PHILOX_ROUNDS; r++) {
+    for (int r = 0; r < PHILOX_ROUNDS; r++) {
         const int last = r == PHILOX_ROUNDS - 1;
         to->of[r][0] = splat_w(last ? a | b << 32 : a);
         to->of[r][1] = splat_w(b);
@@ -107,7 +102,7 @@ struct dropout_head {
     vq row[VECTORS${odd and " + 1" or ""}][2]; /* the second round's product, and its high word */
 };
 
-static void dropout_begin(struct dropout_head *to, const struct dropout *x, unsigned pair)
+APART void dropout_begin(struct dropout_head *to, const struct dropout *x, unsigned pair)
 {
     philox_schedule(&to->keys, x);
     const unsigned first = (unsigned)((u64)x->head * PHILOX_M1 >> 32) ^ x->key0;
@@ -122,7 +117,7 @@ struct dropout_key {
     vq second, third[3];
 };
 
-INLINE void dropout_key(struct dropout_key *to, const struct dropout *x, unsigned counter)
+APART void dropout_key(struct dropout_key *to, const struct dropout *x, unsigned counter)
 {
     const u64 a = (u64)counter * PHILOX_M0;
     const u64 b = (u64)((unsigned)(a >> 32) ^ x->offset ^ x->key1) * PHILOX_M1;
@@ -186,8 +181,7 @@ APART void dropout_rows(vi (*restrict keep)[VECTORS], const struct dropout *x, i
 enum { DROPOUT_STEP = 4 * PHILOX_CALLS * PHILOX_WAYS }; /* keys: whole groups of 16 */
 
 /* Row i's vectors for the keys of a step from 16 * group on. */
-INLINE void dropout_step(char *to, const struct philox_keys *keys, const struct dropout *x, int i,
-                                unsigned group)
+APART void dropout_step(char *to, const struct philox_keys *keys, const struct dropout *x, int i, unsigned group)
 {
     vq c[PHILOX_WAYS][4];
     vq2 words[PHILOX_WAYS][2];
@@ -227,7 +221,7 @@ INLINE void dropout_step(char *to, const struct philox_keys *keys, const struct 
 
 /* Row i: lane r % LANES of keep[r / LANES] is all ones if key j0 + r is kept, else 0, for r < n and on to a whole
  * vector. Whole steps from a multiple of 16 on are fastest. */
-static void dropout_keys(vi *restrict keep, const struct dropout *x, int i, int j0, int n)
+APART void dropout_keys(vi *restrict keep, const struct dropout *x, int i, int j0, int n)
 {
     enum { LANE = sizeof(vi) / LANES };
     struct philox_keys keys;

@@ -8,6 +8,7 @@
 % local COLUMNS = ceildiv(p.dv, MV) * MV
 % local BLOCK = V * target.lanes
 % local ROWS = BLOCK * cfg.blocks
+% local function whole_vectors(n) return ceildiv(n, target.lanes) * target.lanes end -- as transpose takes them
 % local group = p.hq // p.hkv
 %
 % -- With bf16 dot instructions a step of a product takes two columns (of Q and K) or two keys (of P and V).
@@ -39,7 +40,7 @@
 % local lengths = p.lens == "padded" and "sq = a->q_lens[b], sk = a->k_lens[b]" or "sq = a->cu_q[b + 1] - a->cu_q[b], sk = a->cu_k[b + 1] - a->cu_k[b]"
 % -- A tile's last register block of S may reach keys that a block of rows does not see: their maximum is found anew.
 % local whole = not has_score and not bounds.always and " && (n % MK == 0 || j0 + n == tile_last)" or ""
-% local need = { select_r = true, max_vr = true, exp2_fall_vr = true, transpose = true, ["broadcast_" .. (dot and "i" or "r")] = true }
+% local need = { select_r = true, max_vr = true, exp2_fall_vr = true, transpose = dot and "bits" or "times", ["broadcast_" .. (dot and "i" or "r")] = true }
 % local staging = dot and { "dot_vr", "pair_rows" } or { "load_row_" .. p.dtype, "load_row_" .. p.kvdtype }
 % for _, name in ipairs(staging) do need[name] = true end
 % need["store_row_" .. p.odtype] = true
@@ -96,8 +97,8 @@ enum {
 
 /* What a register block of query rows carries from one key tile to the next. */
 struct block {
-    ${operand} q[DEPTH][VECTORS];${dot and "" or " /* scaled */"}
-    vr o[COLUMNS][VECTORS];
+    ${operand} q[${whole_vectors(ceildiv(p.d, step))}][VECTORS];${dot and "" or " /* scaled */"}
+    vr o[${math.max(COLUMNS, whole_vectors(p.dv))}][VECTORS];
     vr top[VECTORS], sum[VECTORS];
     int begun;
 % if far then

@@ -63,9 +63,9 @@ local function scratch(cfg, p, dev)
   local size = p.dtype == "f64" and 8 or 4
   local row = cfg.vectors * size * cfg.lanes -- of all lanes of a register block
   local staged = cfg.keys + cfg.mk
-  local columns = p.dv + cfg.mv
+  local columns = p.dv + math.max(cfg.mv, padding(p.dv, cfg.lanes))
   local sets = sums.far(p, cfg.keys) and 2 or 1 -- of sums
-  return cfg.blocks * ((p.d + (columns + 2) * sets) * row + 64) + staged * (row + size * (p.d + 32))
+  return cfg.blocks * ((p.d + padding(p.d, cfg.lanes) + (columns + 2) * sets) * row + 64) + staged * (row + size * (p.d + 32))
     + size * cfg.keys * (columns + 32) + size * cfg.lanes * width(cfg, p) + (p.dropout and staged * row or 0) + 256
 end
 

@@ -178,17 +178,15 @@ APART void drain(struct block *x, real sink)
 % local lse_to = p.lse and ", " .. (lse_type) .. " *lse, i64 lse_stride" or ""
 % local worth = raise > 0 and "worth" or p.dropout and "kept" or nil
 /* O = ${worth and worth .. " " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""}; both for a row without visible keys as if V were 0. */
-APART void finish(const struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${worth and ", real " .. worth or ""})
+APART void finish(${dot and "" or "const "}struct block *x, real (*restrict row)[WIDTH], ${p.odtype} *o, i64 stride${lse_to}, int n${worth and ", real " .. worth or ""})
 {
     for (int v = 0; v < VECTORS; v++) {
         const int rows = min_i(LANES, n - v * LANES);
         const vr share = select_r(x->sum[v] == 0, splat_r(0), ${worth or "1"} / x->sum[v]);
-        for (int c = 0; c < DV; c += LANES) {
-            vr y[LANES];
-            UNROLLED for (int l = 0; l < LANES; l++) y[l] = x->o[min_i(c + l, COLUMNS - 1)][v] * share;
-            transpose(y);
-            UNROLLED for (int l = 0; l < LANES; l++) *(vr *)(row[l] + c) = y[l];
-        }
+% if dot then
+        for (int c = 0; c < DV; c++) x->o[c][v] *= share;
+% end
+        for (int c = 0; c < DV; c += LANES) transpose((vr *)(row[0] + c), WIDTH / LANES, &x->o[c][v], VECTORS${dot and "" or ", share"});
         for (int l = 0; l < rows; l++) store_row_${p.odtype}(o + (v * LANES + l) * stride, row[l], DV);
 % if p.lse then
         const vr logs = select_r(x->sum[v] == 0, splat_r(-INF), x->top[v]${has_score and "" or " * LN2"} + log_vr(x->sum[v]${lower}));

@@ -17,7 +17,7 @@
 % local texts = require("templates.common.texts")
 % local declare = texts.declare
 % local function names(word, ...) return texts.names(bounds, word, ...) end
-% local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_" .. p.odtype] = true,
+% local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_row_" .. p.odtype] = true,
 %   ["load_row_" .. p.dtype] = true, ["load_" .. p.kvdtype] = p.kvdtype == "f16" }
 % if p.lse then need.log_vr = true end
 % if raise > 0 then need.any_lane = true end
@@ -123,7 +123,7 @@ struct task {
     i64 place, keys; /* of the sequence's first query and key in packed tensors */
 };
 
-static struct task task_at(const struct args *a, i64 number, int heads)
+APART struct task task_at(const struct args *a, i64 number, int heads)
 {
     const int blocks = (int)((GROUP * ${size("sq")} + ROWS - 1) / ROWS), block = (int)(number % blocks);
     struct task x = { .b = (int)(number / blocks / (HKV / heads)), .head = (int)(number / blocks % (HKV / heads)) * heads, .first = block * ROWS };

@@ -195,7 +195,7 @@ local hooks = {
   tensor = kernel_slots.tensor,
   stride = kernel_slots.stride,
   taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "far_o", "far_sum",
-    "far_top", "fetch_k", "fetch_soon", "fetch_v", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "lane_at", "left",
+    "far_top", "fetch_k", "fetch_soon", "fetch_v", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "left",
     "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place", "plain", "lower", "are_finite", "worth",
     "query", "rng", "row", "row_k", "row_v", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
     "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "SOON", "RAISE", "INF", "LOG2E" },

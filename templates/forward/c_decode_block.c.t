@@ -54,25 +54,34 @@ INLINE void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
 /* The first column of a chunk of a row of n elements. */
 INLINE int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : max_i(n - CHUNK, 0); }
 
-/* Where column x of a chunk is among its vectors' lanes. */
-INLINE int lane_at(int x) { return x % WIDTH * LANES + x / WIDTH; }
-
-static void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
-{
-    float row[D], *q = (float *)to;
-    load_row_${p.dtype}(row, from, D);
-    for (int c = 0; c < DEPTH; c++)
-        UNROLLED for (int x = 0, at = chunk_at(c, D); x < CHUNK; x++, at++)
-            q[c * CHUNK + lane_at(x)] = at >= c * CHUNK && at < D ? row[at] * scale : 0;
-}
-
-% -- ---- Sums across lanes ----
 % local L = target.lanes
 % local function list(pick)
 %   local items = {}
 %   for l = 0, L - 1 do items[l + 1] = pick(l) end
 %   return table.concat(items, ", ")
 % end
+/* Columns lie as widen leaves those of K. */
+APART void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
+{
+    vr row[DEPTH * WIDTH] = { 0 };
+    load_row_${p.dtype}((float *)row, from, D);
+% local rest = p.d % CHUNK
+% if rest > 0 and p.d > CHUNK then
+    float *last = (float *)row + (DEPTH - 1) * CHUNK; /* a chunk that ends with the row */
+    __builtin_memmove(last + ${CHUNK - rest}, last, ${rest} * sizeof *last);
+    __builtin_memset(last, 0, ${CHUNK - rest} * sizeof *last);
+% end
+% if W == 1 then
+    for (int c = 0; c < DEPTH; c++) to[c] = row[c] * scale;
+% else
+    for (int c = 0; c < 2 * DEPTH; c += 2) {
+        to[c] = __builtin_shufflevector(row[c], row[c + 1], ${list(function(l) return 2 * l end)}) * scale;
+        to[c + 1] = __builtin_shufflevector(row[c], row[c + 1], ${list(function(l) return 2 * l + 1 end)}) * scale;
+    }
+% end
+}
+
+% -- ---- Sums across lanes ----
 % local bit = 1
 % while bit < L do
 /* Sums of pairs of lanes, ${bit} apart: of a where the lane's number lacks that bit, else of b. */
@@ -172,8 +181,8 @@ INLINE void fetch_soon(const ${p.kvdtype} *row, int elements)
 % end
 
 /* S = Q K^T for the rows of a register block. */
-INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
-                          i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+APART void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
+                  i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
 {
     for (int j = 0; j < n; j += LANES) {
         vr sum[MR][LANES];
@@ -202,12 +211,12 @@ INLINE void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WID
             UNROLLED for (int r = 0; r < MR; r++)
                 UNROLLED for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
         }
-        UNROLLED for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
+        for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
     }
 }
 
 /* A row of S becomes P = ${lower == "" and "" or "RAISE "}exp(S - top); what sum and O so far are worth by the new maximum. */
-INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
+APART vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
 {
     vr most = *top, all = splat_r(0);
     if (n % LANES) s[n / LANES] = select_r(LANE < n % LANES, s[n / LANES], splat_r(-INF));
@@ -226,7 +235,7 @@ INLINE vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
 
 % if far then
 /* The sums so far join those further back, and begin anew. */
-static void settle(struct head *x, int first)
+APART void settle(struct head *x, int first)
 {
     for (int r = 0; r < PADDED; r++) {
         const vr peak = select_r(x->top[r] == -INF, splat_r(0), x->top[r]);
@@ -241,7 +250,7 @@ static void settle(struct head *x, int first)
     }
 }
 
-static void gather(struct head *x)
+APART void gather(struct head *x)
 {
     settle(x, 0);
     __builtin_memcpy(x->sum, x->far_sum, sizeof x->sum);
@@ -253,8 +262,8 @@ static void gather(struct head *x)
 % for _, mv in ipairs { cfg.mv, shape.columns % cfg.mv } do if mv > 0 then
 /* O = O shrink + P V for ${mv} chunks of V, from the c-th, and the rows of a register block. A block's sum is on its own
  * first: errors of a long sum of like terms grow with the blocks, not with the keys. */
-INLINE void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
-                                const struct keys *keys, i64 at, int n, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+APART void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
+                  const struct keys *keys, i64 at, int n, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
 {
     vr sum[MR][${mv} * WIDTH];
     UNROLLED for (int r = 0; r < MR; r++)
@@ -304,7 +313,7 @@ APART int are_finite(const struct head *x, int rows)
 
 % end
 /* O = ${raise > 0 and "worth " or ""}O / sum${p.lse and ", LSE = top + log(sum" .. lower .. ")" or ""} of a row; both for one without visible keys as if V were 0. */
-static void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum${raise > 0 and ", real worth" or ""})
+APART void finish(const struct args *a, int b, int h, i64 place, const vr *from, real top, real sum${raise > 0 and ", real worth" or ""})
 {
     ${p.odtype} *o = a->o + ${packed and "" or "b * a->o_b + "}h * a->o_h + place * a->o_s;
 % if p.sinks then
@@ -317,9 +326,20 @@ static void finish(const struct args *a, int b, int h, i64 place, const vr *from
     const real kept = a->drop < 65536 ? 65536 / (real)(65536 - a->drop) : 0;
 % end
     const real share = sum == 0 ? 0 : ${raise > 0 and "worth" .. (p.dropout and " * kept" or "") or p.dropout and "kept" or "1"} / sum;
-    for (int c = 0; c < COLUMNS; c++)
-        for (int x = 0, at = chunk_at(c, DV); x < CHUNK && at < DV; x++, at++)
-            o[at] = store_${p.odtype}(((const real *)from)[c * CHUNK + lane_at(x)]${p.sinks and " * shrink" or ""} * share);
+    real row[${math.max(p.dv, CHUNK)}];
+    for (int c = 0; c < COLUMNS; c++) {
+        typedef vr part __attribute__((aligned(4)));
+        part *to = (part *)(row + chunk_at(c, DV));
+% local times = (p.sinks and " * shrink" or "") .. " * share"
+% if W == 1 then
+        to[0] = from[c]${times};
+% else
+%   for w = 0, 1 do
+        to[${w}] = __builtin_shufflevector(from[2 * c], from[2 * c + 1], ${list(function(l) return l % 2 * L + l // 2 + w * L // 2 end)})${times};
+%   end
+% end
+    }
+    store_row_${p.odtype}(o, row, DV);
 % if p.lse then
     a->lse[${packed and "" or "b * a->lse_b + "}h * a->lse_h + place * a->lse_s] = sum == 0 ? -INF : top + log_vr(splat_r(sum${lower}))[0];
 % end
@@ -327,9 +347,9 @@ static void finish(const struct args *a, int b, int h, i64 place, const vr *from
 % if padded then
 
 /* A row behind its sequence's end. */
-static void finish_empty(const struct args *a, int b, int h, i64 place)
+APART void finish_empty(const struct args *a, int b, int h, i64 place)
 {
-    for (int c = 0; c < DV; c++) a->o[b * a->o_b + h * a->o_h + place * a->o_s + c] = store_${p.odtype}(0);
+    for (int c = 0; c < DV; c++) a->o[b * a->o_b + h * a->o_h + place * a->o_s + c] = 0;
 %   if p.lse then
     a->lse[b * a->lse_b + h * a->lse_h + place * a->lse_s] = -INF;
 %   end

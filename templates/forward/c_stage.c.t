@@ -55,12 +55,8 @@ APART void stage_q(struct block *restrict to, real (*restrict row)[WIDTH], const
             load_row_${p.dtype}(row[l], at, D);
 % end
         }
-        for (int c = 0; c < DEPTH; c += LANES) {
-            vr x[LANES];
-            UNROLLED for (int l = 0; l < LANES; l++) x[l] = *(const vr *)(row[l] + c);
-            transpose(x);
-            UNROLLED for (int l = 0; l < min_i(LANES, DEPTH - c); l++) to->q[c + l][v] = ${dot and "(vi)x[l]" or "x[l] * scale"};
-        }
+        for (int c = 0; c < DEPTH; c += LANES)
+            transpose(${dot and "(vr *)" or ""}&to->q[c][v], VECTORS, (const vr *)(row[0] + c), WIDTH / LANES${dot and "" or ", splat_r(scale)"});
         to->top[v] = splat_r(-INF);
         to->sum[v] = splat_r(0);
         for (int c = 0; c < COLUMNS; c++) to->o[c][v] = splat_r(0);
