@@ -27,10 +27,12 @@ typedef unsigned vu __attribute__((vector_size(${target.bytes})));
 #define INF ${double and "__builtin_inf()" or "__builtin_inff()"}
 #define LOG2E ${target.literal(1.4426950408889634)}
 /* What takes gcc a third of its time and makes these kernels no faster. */
+#ifndef __clang__ /* which says that it does not know it */
 #pragma GCC optimize("no-gcse", "no-code-hoisting", "no-tree-pre", "no-tree-vrp", "no-tree-bit-ccp", "no-tree-dominator-opts", \
                      "no-tree-slsr", "no-tree-sink", "no-thread-jumps", "no-ipa-cp", "no-ipa-sra", "no-ipa-modref", \
                      "no-cse-follow-jumps", "no-rerun-cse-after-loop", "no-if-conversion", "no-if-conversion2", "no-dce", \
                      "no-dse", "no-schedule-insns2", "ira-region=one")
+#endif
 /* What an inner loop calls is inlined before else is done with it; what surrounds one is not: it takes its registers,
  * and compiles faster by itself. */
 #define INLINE static inline __attribute__((always_inline))
