@@ -46,9 +46,6 @@ enum {
     FAR = ${far}, /* blocks whose sums are summed on their own */
 % end
     KEYS = ${cfg.keys}, VECTORS = KEYS / LANES, /* of a block */
-% if cfg.ahead == 1 then
-    SOON = ${shape.soon}, /* keys that a row is fetched ahead of its use */
-% end
     WIDTH = ${W}, CHUNK = ${CHUNK}, /* vectors and elements of one load of K or V */
     DEPTH = ${shape.depth}, COLUMNS = ${shape.columns}, /* chunks in a row of K and V; the last one ends with the row */
 };
@@ -145,7 +142,7 @@ INLINE void find_keys(struct keys *keys, const struct args *a, const struct task
 {
     const i64 head_k = x->head * a->k_h, head_v = x->head * a->v_h;
 % if paged then
-    for (int n = 0; n < KEYS + ${shape.beyond}; n++) {
+    for (int n = 0; n < KEYS; n++) {
         const i64 j = min_i(from + n, to - 1);
         const i64 page = a->table[x->b * a->table_b + j / ${p.page}], row = j % ${p.page};
         keys->k[n] = a->k + page * a->k_p + row * a->k_s + head_k;

@@ -57,16 +57,6 @@ local function shape_of(cfg, p, dev)
   local target, chunk = target_of(dev), chunk_of(p, dev)
   local s = { padded = ceildiv(cfg.rows, cfg.mr) * cfg.mr, chunk = chunk, width = chunk // target.lanes,
     depth = ceildiv(p.d, chunk), columns = ceildiv(p.dv, chunk), element = element_bytes[p.kvdtype] }
-  -- Rows of so many bytes: a power of two of them that `room` bytes hold; those that a page is read ahead of its fetching.
-  function s.rows_in(room, bytes)
-    local rows = 1
-    while 2 * rows * bytes <= room do rows = 2 * rows end
-    return rows
-  end
-  function s.reach(bytes) return math.min(64, ceildiv(8192, bytes)) end
-  -- Keys that a row is fetched ahead of its use, and keys behind a block that are fetched or read with it.
-  s.soon = math.min(16, ceildiv(2048, math.max(p.d, p.dv) * s.element))
-  s.beyond = cfg.ahead == 1 and math.max(s.soon, ceildiv(s.reach(math.min(p.d, p.dv) * s.element), cfg.heads)) or 0
   local sets = sums.far(p, cfg.keys * cfg.splits) and 2 or 1 -- of sums
   s.scratch = s.padded * (cfg.heads * (s.depth * 4 * chunk + sets * (s.columns * 4 * chunk + 2 * target.bytes)) + 4 * cfg.keys)
   s.partial = s.columns * 4 * chunk + target.bytes
@@ -167,23 +157,24 @@ local constraints = {
 }
 
 -- Cycles a key and key head, roughly: products, softmax and the widening of K and V beside reading them, which
--- hides most of the lesser of both; idle threads. Less than a page in the order of its addresses comes a third
--- slower, however much less.
+-- hides half of the lesser of both; idle threads. Less than a page in the order of its addresses comes a third
+-- slower, however much less; what is fetched while much else is, is partly gone when its turn comes.
 local function prior(cfg, p, dev)
   local s, lanes = shape_of(cfg, p, dev), target_of(dev).lanes
   local k, v, passes = s.depth * s.width, s.columns * s.width, s.padded / cfg.mr
   local load = p.kvdtype == "f32" and 0.5 or 1
   local products = k * (0.5 * s.padded * math.max(1, 8 / (cfg.mk * cfg.mr)) + load * passes)
     + v * (0.5 * s.padded * math.max(1, 8 / (cfg.mv * s.width * cfg.mr)) + load * passes)
-  local softmax = s.padded * (3 + 20 / lanes + 40 / cfg.keys + ceildiv(s.columns, cfg.mv) + 2 * v / cfg.keys)
+  local softmax = s.padded * (3 + 20 / lanes + 80 / cfg.keys + ceildiv(s.columns, cfg.mv) + 2 * v / cfg.keys)
   local ordered = cfg.heads == p.hkv or cfg.heads * p.d * element_bytes[p.kvdtype] >= 4096
     or p.layout == "bhsd" and p.page == 0 and p.lens ~= "packed"
   local bytes = row_bytes(p) * (cfg.ahead == 1 and 1 or 1.2) * (ordered and 1 or 1.3)
   local read, work = bytes / 5, products + softmax
-  local ends = 4 * cfg.keys * cfg.splits / math.max(p.likely.sk, 1) -- a split's first block is not fetched ahead
+  local ends = cfg.keys * cfg.splits / math.max(p.likely.sk, 1) -- a split's first block is not fetched ahead
+  local crowd = math.max(0, 2 * cfg.keys * cfg.heads * row_bytes(p) / math.max(dev.l2_bytes, 1 << 20) - 0.125)
   local tasks = math.max(tasks_of(cfg, p), 1)
-  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.2 * dev.threads / tasks
-  return (math.max(read, work) + 0.15 * math.min(read, work)) * idle * (1 + 0.05 * ends)
+  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.03 * dev.threads / tasks
+  return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.4 * crowd)
 end
 
 ---- What a run fills in ----
@@ -195,10 +186,10 @@ local hooks = {
   tensor = kernel_slots.tensor,
   stride = kernel_slots.stride,
   taken = { "all", "both", "chunk_at", "combine", "count", "dropout", "drop", "elements", "empty", "far_o", "far_sum",
-    "far_top", "fetch_k", "fetch_soon", "fetch_v", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "left",
+    "far_top", "fetch_k", "fetch_v", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "left",
     "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place", "plain", "lower", "are_finite", "worth",
     "query", "rng", "row", "row_k", "row_v", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
-    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "SOON", "RAISE", "INF", "LOG2E" },
+    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "RAISE", "INF", "LOG2E" },
 }
 
 local function slots(p, cfg, variant)

@@ -3,6 +3,7 @@
 % local W, CHUNK = shape.width, shape.chunk
 % local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
 %
+% local held = target.registers == 32 and target.max -- registers are enough for what else each that takes it would load
 % -- ---- Rows of K and V ----
 % if p.kvdtype == "f32" then
 typedef vr elements __attribute__((aligned(${math.min(p.align, 4)})));
@@ -18,6 +19,9 @@ INLINE void widen(vr *restrict to, elements x)
 % if p.kvdtype == "f32" then
     to[0] = x;
 % elseif p.kvdtype == "bf16" then
+%   if held then
+    __asm__("" : "+v"(x)); /* loaded once */
+%   end
     to[0] = (vr)(x << 16);
     to[1] = (vr)(x & (int)0xffff0000);
 % else
@@ -131,9 +135,9 @@ INLINE real total(vr x)
 /* ---- One block of keys, one key head ---- */
 
 % if paged then
-/* The keys of a block, and those that are fetched meanwhile: their rows, of the first key head. */
+/* The keys of a block: their rows, of the first key head. */
 struct keys {
-    const ${p.kvdtype} *k[KEYS + ${shape.beyond}], *v[KEYS + ${shape.beyond}];
+    const ${p.kvdtype} *k[KEYS], *v[KEYS];
 };
 % else
 /* The keys of a block: the first one's rows, of the first key head; how far the split's last key is from it. */
@@ -152,32 +156,15 @@ INLINE const ${p.kvdtype} *row_${name}(const struct keys *keys, int j)
     return ${paged and ("keys->%s[j]"):format(name) or ("keys->%s + min_i(j, keys->last) * keys->%s_s"):format(name, name)};
 }
 %   if cfg.ahead == 1 then
-%     local some, page, reach = shape.rows_in(256, bytes), shape.rows_in(4096, bytes), shape.reach(bytes)
 
 /* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
- * to each other comes in together. A line in four is enough, the processor's own fetching starts there. A prefetch
- * in a page whose address it has yet to look up holds all that follows: each page is read before, which does not. */
-INLINE void fetch_${name}(const struct keys *next, i64 head_stride, int x)
+ * to each other comes in together. All of it: what processors fetch by themselves ends with each page. */
+INLINE void fetch_${name}(const struct keys *next, i64 head_stride, unsigned x)
 {
-    const char *row = (const char *)(row_${name}(next, x / HEADS) + x % HEADS * head_stride);
-    ${some > 1 and "if (x % " .. some .. " == 0)" or "UNROLLED"} for (int n = 0; n < ${bytes}; n += 256) __builtin_prefetch(row + n, 0, 2);
-    if (x % ${page} == 0) (void)*(const volatile char *)(row_${name}(next, (x + ${reach}) / HEADS) + (x + ${reach}) % HEADS * head_stride);
+    const char *row = (const char *)(row_${name}(next, (int)(x / HEADS)) + x % HEADS * head_stride);
+    UNROLLED for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
 }
 %   end
-% end
-% -- The row SOON keys behind key `index`, which is at `row`.
-% local function soon(name, row, index)
-%   return paged and ("keys->%s[%s + SOON] + at"):format(name, index) or ("%s + SOON * keys->%s_s"):format(row, name)
-% end
-% if cfg.ahead == 1 then
-
-/* What is used SOON keys later comes so near that products do not wait for it. There may be nothing: no harm is done. */
-INLINE void fetch_soon(const ${p.kvdtype} *row, int elements)
-{
-    const char *from = (const char *)row;
-    const int bytes = elements * ${shape.element};
-    UNROLLED for (int n = 0; n < bytes; n += 64) __builtin_prefetch(from + n, 0, 3);
-}
 % end
 
 /* S = Q K^T for the rows of a register block. */
@@ -192,22 +179,22 @@ APART void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDT
                 UNROLLED for (int y = 0; y < MK; y++) part[r][y] = splat_r(0);
 % if cfg.ahead == 1 then
             if (x >= 0)
-                UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, x + j + m + y);
+                UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, (unsigned)(x + j + m + y));
 % end
             const ${p.kvdtype} *row[MK];
-            UNROLLED for (int y = 0; y < MK; y++) {
-                row[y] = row_k(keys, j + m + y) + at;
-% if cfg.ahead == 1 then
-                fetch_soon(${soon("k", "row[y]", "j + m + y")}, D);
+            UNROLLED for (int y = 0; y < MK; y++) row[y] = row_k(keys, j + m + y) + at;
+            UNROLLED for (int c = 0; c < DEPTH; c++) {
+                vr k[MK][WIDTH];
+                UNROLLED for (int y = 0; y < MK; y++) load_k(k[y], row[y], c);
+                UNROLLED for (int r = 0; r < MR; r++)
+                    UNROLLED for (int w = 0; w < WIDTH; w++) {
+                        vr x = q[r][c * WIDTH + w];
+% if held then
+                        __asm__("" : "+v"(x)); /* loaded once */
 % end
+                        UNROLLED for (int y = 0; y < MK; y++) part[r][y] += x * k[y][w];
+                    }
             }
-            UNROLLED for (int c = 0; c < DEPTH; c++)
-                UNROLLED for (int y = 0; y < MK; y++) {
-                    vr k[WIDTH];
-                    load_k(k, row[y], c);
-                    UNROLLED for (int r = 0; r < MR; r++)
-                        UNROLLED for (int w = 0; w < WIDTH; w++) part[r][y] += q[r][c * WIDTH + w] * k[w];
-                }
             UNROLLED for (int r = 0; r < MR; r++)
                 UNROLLED for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
         }
@@ -277,8 +264,7 @@ APART void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restri
         const ${p.kvdtype} *row = keys->v[j] + at;
 %   end
 %   if cfg.ahead == 1 then
-        if (x >= 0${passes > 1 and " && (x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, ${passes > 1 and "(x + j) / " .. passes or "x + j"});
-        fetch_soon(${soon("v", "row", "j")} + c * CHUNK, ${mv} * CHUNK);
+        if (x >= 0${passes > 1 and " && (unsigned)(x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, (unsigned)(x + j)${passes > 1 and " / " .. passes or ""});
 %   end
         UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, row, c + y);
         UNROLLED for (int r = 0; r < MR; r++)
