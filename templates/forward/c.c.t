@@ -98,7 +98,7 @@ enum {
 /* What a register block of query rows carries from one key tile to the next. */
 struct block {
     ${operand} q[${whole_vectors(ceildiv(p.d, step))}][VECTORS];${dot and "" or " /* scaled */"}
-    vr o[${math.max(COLUMNS, whole_vectors(p.dv))}][VECTORS];
+    vr o[${math.max(COLUMNS, whole_vectors(p.dv))}][VECTORS]; /* the last ones are padding */
     vr top[VECTORS], sum[VECTORS];
     int begun;
 % if far then

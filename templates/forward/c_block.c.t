@@ -157,7 +157,7 @@ APART void gather(struct block *x)
 {
     settle(x, 0);
     __builtin_memcpy(x->sum, x->far_sum, sizeof x->sum);
-    __builtin_memcpy(x->o, x->far_o, sizeof x->o);
+    __builtin_memcpy(x->o, x->far_o, sizeof x->far_o);
 }
 
 % end

@@ -3,7 +3,7 @@
 % local W, CHUNK = shape.width, shape.chunk
 % local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
 %
-% local held = target.registers == 32 and target.max -- registers are enough for what else each that takes it would load
+% local held = target.registers == 32 and target.max -- registers suffice to hold what each use would load again
 % -- ---- Rows of K and V ----
 % if p.kvdtype == "f32" then
 typedef vr elements __attribute__((aligned(${math.min(p.align, 4)})));
