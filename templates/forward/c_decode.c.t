@@ -258,14 +258,28 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
             }
         }
         struct keys both[2]; /* of this block and of the next one */
-        if (rows > 0 && from < to) find_keys(&both[0], a, &x, from, to);
+        if (rows > 0 && from < to) {
+            find_keys(&both[0], a, &x, from, to);
+% if cfg.ahead == 1 then
+            touch(&both[0]);
+            for (unsigned n = 0; n < HEADS * KEYS; n++) fetch_k(&both[0], a->k_h, n, 0, 1);
+            for (unsigned n = 0; n < HEADS * KEYS; n++) fetch_v(&both[0], a->v_h, n, 0, 1);
+% end
+        }
 % if far then
         int near = 0, settled = 0; /* blocks since, and whether, sums were put with those further back */
 % end
         for (int j0 = from, turn = 0; rows > 0 && j0 < to; j0 += KEYS, turn ^= 1) {
             const int n = min_i(KEYS, to - j0), more = j0 + KEYS < to;
             const struct keys *keys = &both[turn];
+% if cfg.ahead == 1 then
+            if (more) {
+                find_keys(&both[turn ^ 1], a, &x, j0 + KEYS, to);
+                touch(&both[turn ^ 1]);
+            }
+% else
             if (more) find_keys(&both[turn ^ 1], a, &x, j0 + KEYS, to);
+% end
 % if not bounds.always then
             const int j1 = j0 + n - 1;
 %   if bounds.empty or bounds.full then

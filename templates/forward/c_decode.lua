@@ -170,8 +170,8 @@ local function prior(cfg, p, dev)
     or p.layout == "bhsd" and p.page == 0 and p.lens ~= "packed"
   local bytes = row_bytes(p) * (cfg.ahead == 1 and 1 or 1.2) * (ordered and 1 or 1.3)
   local read, work = bytes / 5, products + softmax
-  local ends = cfg.keys * cfg.splits / math.max(p.likely.sk, 1) -- a split's first block is not fetched ahead
-  local crowd = math.max(0, 2 * cfg.keys * cfg.heads * row_bytes(p) / math.max(dev.l2_bytes, 1 << 20) - 0.125)
+  local ends = cfg.keys * cfg.splits / math.max(p.likely.sk, 1) -- a split's first block is waited for
+  local crowd = math.max(0, 2 * cfg.keys * cfg.heads * row_bytes(p) - (1 << 18)) / math.max(dev.l2_bytes, 1 << 20)
   local tasks = math.max(tasks_of(cfg, p), 1)
   local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.03 * dev.threads / tasks
   return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.4 * crowd)
@@ -189,7 +189,7 @@ local hooks = {
     "far_top", "fetch_k", "fetch_v", "find_keys", "finish", "finish_empty", "full_first", "full_last", "g", "gather", "heads", "hint", "keep", "kept", "left",
     "load_k", "load_v", "more", "near", "next", "offset", "own", "partial", "part", "pass", "peak", "peak_of", "place", "plain", "lower", "are_finite", "worth",
     "query", "rng", "row", "row_k", "row_v", "scores", "seed", "sequence", "settle", "settled", "shrink", "softmax", "split", "splits", "stage_q", "sums",
-    "task_at", "total", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "FAR", "RAISE", "INF", "LOG2E" },
+    "task_at", "total", "touch", "turn", "u64", "vh", "w", "widen", "y", "INLINE", "APART", "UNROLLED", "LANE", "LANES", "LINES", "FAR", "RAISE", "INF", "LOG2E" },
 }
 
 local function slots(p, cfg, variant)

@@ -157,16 +157,30 @@ INLINE const ${p.kvdtype} *row_${name}(const struct keys *keys, int j)
 }
 %   if cfg.ahead == 1 then
 
-/* Row x of the next block's, counted head by head, is fetched while row x of this one's is used: so what lies next
- * to each other comes in together. All of it: what processors fetch by themselves ends with each page. */
-INLINE void fetch_${name}(const struct keys *next, i64 head_stride, unsigned x)
+/* Row x of the next block's, counted head by head, is fetched part by part while row x of this one's is used: so what
+ * lies next to each other comes in together, a line at a time. All of it: what processors fetch by themselves ends
+ * with each page. */
+INLINE void fetch_${name}(const struct keys *next, i64 head_stride, unsigned x, int part, int parts)
 {
+    enum { LINES = ${ceildiv(bytes, 64)} };
     const char *row = (const char *)(row_${name}(next, (int)(x / HEADS)) + x % HEADS * head_stride);
-    UNROLLED for (int n = 0; n < ${bytes}; n += 64) __builtin_prefetch(row + n, 0, 2);
+    const int share = (LINES + parts - 1) / parts;
+    UNROLLED for (int n = part * share; n < min_i((part + 1) * share, LINES); n++) __builtin_prefetch(row + 64 * n, 0, 2);
 }
 %   end
 % end
 
+% if cfg.ahead == 1 then
+/* A line of each row of a block, before the rest: so the places of many pages are looked up at once. */
+INLINE void touch(const struct keys *keys)
+{
+    for (int j = 0; j < KEYS; j++) {
+        __builtin_prefetch(row_k(keys, j), 0, 2);
+        __builtin_prefetch(row_v(keys, j), 0, 2);
+    }
+}
+
+% end
 /* S = Q K^T for the rows of a register block. */
 APART void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
                   i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
@@ -177,15 +191,15 @@ APART void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDT
             vr part[MR][MK];
             UNROLLED for (int r = 0; r < MR; r++)
                 UNROLLED for (int y = 0; y < MK; y++) part[r][y] = splat_r(0);
-% if cfg.ahead == 1 then
-            if (x >= 0)
-                UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, (unsigned)(x + j + m + y));
-% end
             const ${p.kvdtype} *row[MK];
             UNROLLED for (int y = 0; y < MK; y++) row[y] = row_k(keys, j + m + y) + at;
             UNROLLED for (int c = 0; c < DEPTH; c++) {
                 vr k[MK][WIDTH];
                 UNROLLED for (int y = 0; y < MK; y++) load_k(k[y], row[y], c);
+% if cfg.ahead == 1 then
+                if (x >= 0)
+                    UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, (unsigned)(x + j + m + y), c, DEPTH);
+% end
                 UNROLLED for (int r = 0; r < MR; r++)
                     UNROLLED for (int w = 0; w < WIDTH; w++) {
                         vr x = q[r][c * WIDTH + w];
@@ -264,7 +278,7 @@ APART void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restri
         const ${p.kvdtype} *row = keys->v[j] + at;
 %   end
 %   if cfg.ahead == 1 then
-        if (x >= 0${passes > 1 and " && (unsigned)(x + j) % " .. passes .. " == 0" or ""}) fetch_v(next, stride, (unsigned)(x + j)${passes > 1 and " / " .. passes or ""});
+        if (x >= 0) fetch_v(next, stride, (unsigned)(x + j)${passes > 1 and " / " .. passes or ""}, ${passes > 1 and "(x + j) % " .. passes or "0"}, ${passes});
 %   end
         UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, row, c + y);
         UNROLLED for (int r = 0; r < MR; r++)

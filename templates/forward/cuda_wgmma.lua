@@ -95,6 +95,8 @@ local function prior(cfg, p, dev)
   local tiles = ranged and mma.visible(as, p) / cfg.keys + 0.5 or ceildiv(math.max(p.likely.sk, 1), cfg.keys)
   local share = mma.tasks_of(as, p) / dev.cores
   local waves = p.causal and share + 0.25 or math.ceil(share)
+  -- At the end of its registers ptxas takes an eighth longer, and some kernels spill.
+  if cfg.groups == 2 and registers_of(cfg, p) > 224 then tile = 1.025 * tile end
   return (tiles * tile + 3200 + 5.6 * cfg.groups * (p.d + p.dv)) * math.max(waves, 1)
 end
 
