@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What features cost on the CPU, in one process and in turn:
 
-  decode    one query over many keys, in GB/s of K and V, beside a plain read of the same bytes, and PyTorch
+  decode    one query over many keys in memory, in GB/s of K and V, beside a plain read of as many bytes, and PyTorch
   paged     keys in shuffled pages beside contiguous ones
   dropout   on beside off
   packed    documents told apart by a mask function beside lens=packed, the same ones
@@ -10,6 +10,7 @@ Needs a build (./dev build) and Python with PyTorch. Exits 1 where a row has no 
 import argparse
 import ctypes
 import functools
+import math
 import os
 import re
 import subprocess
@@ -38,9 +39,10 @@ import torch  # noqa: E402
 from torch.nn.functional import scaled_dot_product_attention as fused  # noqa: E402
 
 from flashgen_ctypes import Library, Plan, Refused  # noqa: E402
-from turns import side_by_side  # noqa: E402
+from turns import rotate, side_by_side  # noqa: E402
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+UNCACHED = 0.7  # GB of keys and values, used in rotation: more than last-level caches hold
 CLOSE = {"f32": 1e-5, "bf16": 1e-2}  # relative RMS between two ways to the same result
 
 
@@ -103,13 +105,15 @@ def decode(library, dtype, sk):
     hq, hkv, d = 32, 8, 128
     line = f"dtype={dtype} b=1 hq={hq} hkv={hkv} sq=1 sk={sk} d={d} layout=bhsd"
     plan = plan_of(library, line)
-    q, kv = draw(dtype, 1, hq, 1, d), draw(dtype, 2, 1, hkv, sk, d)
-    k, v = kv
+    q, first = draw(dtype, 1, hq, 1, d), draw(dtype, 2, 1, hkv, sk, d)
+    rate = first.numel() * first.element_size() / 1e9
+    sets = [first] + [first.clone() for _ in range(math.ceil(UNCACHED / rate))]
     o, read = torch.empty_like(q), make_reader()
-    run = plan.runner(q=q, k=k, v=v, o=o)
-    ours, plain, torchs = turns(run, lambda: read(kv), lambda: fused(q, k, v, enable_gqa=True))
-    same(dtype, "ours and PyTorch's", o, fused(q, k, v, enable_gqa=True))
-    rate = kv.numel() * kv.element_size() / 1e9
+    runs = [plan.runner(q=q, k=k, v=v, o=o) for k, v in sets]
+    reads = [functools.partial(read, kv) for kv in sets]
+    theirs = [functools.partial(fused, q, *kv, enable_gqa=True) for kv in sets]
+    ours, plain, torchs = turns(rotate(runs), rotate(reads), rotate(theirs))
+    same(dtype, "ours and PyTorch's", o, theirs[0]())
     return (
         f"{1e3 * ours:9.3f} ms {rate / ours:7.1f} GB/s; a read {rate / plain:7.1f} GB/s, "
         f"{plain / ours:.2f} of it; PyTorch {1e3 * torchs:9.3f} ms, {torchs / ours:.2f}"

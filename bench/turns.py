@@ -21,14 +21,19 @@ def one_turn(function):
     return statistics.median(times)
 
 
-def side_by_side(functions, rounds):
-    """For each function the median over its turns. Every other round goes backwards."""
+def all_turns(functions, rounds):
+    """For each function what its turns took. Every other round goes backwards."""
     turns = [[] for _ in functions]
     for n in range(rounds):
         order = list(zip(functions, turns))
         for function, found in order[:: -1 if n % 2 else 1]:
             found.append(one_turn(function))
-    return [statistics.median(found) for found in turns]
+    return turns
+
+
+def side_by_side(functions, rounds):
+    """For each function the median over its turns."""
+    return [statistics.median(found) for found in all_turns(functions, rounds)]
 
 
 def rotate(functions):

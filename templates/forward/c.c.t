@@ -74,7 +74,7 @@ enum {
     K_PITCH = ${body.pitch(ceildiv(p.d, step))}, V_PITCH = ${body.pitch(COLUMNS)}, /* from a staged row to the next */
     WIDTH = ${body.width(cfg, p)}, /* of a row of Q or O, padded to vectors */
     LINE = 64, /* bytes of a cache line */
-    SHARE = ${ceildiv(BLOCK * MK, cfg.keys)}, /* rows of Q asked for beside a register block of S */
+    Q_SHARE = ${ceildiv(BLOCK * MK, cfg.keys)}, KEY_SHARE = ${ceildiv(MK, cfg.blocks)}, /* rows of Q and of K and V asked for beside a register block of S */
     SKIP = ${dot and MK % 2 == 1 and 2 * MK or MK}, /* hidden keys at a tile's start are left out in such groups */
 % if part then
     PART = ${part}, /* keys whose products are */
@@ -336,6 +336,11 @@ APART void task_ranges(struct task *task, const struct args *a)
 % end
 
 % -- A pass over the scores of a tile, which become `value` of themselves, s; their maximum is found anew.
+% -- Where the row of K or V stands whose number is `key`.
+% local function key_row(name)
+%   if paged then return ("task->%s + task->table[key / PAGE] * a->%s_p + key %% PAGE * a->%s_s"):format(name, name, name) end
+%   return ("task->%s + key * a->%s_s"):format(name, name)
+% end
 % local function pass(name, roots, value)
 APART void ${name}(const struct args *a, struct scratch *t, const struct task *task, const vr *before, vr *restrict top, int i0, int j0, int n)
 {
@@ -412,8 +417,13 @@ APART void attend(const struct args *a, struct scratch *t, const struct task *ta
     const int coming = x + 1 < task->blocks && !block[1].begun ? min_i(BLOCK, task->rows - (x + 1) * BLOCK) : 0; /* rows */
     vr top[VECTORS], shrink[VECTORS];
     UNROLLED for (int v = 0; v < VECTORS; v++) top[v] = block->top[v];
-    for (int r = 0, asked = 0; r < n; r += MK, asked += SHARE) {
-        fetch(next, a->q_s, asked, min_i(asked + SHARE, coming));
+    int asked = 0, key = tile_last + x * (STAGED / MK) * KEY_SHARE; /* of the next block's Q; of the next tile */
+    for (int r = 0; r < n; r += MK) {
+        for (const int last = min_i(asked + Q_SHARE, coming); asked < last; asked++) fetch(next + asked * a->q_s, D * (int)sizeof *a->q);
+        for (const int last = min_i(min_i(key + KEY_SHARE, tile_last + KEYS), task->to); key < last; key++) {
+            fetch(${key_row("k")}, D * (int)sizeof *a->k);
+            fetch(${key_row("v")}, DV * (int)sizeof *a->v);
+        }
         scores(t->s + r, (const ${element} (*)[K_PITCH])t->k + skip + r, (const ${operand} (*)[VECTORS])block->q, top${dot and ", task->scale" or ""});
     }
 % if at_once then

@@ -221,7 +221,7 @@ local hooks = {
     "attention", "transpose", "dropout_rows", "fetch", "number", "begin", "attend", "conclude", "task_find", "task_ranges",
     "apply_score", "apply_mask", "most", "before", "written", "range", "B", "HQ", "SQ", "SK", "D", "DV", "PAGE", "VECTORS", "MK", "MV", "BLOCK",
     "BLOCKS", "ROWS", "KEYS", "STAGED", "DEPTH", "COLUMNS", "K_PITCH", "V_PITCH", "WIDTH", "SKIP", "TILES", "ROW_BLOCKS",
-    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "SHARE", "LANE", "LANES", "INLINE", "APART", "UNROLLED", "PART", "FAR", "settle", "gather", "shrink_twice", "visit", "lower", "are_finite", "plain", "worth", "LEAST", "RAISE", "INF", "LOG2E", "LN2" },
+    "KEY_TILES", "EMPTY", "MIXED", "FULL", "LINE", "Q_SHARE", "KEY_SHARE", "LANE", "LANES", "INLINE", "APART", "UNROLLED", "PART", "FAR", "settle", "gather", "shrink_twice", "visit", "lower", "are_finite", "plain", "worth", "LEAST", "RAISE", "INF", "LOG2E", "LN2" },
   tensor = kernel_slots.tensor,
   stride = kernel_slots.stride,
 }

@@ -171,10 +171,10 @@ local function prior(cfg, p, dev)
   local bytes = row_bytes(p) * (cfg.ahead == 1 and 1 or 1.2) * (ordered and 1 or 1.3)
   local read, work = bytes / 5, products + softmax
   local ends = cfg.keys * cfg.splits / math.max(p.likely.sk, 1) -- a split's first block is waited for
-  local crowd = math.max(0, 2 * cfg.keys * cfg.heads * row_bytes(p) - (1 << 18)) / math.max(dev.l2_bytes, 1 << 20)
+  local crowd = 2 * cfg.keys * cfg.heads * row_bytes(p) / math.max(dev.l2_bytes, 1 << 20)
   local tasks = math.max(tasks_of(cfg, p), 1)
-  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.03 * dev.threads / tasks
-  return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.4 * crowd)
+  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.02 * dev.threads / tasks
+  return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.3 * crowd)
 end
 
 ---- What a run fills in ----

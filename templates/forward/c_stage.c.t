@@ -64,9 +64,8 @@ APART void stage_q(struct block *restrict to, real (*restrict row)[WIDTH], const
     to->begun = 1;
 }
 
-/* Asks for rows [r, last), so that stage_q need not wait for them. */
-INLINE void fetch(const ${p.dtype} *from, i64 stride, int r, int last)
+/* Asks for a row, so that what stages it need not wait. */
+INLINE void fetch(const void *row, int bytes)
 {
-    for (; r < last; r++)
-        for (int c = 0; c < D; c += LINE / (int)sizeof *from) __builtin_prefetch(from + r * stride + c);
+    for (int c = 0; c < bytes; c += LINE) __builtin_prefetch((const char *)row + c);
 }
