@@ -336,11 +336,6 @@ APART void task_ranges(struct task *task, const struct args *a)
 % end
 
 % -- A pass over the scores of a tile, which become `value` of themselves, s; their maximum is found anew.
-% -- Where the row of K or V stands whose number is `key`.
-% local function key_row(name)
-%   if paged then return ("task->%s + task->table[key / PAGE] * a->%s_p + key %% PAGE * a->%s_s"):format(name, name, name) end
-%   return ("task->%s + key * a->%s_s"):format(name, name)
-% end
 % local function pass(name, roots, value)
 APART void ${name}(const struct args *a, struct scratch *t, const struct task *task, const vr *before, vr *restrict top, int i0, int j0, int n)
 {
@@ -386,6 +381,11 @@ static void begin(const struct args *a, struct scratch *t, const struct task *ta
     if (!t->block[x].begun) stage_q(&t->block[x], t->row, task->q + x * BLOCK * a->q_s, a->q_s, task->rows - x * BLOCK${dot and "" or ", task->scale"});
 }
 
+% -- Where the row of K or V stands whose number is `key`.
+% local function key_row(name)
+%   if paged then return ("task->%s + task->table[key / PAGE] * a->%s_p + key %% PAGE * a->%s_s"):format(name, name, name) end
+%   return ("task->%s + key * a->%s_s"):format(name, name)
+% end
 /* Register block x meets the keys of a tile. */
 APART void attend(const struct args *a, struct scratch *t, const struct task *task, int x, int tile_first, int tile_last)
 {

@@ -155,6 +155,9 @@ INLINE void find_keys(struct keys *keys, const struct args *a, const struct task
     keys->k_s = a->k_s, keys->v_s = a->v_s;
     keys->last = to - 1 - from;
 % end
+% if cfg.ahead == 1 then
+    touch(keys);
+% end
 }
 
 % if p.dropout then
@@ -261,7 +264,6 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         if (rows > 0 && from < to) {
             find_keys(&both[0], a, &x, from, to);
 % if cfg.ahead == 1 then
-            touch(&both[0]);
             for (unsigned n = 0; n < HEADS * KEYS; n++) fetch_k(&both[0], a->k_h, n, 0, 1);
             for (unsigned n = 0; n < HEADS * KEYS; n++) fetch_v(&both[0], a->v_h, n, 0, 1);
 % end
@@ -272,14 +274,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
         for (int j0 = from, turn = 0; rows > 0 && j0 < to; j0 += KEYS, turn ^= 1) {
             const int n = min_i(KEYS, to - j0), more = j0 + KEYS < to;
             const struct keys *keys = &both[turn];
-% if cfg.ahead == 1 then
-            if (more) {
-                find_keys(&both[turn ^ 1], a, &x, j0 + KEYS, to);
-                touch(&both[turn ^ 1]);
-            }
-% else
             if (more) find_keys(&both[turn ^ 1], a, &x, j0 + KEYS, to);
-% end
 % if not bounds.always then
             const int j1 = j0 + n - 1;
 %   if bounds.empty or bounds.full then
