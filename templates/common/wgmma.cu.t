@@ -1,42 +1,52 @@
 % -- What sm_90a adds: products of warpgroups (four warps, from a warp number divisible by 4 on), whose operands are in shared
-% -- memory; barriers there; registers that go from one warpgroup to another. Comes in: kind (f16 or bf16), keys (columns of S),
-% -- columns (of O), both multiples of 8 to 256; turns: whether warpgroups multiply in turns.
+% -- memory; barriers there; registers that go from one warpgroup to another. Comes in: kind (f16 or bf16), keys (columns of S,
+% -- a multiple of 16) and columns (of O, of 8), to 256; steps: 16 columns of Q and K each; q_panel, k_panel: bytes from one of
+% -- their panels to the next; turns: whether warpgroups multiply in turns.
 /* A matrix in shared memory for products: lines of 128 bytes, 64 elements each, whose chunks of 16 bytes are permuted by the
- * line's number; columns from 64 on are in the next panel, so many bytes further on. `at` is a multiple of 1024 but for
- * steps of 32 bytes along a line. */
+ * line's number; columns from 64 on are in the next panel, so many bytes further on. `at` is a multiple of 1024. */
 DEVICE u64 matrix_at(u32 at, u32 panel)
 {
     return (u64)(at >> 4 & 0x3fff) | (u64)(panel >> 4) << 16 | (u64)(1024 >> 4) << 32 | (u64)1 << 62;
 }
 
-/* The same further on, by a multiple of 16 bytes. */
-DEVICE u64 matrix_further(u64 matrix, u32 bytes) { return matrix + (bytes >> 4); }
+% local function registers(from, count)
+%   local list = {}
+%   for x = from, from + count - 1 do list[#list + 1] = "%" .. x end
+%   return table.concat(list, ", ")
+% end
+% local function operands(form, count)
+%   local list = {}
+%   for x = 0, count - 1 do list[#list + 1] = form:format(x // 4, x % 4) end
+%   return table.concat(list, ", ")
+% end
+% local s_count, o_count, p_count = keys // 2, columns // 2, keys // 4 -- of a lane's registers
+#define REGISTERS_S "{${registers(0, s_count)}}"
+#define REGISTERS_O "{${registers(0, o_count)}}"
 
-% local function registers(from, count, left)
-%   local list = {}
-%   for x = from, from + count - 1 do list[#list + 1] = (left or "%") .. x end
-%   return table.concat(list, ", ")
-% end
-% local function results(name, count)
-%   local list = {}
-%   for x = 0, count - 1 do list[#list + 1] = ('"+f"(%s[%d][%d])'):format(name, x // 4, x % 4) end
-%   return table.concat(list, ", ")
-% end
-/* S = Q K^T, or with `add` S += Q K^T: 64 rows, ${keys} keys, 16 columns of Q and K. Of these a lane has what mma.sync gives it. */
-DEVICE void multiply_s(float (&s)[${keys // 8}][4], u64 q, u64 k, bool add)
+/* S = Q K^T: 64 rows, ${keys} keys, ${16 * steps} columns of Q and K. Of S a lane has what mma.sync gives it. */
+DEVICE void multiply_s(float (&s)[${keys // 8}][4], u64 q, u64 k)
 {
-    asm volatile("{ .reg .pred p; setp.ne.s32 p, %${keys // 2 + 2}, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n${keys}k16.f32.${kind}.${kind} {${registers(0, keys // 2)}}, %${keys // 2}, %${keys // 2 + 1}, p, 1, 1, 0, 0; }"
-                 : ${results("s", keys // 2)}
-                 : "l"(q), "l"(k), "r"((int)add));
+    asm volatile("{ .reg .b64 q, k; .reg .pred first, more; setp.ne.u32 first, 0, 0; setp.eq.u32 more, 0, 0;\n"
+% for x = 0, steps - 1 do
+                 "add.s64 q, %${s_count}, ${(x // 4 * q_panel + x % 4 * 32) // 16}; add.s64 k, %${s_count + 1}, ${(x // 4 * k_panel + x % 4 * 32) // 16};\n"
+                 "wgmma.mma_async.sync.aligned.m64n${keys}k16.f32.${kind}.${kind} " REGISTERS_S ", q, k, ${x == 0 and "first" or "more"}, 1, 1, 0, 0;\n"
+% end
+                 "}"
+                 : ${operands('"+f"(s[%d][%d])', s_count)}
+                 : "l"(q), "l"(k));
 }
 
-/* O += P V: 64 rows, ${columns} columns, 16 keys; P as mma.sync takes it, V's lines are keys. */
-DEVICE void multiply_o(float (&o)[${columns // 8}][4], const u32 (&p)[4], u64 v)
+/* O += P V: 64 rows, ${columns} columns, ${keys} keys; P as mma.sync takes it, V's lines are keys. */
+DEVICE void multiply_o(float (&o)[${columns // 8}][4], const u32 (&p)[${keys // 16}][4], u64 v)
 {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n${columns}k16.f32.${kind}.${kind} {${registers(0, columns // 2)}}, {${registers(columns // 2, 4)}}, %${columns // 2 + 4}, 1, 1, 1, 1;"
-                 : ${results("o", columns // 2)}
-                 : "r"(p[0]), "r"(p[1]), "r"(p[2]), "r"(p[3]), "l"(v));
+    asm volatile("{ .reg .b64 v;\n"
+% for x = 0, keys // 16 - 1 do
+                 "add.s64 v, %${o_count + p_count}, ${x * 2048 // 16};\n"
+                 "wgmma.mma_async.sync.aligned.m64n${columns}k16.f32.${kind}.${kind} " REGISTERS_O ", {${registers(o_count + 4 * x, 4)}}, v, 1, 1, 1, 1;\n"
+% end
+                 "}"
+                 : ${operands('"+f"(o[%d][%d])', o_count)}
+                 : ${operands('"r"(p[%d][%d])', p_count)}, "l"(v));
 }
 
 /* Products run in the background: before the first of a group, behind the last, and until at most N groups are under way. */

@@ -26,13 +26,14 @@ enum {
     FRAGMENTS = 1, WARP_ROWS = 16, ROWS = WARPS * WARP_ROWS,
     OWN = 2,                                 /* rows of a lane */
     SPAN = KEYS, KEY_TILES = KEYS / 8, COLUMN_TILES = COLUMNS / 8, /* in eights */
-    STEPS = ${ceildiv(p.d, 16)},             /* of a product over the head dimension */
 };
 
+% know.need.same_in_all = true
 % local made = include("templates/forward/cuda_parts.cu.t", facts.with(know, { needs_key = true }))
 % local staging, block, tile, rows = made.staging, made.block, made.tile, made.rows
 % local stage_k, stage_v, skip, K_SHARES, V_SHARES = staging.k, staging.v, staging.skip, staging.count.k, staging.count.v
-% include("templates/common/wgmma.cu.t", { kind = shape.kind, keys = cfg.keys, columns = shape.columns, turns = cfg.turns == 1 })
+% include("templates/common/wgmma.cu.t", { kind = shape.kind, keys = cfg.keys, columns = shape.columns, steps = ceildiv(p.d, 16),
+%   q_panel = shape.q.panel, k_panel = shape.k.panel, turns = cfg.turns == 1 })
 /* Where a tile's place in shared memory says that it is there, and that nobody needs it any more. */
 enum { K_HERE, K_FREE, V_HERE, V_FREE };
 
@@ -107,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % if spare then
     take_registers<${spare[2]}>();
 % end
-    const int warp = (int)threadIdx.x / 32 - 4, group = warp / 4, warp_row = first_row + warp * WARP_ROWS;
+    const int warp = (int)same_in_all(threadIdx.x / 32) - 4, group = warp / 4, warp_row = first_row + warp * WARP_ROWS;
 % block.scale()
 % made.dropout.values()
 % if not classes and not bounds.always then
@@ -171,9 +172,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
         phase_wait(place + 8 * K_HERE, odd);
         const u64 k_matrix = matrix_at(k_at + turn * K_BYTES, ${shape.k.panel});
         begin_products();
-#pragma unroll
-        for (int x = 0; x < STEPS; x++)
-            multiply_s(score[0], matrix_further(q_matrix, x / 4 * ${shape.q.panel} + x % 4 * 32), matrix_further(k_matrix, x / 4 * ${shape.k.panel} + x % 4 * 32), x > 0);
+        multiply_s(score[0], q_matrix, k_matrix);
         commit_products();
 % if cfg.turns == 1 then
         pass_turn(next);
@@ -196,8 +195,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % end
         const u64 v_matrix = matrix_at(v_at + turn * V_BYTES, ${shape.v.panel});
         begin_products();
-#pragma unroll
-        for (int x = 0; x < KEY_TILES / 2; x++) multiply_o(o[0], weight[0][x], matrix_further(v_matrix, x * 2048));
+        multiply_o(o[0], weight[0], v_matrix);
         commit_products();
 #pragma unroll
         for (int r = 0; r < OWN; r++) sum[r] += part[r];

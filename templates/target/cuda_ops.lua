@@ -12,7 +12,7 @@ local words = c.words .. [[
   present position heads_here rows_here
   AHEAD B BARRIER BYTES COLUMNS COLUMN_TILES D DEVICE DV EMPTY FAR FRAGMENTS FULL GROUP GROUPS GROUP_BYTES HELD HKV HQ
   INF KEYS KEY_TILES K_BYTES K_FREE K_HERE LIVE LN2 LOADERS LOG2E MIXED N NOT_A_NUMBER OWN PAGE PARTS PITCH P_BYTES
-  QUADS Q_BYTES ROWS SECTION SHARE SK SPAN SPARE SPLITS SQ STAGE STAGES STEPS STEPS_V T THREADS UNITS V_BYTES V_FREE
+  QUADS Q_BYTES REGISTERS_O REGISTERS_S ROWS SECTION SHARE SK SPAN SPARE SPLITS SQ STAGE STAGES STEPS STEPS_V T THREADS UNITS V_BYTES V_FREE
   V_HERE WARPS WARP_ROWS
   abs_i abs_r address advance after ahead aligned all anchor anew any any_lane arrived arrives_last at attention away
   b0 b1 barrier base before begin_products begun behind best_of bits bring_k bring_v c c0 c1 c2 c3 call classify
@@ -24,7 +24,7 @@ local words = c.words .. [[
   k_from k_h k_here k_lane k_matrix k_next k_own k_p k_pitch k_row k_s k_step keep_pair kept_of
   key0 key1 key_blocks keys_each l0 l1 lanes last_tile later lean least left level limit_of line list load_bf16
   load_f16 load_global4 load_matrices load_shared load_shared4 load_transposed log_r loose low lse_b lse_h lse_s make
-  make_now matrix_at matrix_further max max_i max_r min_i min_r mma_bf16 mma_f16 mma_split mma_tf32 most most_of
+  make_now matrix_at max max_i max_r min_i min_r mma_bf16 mma_f16 mma_split mma_tf32 most most_of
   multiply_o multiply_s near next next_page now nth o_b o_h o_s odd of_block of_part of_section of_warp of_warps
   origin_b origin_h origin_i origin_j other out out_at own own_row p p_at p_lane p_load p_store pack_bf16 pack_f16
   packed page pair pair_any pair_barrier part_from part_to partial partial_sums parts parts_at pass_turn phase_arrive

@@ -8,7 +8,7 @@
 % local bytes = q_bytes + 2 * (k_bytes + v_bytes) + 40
 % include("templates/common/types.cu.t", { loose = false })
 % include("templates/common/ptx.cu.t", { need = {} })
-% include("templates/common/wgmma.cu.t", { kind = kind, keys = keys, columns = columns })
+% include("templates/common/wgmma.cu.t", { kind = kind, keys = keys, columns = columns, steps = d // 16, q_panel = q_panel, k_panel = panel })
 enum { ROWS = ${rows}, KEYS = ${keys}, D = ${d}, COLUMNS = ${columns}, TILES = ${tiles} };
 
 /* What may be wrong with a kernel. */
@@ -69,8 +69,7 @@ static void kernel(const void *of)
         if (wrong != NOT_AWAITED || t != 1) phase_wait(full + t % 2 * 8, (u32)(t / 2) % 2);
         if (wrong != NOT_SHOWN) show_products();
         if (wrong != NOT_BEGUN) begin_products();
-        for (int x = 0; x < D / 16; x++)
-            multiply_s(s, matrix_further(q, x / 4 * ${q_panel} + x % 4 * 32), matrix_further(k, x / 4 * ${panel} + x % 4 * 32), x > 0);
+        multiply_s(s, q, k);
         commit_products();
         if (wrong == CHANGED_SUM) o[0][0] *= 2;
         if (wrong == CHANGED_WEIGHT) weight[0][0] ^= 0x100;
@@ -83,8 +82,7 @@ static void kernel(const void *of)
         for (int x = 0; x < KEYS / 16; x++)
             for (int y = 0; y < 4; y++) weight[x][y] = pack_${kind}(s[2 * x + y / 2][y % 2 * 2], s[2 * x + y / 2][y % 2 * 2 + 1]);
         begin_products();
-        for (int x = 0; x < KEYS / 16; x++)
-            if (wrong != WARP_LEFT_OUT || warp != 5 || t > 0) multiply_o(o, weight[x], matrix_further(v, x * 2048));
+        if (wrong != WARP_LEFT_OUT || warp != 5 || t > 0) multiply_o(o, weight, v);
         commit_products();
         if (lane == 0 && wrong == RELEASED_EARLY) phase_arrive(empty + t % 2 * 8);
         if (lane == 0 && wrong == ARRIVES_TWICE) phase_arrive(empty + t % 2 * 8), phase_arrive(empty + t % 2 * 8);

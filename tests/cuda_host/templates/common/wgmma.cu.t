@@ -1,6 +1,6 @@
 % -- In place of the shipped wgmma.cu.t: products of warpgroups, and barriers in shared memory. A product is done when its
 % -- warp waits for it, no sooner: until then there is nothing but NaN where it goes. What it reads must be there when it
-% -- begins and stay as it is, or the emulation ends. Comes in: kind, keys, columns.
+% -- begins and stay as it is, or the emulation ends. Comes in: kind, keys, columns, steps, q_panel, k_panel.
 enum {
     EMULATED_SUMS = 8, EMULATED_PHASES = 64,
     EMULATED_POISON = 0x7f80dead, /* a signalling NaN: whatever is done with it changes it */
@@ -103,8 +103,6 @@ DEVICE u64 matrix_at(u32 at, u32 panel)
     if (at % 1024 != 0 || panel % 1024 != 0) emulated_fail("a matrix that does not begin on a multiple of 1024");
     return (u64)(at >> 4) | (u64)(panel >> 4) << 16 | (u64)(1024 >> 4) << 32 | (u64)1 << 62;
 }
-
-DEVICE u64 matrix_further(u64 matrix, u32 bytes) { return matrix + (bytes >> 4); }
 
 /* A field of 14 bits, in units of 16 bytes. */
 static u32 emulated_field(u64 matrix, int bit) { return (u32)(matrix >> bit & 0x3fff) << 4; }
@@ -227,16 +225,20 @@ static void emulated_multiply(emulated_request **l)
     w->last = &p->next;
 }
 
-DEVICE void multiply_s(float (&s)[${keys // 8}][4], u64 q, u64 k, bool add)
+DEVICE void multiply_s(float (&s)[${keys // 8}][4], u64 q, u64 k)
 {
-    emulated_request x = { s[0], NULL, q, k, ${keys}, add };
-    emulated_together(&x, emulated_multiply);
+    for (int n = 0; n < ${steps}; n++) {
+        emulated_request x = { s[0], NULL, q + (n / 4 * ${q_panel} + n % 4 * 32) / 16, k + (n / 4 * ${k_panel} + n % 4 * 32) / 16, ${keys}, n > 0 };
+        emulated_together(&x, emulated_multiply);
+    }
 }
 
-DEVICE void multiply_o(float (&o)[${columns // 8}][4], const u32 (&p)[4], u64 v)
+DEVICE void multiply_o(float (&o)[${columns // 8}][4], const u32 (&p)[${keys // 16}][4], u64 v)
 {
-    emulated_request x = { o[0], p, 0, v, ${columns}, true };
-    emulated_together(&x, emulated_multiply);
+    for (int n = 0; n < ${keys // 16}; n++) {
+        emulated_request x = { o[0], p[n], 0, v + n * 2048 / 16, ${columns}, true };
+        emulated_together(&x, emulated_multiply);
+    }
 }
 
 /* As it was read when it began: a step of 16 along the sum. */
