@@ -23,7 +23,8 @@ DEVICE u64 matrix_at(u32 at, u32 panel)
 #define REGISTERS_S "{${registers(0, s_count)}}"
 #define REGISTERS_O "{${registers(0, o_count)}}"
 
-/* S = Q K^T: 64 rows, ${keys} keys, ${16 * steps} columns of Q and K. Of S a lane has what mma.sync gives it. */
+/* S = Q K^T: 64 rows, ${keys} keys, ${16 * steps} columns of Q and K. Of S a lane has what mma.sync gives it. A product takes
+ * 16 columns; the next ones are 32 bytes further along a line, which matrices count by sixteens. */
 DEVICE void multiply_s(float (&s)[${keys // 8}][4], u64 q, u64 k)
 {
     asm volatile("{ .reg .b64 q, k; .reg .pred first, more; setp.ne.u32 first, 0, 0; setp.eq.u32 more, 0, 0;\n"

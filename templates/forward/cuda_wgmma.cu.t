@@ -108,6 +108,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % if spare then
     take_registers<${spare[2]}>();
 % end
+    /* As one number for the warp: matrices, places in the ring and ranges of tiles stay in uniform registers. */
     const int warp = (int)same_in_all(threadIdx.x / 32) - 4, group = warp / 4, warp_row = first_row + warp * WARP_ROWS;
 % block.scale()
 % made.dropout.values()
