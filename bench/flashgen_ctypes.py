@@ -264,9 +264,10 @@ def dl_tensor(t):
 
 
 class Library:
-    """A library and one context of it. `store`: a folder, or "" for nothing kept; `device`: as "cuda:0"."""
+    """A library and one context of it. `store`: a folder, or "" for nothing kept; `device`: as "cuda:0"; `templates`: a
+    folder that overrides the built-in ones."""
 
-    def __init__(self, path, threads, store="", device="cpu"):
+    def __init__(self, path, threads, store="", device="cpu", templates=None):
         self.c = ctypes.CDLL(str(path))
         for name, (result, *arguments) in CALLS.items():
             function = getattr(self.c, name)
@@ -278,14 +279,15 @@ class Library:
             compiler_seconds=60.0,
             store=str(store).encode(),
             device=device.encode(),
+            templates=templates and str(templates).encode(),
         )
         self.memory_device = device
         self.call("fg_context_new", ctypes.byref(self.handle), ctypes.byref(options))
 
     @classmethod
-    def load(cls, build, threads, store="", device="cpu"):
+    def load(cls, build, threads, store="", device="cpu", templates=None):
         check_layout()
-        return cls(pathlib.Path(build) / "libflashgen.so", threads, store, device)
+        return cls(pathlib.Path(build) / "libflashgen.so", threads, store, device, templates)
 
     def call(self, name, *arguments):
         error = fg_error()

@@ -78,7 +78,7 @@ typedef struct context_choices {
     { "compiler-flags", OPTION_text, "FLAGS", offsetof(type, field.compiler_flags),                \
       "further flags for it, separated by spaces" },                                               \
     { "templates", OPTION_text, "DIR", offsetof(type, field.templates),                            \
-      "read templates from here before the built-in ones" },                                       \
+      "read DIR/templates/... before the built-in templates" },                                    \
     { "store", OPTION_text, "DIR", offsetof(type, field.store),                                    \
       "keep kernels and winners here, or nowhere: none (flashgen store path tells)" },             \
     { "shared-store", OPTION_text, "DIR[:DIR...]", offsetof(type, field.shared_stores),            \

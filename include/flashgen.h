@@ -125,7 +125,7 @@ typedef struct fg_context_options {
         *compiler_flags;     /* further flags, separated by spaces, or NULL; for a GPU: of NVRTC */
     double compiler_seconds; /* after these a compile of the host compiler's is ended */
     const char *isa; /* at most this instruction set (fg_device_info.isa); NULL: all there is */
-    const char *templates; /* a directory that overrides the built-in templates, or NULL */
+    const char *templates; /* a directory whose templates/ overrides the built-in ones, or NULL */
     /* Where kernels and winners are kept; "": nowhere; NULL: $FLASHGEN_STORE (empty: nowhere), else
      * $XDG_CACHE_HOME/flashgen, else ~/.cache/flashgen. Made when first written to, open to this user alone;
      * one that others could write to is not used. A setuid process keeps nothing. */
