@@ -18,7 +18,7 @@ class Attention(Row):
         others = {"hkv": self.hq, "sk": self.sq, "dv": self.d}
         self.hkv, self.sk, self.dv = (int(words.get(k, other)) for k, other in others.items())
         self.dtype, self.causal, self.alibi = words.get("dtype", "f32"), "causal" in words, "alibi" in words
-        self.softcap = float(words.get("softcap", 0))
+        self.softcap, self.seed = float(words.get("softcap", 0)), 7 if "dropout" in words else None
         self.window = int(words["window"].split(",")[0]) if "window" in words else None
         if self.window is not None and (not self.causal or not words["window"].endswith(",0")):
             raise ValueError(f"{line}: a window here is causal")
@@ -84,16 +84,24 @@ class Attention(Row):
                 wrong.append(f"{name} computes something else: RMS {rms:.1e}")
         return calls, wrong, missing
 
+    def calls(self, plan, inputs):
+        """One for each set of inputs, and what each writes."""
+        more = {"slopes": self.slopes()} if self.alibi else {}
+        outputs = [empty_like_result(self.dtype, self.b, self.sq, self.hq, self.dv) for _ in inputs]
+        runs = [
+            plan.runner(q=q, k=k, v=v, o=o, seed=self.seed, **more) for (q, k, v), o in zip(inputs, outputs)
+        ]
+        return runs, outputs
+
     def measure(self, bench):
         plans = bench.plans(self.line)
         inputs = [self.draw() for _ in range(SETS)]
         exact = [self.exact(*x) for x in inputs]
-        more = {"slopes": self.slopes()} if self.alibi else {}
         ours, wrong = [], []
         for plan in plans:
-            outputs = [empty_like_result(self.dtype, self.b, self.sq, self.hq, self.dv) for _ in inputs]
-            ours.append([plan.runner(q=q, k=k, v=v, o=o, **more) for (q, k, v), o in zip(inputs, outputs)])
-            for run in ours[-1]:
+            runs, outputs = self.calls(plan, inputs)
+            ours.append(runs)
+            for run in runs:
                 run()
             rms = max(self.rms(o, x) for o, x in zip(outputs, exact))
             if not rms <= RMS[self.dtype]:

@@ -14,7 +14,7 @@ import itertools
 import torch
 
 from flashgen_ctypes import Library, Plan, Refused
-from gpu_bench import SETS, empty_like_result, turns
+from gpu_bench import SETS, turns
 from gpu_rows import Attention
 
 
@@ -31,20 +31,12 @@ def arguments():
     return parser.parse_args()
 
 
-class Variants(Attention):
-    def __init__(self, line):
-        super().__init__(line, "variants", line)
-        self.given = {"seed": 1} if "dropout" in line else {}
-
-    def measure(self, plans, rounds):
-        """Seconds of each."""
-        inputs = [self.draw() for _ in range(SETS)]
-        outputs = [empty_like_result(self.dtype, self.b, self.sq, self.hq, self.dv) for _ in range(SETS)]
-        runs = [
-            [plan.runner(q=q, k=k, v=v, o=o, **self.given) for (q, k, v), o in zip(inputs, outputs)]
-            for plan in plans
-        ]
-        return turns(runs, rounds)
+def times(line, plans, rounds):
+    """Seconds of each, and the row that tells rates."""
+    row = Attention(line, "variants", line)
+    inputs = [row.draw() for _ in range(SETS)]
+    calls = [row.calls(plan, inputs) for plan in plans]  # with what they write
+    return turns([runs for runs, _ in calls], rounds), row
 
 
 def made(job):
@@ -68,10 +60,10 @@ def main():
             for line, config, (n, library) in itertools.product(options.problems, configs, enumerate(libraries))
         }
         for line in options.problems:
-            row = Variants(line)
             plans = {key: made(job) for key, job in jobs.items() if key[0] == line}
             there = [key for key, plan in plans.items() if isinstance(plan, Plan)]
-            seconds = dict(zip(there, row.measure([plans[key] for key in there], options.rounds)))
+            found, row = times(line, [plans[key] for key in there], options.rounds)
+            seconds = dict(zip(there, found))
             print(line)
             for config in configs:
                 keys = [(line, config, n) for n in range(len(folders))]

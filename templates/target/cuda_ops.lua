@@ -12,8 +12,8 @@ local words = c.words .. [[
   present position heads_here rows_here
   AHEAD B BARRIER BYTES COLUMNS COLUMN_TILES D DEVICE DV EMPTY FAR FRAGMENTS FULL GROUP GROUPS GROUP_BYTES HELD HKV HQ
   INF KEYS KEY_TILES K_BYTES K_FREE K_HERE LIVE LN2 LOADERS LOG2E MIXED N NOT_A_NUMBER OWN PAGE PARTS PITCH P_BYTES
-  QUADS Q_BYTES REGISTERS_O REGISTERS_S ROWS SECTION SHARE SK SPAN SPARE SPLITS SQ STAGE STAGES STEPS STEPS_V T THREADS UNITS V_BYTES V_FREE
-  V_HERE WARPS WARP_ROWS
+  QUADS Q_BYTES REGISTERS_O REGISTERS_S ROWS SECTION SHARE SK SPAN SPARE SPLITS SQ STAGE STAGES STEPS STEPS_V T THREADS
+  UNITS V_BYTES V_FREE V_HERE WARPS WARP_ROWS
   abs_i abs_r address advance after ahead aligned all anchor anew any any_lane arrived arrives_last at attention away
   b0 b1 barrier base before begin_products begun behind best_of bits bring_k bring_v c c0 c1 c2 c3 call classify
   clear_count climb collect column combine coming commit_copies commit_products copy_async copysignf count count_bits
