@@ -14,7 +14,7 @@ local function block(p, cfg, body)
     paired = cfg.share == 2, -- of warps with the same rows
     parts = cfg.parts > 1, splits = cfg.splits > 1,
     packed = p.lens == "packed", padded = p.lens == "padded", paged = p.page > 0,
-    at = chunks.at, further = chunks.further,
+    at = chunks.at, further = chunks.further, philox_at = false,
   }
 end
 
@@ -75,6 +75,7 @@ local function add_needs(know, p)
     load_shared = not know.has_score or classes, store_shared = through or not know.has_score or classes,
     load_shared4 = through, store_global4 = through, store_shared4 = by_hand,
     copy_async = know.q_way ~= "gather" or know.kv_way ~= "gather", ["pack_" .. know.kind] = not know.split,
+    keep_pair = p.dropout and not (know.split or know.paired),
   }
   for _, uses in ipairs { know.code.uses, know.bounds.uses } do
     for name in pairs(uses) do need[name] = true end
@@ -90,6 +91,8 @@ end
 --   sum                   the score's summands (gen/summands.lua), or false
 --   first_seen, last_seen the keys [first, last) that some of positions i0 to i1 see; first_full, last_full: that all see
 --   classes               whether tiles are listed, and by what they differ (common/classify.cu.t), or false
+--   philox_at             where in shared memory is what Philox makes of a tile's keys alone (philox.cu.t), 16 bytes for each
+--                         lane % 4 of each 16 keys; or false: a schedule may say
 --   need                  what the texts need of common/ptx.cu.t and common/math.cu.t; a schedule adds its own
 function facts.of(p, cfg, variant, body)
   local know = block(p, cfg, body)

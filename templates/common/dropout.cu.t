@@ -1,5 +1,5 @@
-% -- Dropout of a lane's part of S (lanes.cu.t says which). Comes in: p, packs, places. Gives functions that write text inside of a
-% -- kernel.
+% -- Dropout of a lane's part of S (lanes.cu.t says which). Comes in: p, packs, places, philox_at. Gives functions that
+% -- write text inside of a kernel.
 % -- The words that decide on a lane's scores of the x-th 16 keys of a tile: word[m][q] on those of row 2 m + q % 2, the first 8 keys and the rest.
 % local function decide()
 #pragma unroll
@@ -21,6 +21,9 @@
                         word[m][r] |= y < 2 ? bits : 0, word[m][2 + r] |= y < 2 ? 0 : bits;
                     }
                 }
+%   elseif philox_at then
+                philox_join(call, drop, of_rows, of_keys[x]);
+                word[m][0] = call[0], word[m][2] = call[1], word[m][1] = call[2], word[m][3] = call[3];
 %   else
                 const u32 keys = (u32)(j0 / 16 + x) * 4 + lane % 4;
 %   if packs then
@@ -45,6 +48,28 @@
 %   end
             }
 % end
+% -- With philox_at. What Philox makes of this lane's rows alone; and of the next tile's keys, each lane some for all of its
+% -- warp: ahead of decide(), for shared memory answers late beside products.
+% local function decide_rows()
+%   if philox_at then
+    u32 of_rows[2];
+    philox_of_rows(of_rows, drop, (u32)(b * HQ + h), (u32)warp_row / 2 + lane / 4);
+%   end
+% end
+% local function decide_keys()
+%   if philox_at then
+        u32 of_keys[KEYS / 16][4];
+        warp_barrier();
+#pragma unroll 1
+        for (int x = lane; x < KEYS / 4; x += 32) {
+            philox_of_keys(of_keys[0], drop, (u32)(b * HQ + h), (u32)(j0 / 4 + x));
+            store_shared4(${philox_at} + x * 16, of_keys[0]);
+        }
+        warp_barrier();
+#pragma unroll
+        for (int x = 0; x < KEYS / 16; x++) load_shared4(of_keys[x], ${philox_at} + x * 64 + lane % 4 * 16);
+%   end
+% end
 % local function dropout_values()
 %   if p.dropout then
     const u32 *rng = (const u32 *)a.rng; /* the seed's halves, the offset's; or none */
@@ -52,4 +77,4 @@
     const struct dropout drop = { same_in_all((u32)seed), same_in_all((u32)(seed >> 32) ^ (u32)(offset >> 32)), same_in_all((u32)offset), (u32)a.drop };
 %   end
 % end
-% return { values = dropout_values, decide = decide }
+% return { values = dropout_values, decide = decide, decide_rows = decide_rows, decide_keys = decide_keys }

@@ -205,6 +205,23 @@ DEVICE u32 pack_${kind}(float low, float high)
 }
 
 % end end
+% if need.keep_pair then
+/* Of two weights in a register, those whose half of `word` is `least` or more. */
+DEVICE void keep_pair(u32 &pair, u32 word, u32 least)
+{
+%   if require("templates.target.cuda").new(dev.isa).capability >= 90 then
+    /* With `rest` = word - least in each half: its top bit, or where theirs differ the word's, tells. */
+    u32 rest, mask;
+    asm("add.u16x2 %0, %1, %2;" : "=r"(rest) : "r"(word), "r"((0x10000 - least & 0xffff) * 0x10001));
+    asm("{ .reg .b32 kept; lop3.b32 kept, %1, %2, %3, 0x71; prmt.b32 %0, kept, kept, 0xbb99; }" : "=r"(mask) : "r"(word), "r"(least * 0x10001), "r"(rest));
+    pair &= mask;
+%   else
+    if (word << 16 < least << 16) pair &= 0xffff0000;
+    if (word < least << 16) pair &= 0xffff;
+%   end
+}
+
+% end
 % if need.load_f16 then
 DEVICE float widen_f16(unsigned short x)
 {

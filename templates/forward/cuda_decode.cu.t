@@ -24,7 +24,7 @@
 % local tails = p.lens ~= false or not p.sk or p.sk % cfg.keys ~= 0 -- a warp's keys may reach beyond the last one
 %
 % local need = { load_matrices = true, load_transposed = true, load_shared4 = true, hide = tails or not bounds.always, same_in_all = p.dropout, store_shared2 = true, copy_async = true, any_lane = true,
-%   warp_barrier = true, store_shared4 = cfg.held == 0, exchange_bits = p.dropout and not packs and not p.shard,
+%   warp_barrier = true, store_shared4 = cfg.held == 0, exchange_bits = p.dropout and not packs and not p.shard, keep_pair = p.dropout,
 %   load_shared = splits, store_shared = splits, load_global4 = splits, store_global4 = splits, count_blocks = splits,
 %   ["mma_" .. kind] = true, ["pack_" .. kind] = true }
 % if p.odtype ~= "f32" then need["pack_" .. p.odtype] = true end
@@ -121,7 +121,7 @@ DEVICE void bring_${name}(u32 to, const ${kind} *from, i64 step, int rows, int l
 
 % end
 % local lanes = include("templates/common/lanes.cu.t", { code = code, places = places, packs = packs, tails = tails, sum = false })
-% local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places })
+% local dropout = include("templates/common/dropout.cu.t", { packs = packs, places = places, philox_at = false })
 % local ends = include("templates/common/finish.cu.t", { places = places, dropout = dropout })
 % -- The warp's next keys into a place of the ring; the first of the keys after them.
 % local function bring(indent, to, page)

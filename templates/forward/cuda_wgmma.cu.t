@@ -29,7 +29,8 @@ enum {
 };
 
 % know.need.same_in_all = true
-% local made = include("templates/forward/cuda_parts.cu.t", facts.with(know, { needs_key = true }))
+% if shape.philox_bytes then know.need.warp_barrier, know.need.load_shared4, know.need.store_shared4 = true, true, true end
+% local made = include("templates/forward/cuda_parts.cu.t", facts.with(know, { needs_key = true, philox_at = shape.philox_bytes and "philox_at" }))
 % local staging, block, tile, rows = made.staging, made.block, made.tile, made.rows
 % local stage_k, stage_v, skip, K_SHARES, V_SHARES = staging.k, staging.v, staging.skip, staging.count.k, staging.count.v
 % include("templates/common/wgmma.cu.t", { kind = shape.kind, keys = cfg.keys, columns = shape.columns, steps = ceildiv(p.d, 16),
@@ -112,6 +113,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
     const int warp = (int)same_in_all(threadIdx.x / 32) - 4, group = warp / 4, warp_row = first_row + warp * WARP_ROWS;
 % block.scale()
 % made.dropout.values()
+% if shape.philox_bytes then
+    const u32 philox_at = (q_here + 23 & ~15u) + warp * 4 * KEYS; /* the warp's: what Philox makes of a tile's keys */
+% end
 % if not classes and not bounds.always then
     int group_first = 0, group_last = 0, full_first = 0, full_last = 0; /* tiles that some row of the warpgroup sees; keys that all of the warp's see */
     const int group_row = first_row + group * 64;
@@ -120,6 +124,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 %   block.see("warp_row", "WARP_ROWS", { full_first = know.first_full, full_last = know.last_full })
 % end
 % rows.begin()
+% made.dropout.decide_rows()
     float score[FRAGMENTS][KEY_TILES][4];
     phase_wait(q_here, 0);
 % if not has_score then
@@ -178,6 +183,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention(const __grid_
 % if cfg.turns == 1 then
         pass_turn(next);
 % end
+% made.dropout.decide_keys()
         wait_products<0>();
         here(score[0]);
         here(o[0]);

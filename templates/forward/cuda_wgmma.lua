@@ -19,6 +19,9 @@ local function like(cfg)
   return setmetatable({ warps = 4 * cfg.groups, rows = 16, parts = 1, share = 1, splits = 1, held = 0 }, { __index = cfg })
 end
 
+-- Whether what Philox makes of keys alone is made once for a warp: its rows are of one head.
+local function philox_by_keys(cfg, p) return p.dropout and cfg.pack == 0 and not p.shard end
+
 local function padded(n, unit) return ceildiv(n, unit) * unit end
 
 local function shape_of(cfg, p)
@@ -29,16 +32,17 @@ local function shape_of(cfg, p)
   s.through = p.odtype ~= "f32" and p.align == 16 and p.dv % 8 == 0
   s.q_bytes = 16 * rows * math.max(s.q.chunks, s.through and s.o.chunks or 0)
   s.k_bytes, s.v_bytes = cfg.keys * 16 * s.k.chunks, cfg.keys * 16 * s.v.chunks
+  s.philox_bytes = philox_by_keys(cfg, p) and 16 + 16 * cfg.groups * cfg.keys
   s.phase_bytes = 8 * (4 * cfg.stages + 1)
-  s.bytes = s.q_bytes + cfg.stages * (s.k_bytes + s.v_bytes) + s.phase_bytes
+  s.bytes = s.q_bytes + cfg.stages * (s.k_bytes + s.v_bytes) + s.phase_bytes + (s.philox_bytes or 0)
   return s
 end
 
 -- Of the threads that multiply: O, S, P and what addresses, row values, functions, masks and dropout take.
 local function registers_of(cfg, p)
   local o, s = padded(p.dv, 16) // 2, cfg.keys // 2
-  return o + s + s // 2 + 40 + (p.dropout and 8 or 0) + ((p.mask or p.maskfn) and s // 2 or 0)
-    + ((p.score or p.bias or p.alibi or p.softcap) and 16 or 0)
+  return o + s + s // 2 + 40 + (p.dropout and 8 or 0) + (philox_by_keys(cfg, p) and cfg.keys // 16 or 0)
+    + ((p.mask or p.maskfn) and s // 2 or 0) + ((p.score or p.bias or p.alibi or p.softcap) and 16 or 0)
 end
 
 -- Registers of a thread of the warpgroup that brings tiles, and of the others: with several a multiprocessor has too few for
@@ -83,21 +87,30 @@ local function yields(p, dev)
   return products < (p.d <= 64 and 45000 or 20000) or 2 * mma.tasks_of(cfg, p) < dev.cores and p.likely.sk >= 1024
 end
 
--- Cycles of a multiprocessor, roughly: fitted to some 700 kernels timed on an H100.
+-- Of products and of all else that a block does for a tile, what is not hidden behind the longer: by the number of warpgroups,
+-- together and in turns.
+local exposed = { { 1, 1 }, { 0.5, 0.33 }, { 0.2, 0.12 } }
+
+-- Cycles that a block takes for a tile.
+local function tile_cycles(cfg, p)
+  local columns, groups = padded(p.dv, 16), cfg.groups
+  local score = 5.8 + ((p.score or p.bias or p.alibi or p.softcap) and 5 or 0)
+  local products = groups * cfg.keys * (padded(p.d, 16) + columns) * 0.037
+  local others = groups * (cfg.keys * score + columns * 0.6)
+  local turns = cfg.turns == 1 and 140 or 0
+  -- With two stages a place is free only when the last of the warpgroups is through with it.
+  local waits = cfg.stages == 2 and 0.04 * (groups - 1) * math.max(products - others, 0) or 0
+  local words = p.dropout and groups * (cfg.keys * 7 + ceildiv(cfg.keys, 128) * 260) or 0 -- whose long products stop tensor cores
+  return math.max(products, others) + math.min(products, others) * exposed[groups][cfg.turns + 1] + words + turns + waits
+end
+
+-- Cycles of a multiprocessor, roughly: fitted to some 1400 kernels timed on an H100.
 local function prior(cfg, p, dev)
-  local as, columns = like(cfg), padded(p.dv, 16)
-  local products = cfg.keys * (padded(p.d, 16) + columns) * 0.0456 -- of a tile and a warpgroup
-  local each = products + 4.8 * cfg.keys + 1.5 * columns
-  local all = cfg.groups * products
-  local tile = cfg.groups == 1 and each
-    or math.max(all, each) + math.min(all, each) * (cfg.turns == 1 and 0.125 or 0.3) + (cfg.turns == 1 and 150 or 0)
-  local ranged = p.causal or p.window
-  local tiles = ranged and mma.visible(as, p) / cfg.keys + 0.5 or ceildiv(math.max(p.likely.sk, 1), cfg.keys)
+  local as, ranged = like(cfg), p.causal or p.window
+  local tiles = ranged and (mma.visible(as, p) + 32) / cfg.keys + 1.5 or ceildiv(math.max(p.likely.sk, 1), cfg.keys)
   local share = mma.tasks_of(as, p) / dev.cores
-  local waves = p.causal and share + 0.25 or math.ceil(share)
-  -- At the end of its registers ptxas takes an eighth longer, and some kernels spill.
-  if cfg.groups == 2 and registers_of(cfg, p) > 224 then tile = 1.025 * tile end
-  return (tiles * tile + 3200 + 5.6 * cfg.groups * (p.d + p.dv)) * math.max(waves, 1)
+  local waves = p.causal and share + 0.2 or math.ceil(share)
+  return (tiles * tile_cycles(cfg, p) + 1400 + 4.2 * cfg.groups * (p.d + p.dv)) * math.max(waves, 1)
 end
 
 local function slots(p, cfg, variant) return mma.slots(p, like(cfg), variant) end

@@ -280,6 +280,12 @@ DEVICE void load_transposed(u32 (&x)[4], u32 at)
     emulated_together(&load, emulated_transposed);
 }
 
+DEVICE void keep_pair(u32 &pair, u32 word, u32 least)
+{
+    if ((word & 0xffff) < (least & 0xffff)) pair &= 0xffff0000;
+    if (word >> 16 < (least & 0xffff)) pair &= 0xffff;
+}
+
 DEVICE u32 load_shared(u32 at)
 {
     u32 x;
