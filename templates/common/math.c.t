@@ -109,6 +109,20 @@ INLINE vr dot_vr(vr sum, vi x, vi y)
     return sum;
 }
 % end
+% if need.dot_from_vr then
+/* The same with y from memory, and with one pair for all lanes. */
+INLINE vr dot_from_vr(vr sum, vi x, const vi *y)
+{
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(x), "m"(*y));
+    return sum;
+}
+
+INLINE vr dot_splat_vr(vr sum, vi x, const int *y)
+{
+    __asm__("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(x), "m"(*y));
+    return sum;
+}
+% end
 % if need.max_vi then
 INLINE vi max_vi(vi a, vi b) { return select_i(a > b, a, b); }
 % end

@@ -2,8 +2,10 @@
 % -- config), dev, target, variant, slots.
 % local shape = require("templates.forward.c_decode").shape_of(cfg, p, dev)
 % local MR, MK, ROWS, HEADS, SPLITS, PADDED = cfg.mr, cfg.mk, cfg.rows, cfg.heads, cfg.splits, shape.padded
-% local far = require("templates.common.sums").far(p, cfg.keys * SPLITS)
-% local raise = require "templates.common.raise"(p)
+% local far = require("templates.common.sums").far(p, cfg.part * SPLITS)
+% local dot = cfg.dot == 1 -- bf16 dot instructions: two columns of K or two keys of V at a time
+% local operand = dot and "vi" or "vr"
+% local raise = dot and 0 or require "templates.common.raise"(p)
 % local lower = raise > 0 and " / RAISE" or ""
 % local W, CHUNK = shape.width, shape.chunk
 % local group = p.hq // p.hkv
@@ -18,7 +20,7 @@
 % local declare = texts.declare
 % local function names(word, ...) return texts.names(bounds, word, ...) end
 % local need = { select_r = true, max_vr = true, exp_fall_vr = true, min_vi = true, ["store_row_" .. p.odtype] = true,
-%   ["load_row_" .. p.dtype] = true, ["load_" .. p.kvdtype] = p.kvdtype == "f16" }
+%   ["load_row_" .. p.dtype] = not dot, ["load_" .. p.kvdtype] = p.kvdtype == "f16", dot_vr = dot, dot_from_vr = dot }
 % if p.lse then need.log_vr = true end
 % if raise > 0 then need.any_lane = true end
 % for _, uses in ipairs { code.uses, bounds.uses } do
@@ -41,12 +43,13 @@
 enum {
     HQ = ${p.hq}, HKV = ${p.hkv}, GROUP = ${group}, D = ${p.d}, DV = ${p.dv},
     HEADS = ${HEADS}, ROWS = ${ROWS}, SPLITS = ${SPLITS}, /* of a task: key heads, query rows of each; tasks that share keys */
-    MR = ${MR}, MK = ${MK}, PADDED = ${PADDED}, /* query rows and keys of a register block; rows in whole blocks */
+    MR = ${MR}, MK = ${MK}, MO = ${cfg.mo}, PADDED = ${PADDED}, /* query rows and keys of a register block; rows in whole blocks */
 % if far then
-    FAR = ${far}, /* blocks whose sums are summed on their own */
+    FAR = ${math.max(far * cfg.part // cfg.keys, 1)}, /* blocks whose sums are summed on their own */
 % end
     KEYS = ${cfg.keys}, VECTORS = KEYS / LANES, /* of a block */
-    WIDTH = ${W}, CHUNK = ${CHUNK}, /* vectors and elements of one load of K or V */
+    PART = ${cfg.part}, /* of its keys that register blocks of O take turns with */
+    WIDTH = ${W}, K_WIDTH = ${shape.k_width}, CHUNK = ${CHUNK}, /* of one load of V or K: vectors that it becomes; elements */
     DEPTH = ${shape.depth}, COLUMNS = ${shape.columns}, /* chunks in a row of K and V; the last one ends with the row */
 };
 
@@ -54,7 +57,7 @@ enum {
 
 /* Rows of one key head. */
 struct head {
-    vr q[PADDED][DEPTH * WIDTH]; /* scaled */
+    ${operand} q[PADDED][DEPTH * K_WIDTH];${dot and "" or " /* scaled */"}
     vr o[PADDED][COLUMNS * WIDTH];
     vr top[PADDED], sum[PADDED]; /* the maximum in all lanes; a sum a lane */
 % if far then
@@ -86,7 +89,7 @@ _Static_assert(sizeof(struct partial) == ${shape.partial}, "partial results as t
 % include("templates/common/philox.c.t", { target = target, lanes = "keys" })
 % end
 
-% local passes = include("templates/forward/c_decode_block.c.t", { shape = shape, far = far or false, size = size, raise = raise, lower = lower })
+% local passes = include("templates/forward/c_decode_block.c.t", { MK = MK, shape = shape, dot = dot, operand = operand, far = far or false, size = size, raise = raise, lower = lower })
 % local function adjust(masked)
 %   local function temporaries(level)
 %     local list = {}
@@ -252,14 +255,16 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
             for (int y = 0; y < PADDED; y++) {
                 const int place = (x.first + y) / GROUP, query = (x.head + g) * GROUP + (x.first + y) % GROUP;
                 if (y < rows)
-                    stage_q(own->q[y], a->q + ${packed and "" or "x.b * a->q_b + "}query * a->q_h + (x.place + place) * a->q_s, (float)a->scale);
+                    stage_q(own->q[y], a->q + ${packed and "" or "x.b * a->q_b + "}query * a->q_h + (x.place + place) * a->q_s${dot and "" or ", (float)a->scale"});
                 else
-                    UNROLLED for (int c = 0; c < DEPTH * WIDTH; c++) own->q[y][c] = splat_r(0);
+                    UNROLLED for (int c = 0; c < DEPTH * K_WIDTH; c++) own->q[y][c] = (${operand}){ 0 };
                 UNROLLED for (int c = 0; c < COLUMNS * WIDTH; c++) own->o[y][c] = splat_r(0);
                 own->top[y] = splat_r(-INF);
                 own->sum[y] = splat_r(0);
             }
         }
+        vr ones[MO];
+        for (int r = 0; r < MO; r++) ones[r] = splat_r(1);
         struct keys both[2]; /* of this block and of the next one */
         if (rows > 0 && from < to) {
             find_keys(&both[0], a, &x, from, to);
@@ -301,7 +306,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
                 struct head *own = &t->head[g];
                 vr shrink[PADDED];
                 for (int r = 0; r < PADDED; r += MR)
-                    scores(t->s + r, (const vr (*)[DEPTH * WIDTH])own->q + r, keys, g * a->k_h, n${cfg.ahead == 1 and ", &both[turn ^ 1], a->k_h, more && r == 0 ? g * KEYS : -1" or ""});
+                    scores(t->s + r, (const ${operand} (*)[DEPTH * K_WIDTH])own->q + r, keys, g * a->k_h, n${dot and ", (real)a->scale" or ""}${cfg.ahead == 1 and ", &both[turn ^ 1], a->k_h, more && r == 0 ? g * KEYS : -1" or ""});
 % if has_score and bounds.always then
                 {
 %   adjust(false)
@@ -324,11 +329,19 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
 % if p.dropout then
                 for (int y = 0; y < rows; y++) drop(t->s[y], &dropout, &x, g, y, j0, n${p.shard and ", a" or ""});
 % end
-                for (int c = 0, pass = g * ${passes}; c < COLUMNS; c += ${cfg.mv}, pass++)
-                    for (int r = 0; r < PADDED; r += MR)
+% if dot then
+                for (int y = 0; y < PADDED; y++) round_p(t->s[y], n);
+% end
+% local function call(mv)
+%   return ("accumulate_%d(own->o + r, (const vr (*)[VECTORS])t->s + r, part == 0 ? shrink + r : ones, keys, g * a->v_h, part, min_i(part + PART, n), c%s);"):format(mv,
+%     cfg.ahead == 1 and (", &both[turn ^ 1], a->v_h, more && r == 0 ? (g * KEYS + part) * %d + c / %d * PART - part : -1"):format(passes, cfg.mv) or "")
+% end
+                for (int part = 0; part < n; part += PART)
+                    for (int c = 0; c < COLUMNS; c += ${cfg.mv})
+                        for (int r = 0; r < PADDED; r += MO)
 % local rest = shape.columns % cfg.mv
 % for _, mv in ipairs { cfg.mv, rest } do if mv > 0 and mv <= shape.columns then
-                        ${mv == cfg.mv and rest > 0 and "if (c + " .. mv .. " <= COLUMNS) " or mv == rest and "else " or ""}accumulate_${mv}(own->o + r, (const vr (*)[VECTORS])t->s + r, shrink + r, keys, g * a->v_h, n, c${cfg.ahead == 1 and ", &both[turn ^ 1], a->v_h, more && r == 0 ? pass * KEYS : -1" or ""});
+                            ${mv == cfg.mv and rest > 0 and "if (c + " .. mv .. " <= COLUMNS) " or mv == rest and "else " or ""}${call(mv)}
 % end end
             }
 % if far then

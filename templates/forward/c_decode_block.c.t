@@ -1,6 +1,6 @@
 % -- Schedule c_decode: rows of K and V, what the rows of a key head do with a block of keys, and at their end. Comes in: p, cfg,
-% -- target, and of templates/forward/c_decode.c.t shape, far, size, raise, lower. Gives how many passes over V a block takes.
-% local W, CHUNK = shape.width, shape.chunk
+% -- target, and of templates/forward/c_decode.c.t MK, shape, dot, operand, far, size, raise, lower. Gives how many passes over V a block takes.
+% local W, KW, CHUNK = shape.width, shape.k_width, shape.chunk
 % local paged, packed, padded = p.page > 0, p.lens == "packed", p.lens == "padded"
 %
 % local held = target.registers == 32 and target.max -- registers suffice to hold what each use would load again
@@ -13,26 +13,30 @@ typedef vi elements __attribute__((aligned(${math.min(p.align, 2)}))); /* pairs 
 typedef vh elements __attribute__((aligned(${math.min(p.align, 2)})));
 % end
 
+% if dot then
+INLINE void widen(vi *restrict to, elements x) { to[0] = x; }
+% else
 /* To float${p.kvdtype == "bf16" and ": even columns, odd ones" or ""}. */
 INLINE void widen(vr *restrict to, elements x)
 {
-% if p.kvdtype == "f32" then
+%   if p.kvdtype == "f32" then
     to[0] = x;
-% elseif p.kvdtype == "bf16" then
-%   if held then
+%   elseif p.kvdtype == "bf16" then
+%     if held then
     __asm__("" : "+v"(x)); /* loaded once */
-%   end
+%     end
     to[0] = (vr)(x << 16);
     to[1] = (vr)(x & (int)0xffff0000);
-% else
+%   else
     to[0] = widen_f16(x);
-% end
+%   end
 }
+% end
 % for name, length in pairs { k = p.d, v = p.dv } do
 %   local rest = length % CHUNK
 
 /* Chunk c of a row${rest > 0 and length > CHUNK and (name == "k" and "; of the last one, zeros where the one before has been" or "; the last one repeats some of the one before") or ""}. */
-INLINE void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
+INLINE void load_${name}(${operand} *restrict to, const ${p.kvdtype} *row, int c)
 {
 %   if length < CHUNK then
     elements x = { 0 };
@@ -44,10 +48,14 @@ INLINE void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
     widen(to, *(const elements *)(row + (c * CHUNK < ${length - CHUNK} ? c * CHUNK : ${length - CHUNK})));
 %     if name == "k" then
     if (c == DEPTH - 1) {
-%       for w = 0, W - 1 do
+%       for w = 0, KW - 1 do
 %         local lanes = {}
-%         for l = 0, target.lanes - 1 do lanes[l + 1] = l * W + w >= CHUNK - rest and "-1" or "0" end
-        to[${w}] = (vr)((vi)to[${w}] & (vi){ ${table.concat(lanes, ", ")} });
+%         for l = 0, target.lanes - 1 do
+%           local first = l * W + (dot and 0 or w) >= CHUNK - rest
+%           local last = dot and l * W + 1 >= CHUNK - rest or first
+%           lanes[l + 1] = first and "-1" or last and "(int)0xffff0000" or "0"
+%         end
+        to[${w}] = (${operand})((vi)to[${w}] & (vi){ ${table.concat(lanes, ", ")} });
 %       end
     }
 %     end
@@ -55,6 +63,20 @@ INLINE void load_${name}(vr *restrict to, const ${p.kvdtype} *row, int c)
 }
 % end
 
+% if dot then
+/* Chunk c of two rows: pairs of even columns, of odd ones. */
+INLINE void pair_v(vi *restrict to, const bf16 *row, const bf16 *below, int c)
+{
+    vi x, y;
+    load_v(&x, row, c);
+    load_v(&y, below, c);
+    to[0] = (x & 0xffff) | y << 16;
+    to[1] = (vi)((vu)x >> 16) | (y & (int)0xffff0000);
+}
+
+static const bf16 zeros[DV];
+
+% end
 /* The first column of a chunk of a row of n elements. */
 INLINE int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : max_i(n - CHUNK, 0); }
 
@@ -64,19 +86,23 @@ INLINE int chunk_at(int c, int n) { return c * CHUNK + CHUNK <= n ? c * CHUNK : 
 %   for l = 0, L - 1 do items[l + 1] = pick(l) end
 %   return table.concat(items, ", ")
 % end
+% local rest, held_type = p.d % CHUNK, dot and "bf16" or "float"
 /* Columns lie as widen leaves those of K. */
-APART void stage_q(vr *restrict to, const ${p.dtype} *from, float scale)
+APART void stage_q(${operand} *restrict to, const ${p.dtype} *from${dot and "" or ", float scale"})
 {
-    vr row[DEPTH * WIDTH] = { 0 };
+    ${operand} row[DEPTH * K_WIDTH] = { 0 };
+% if dot then
+    __builtin_memcpy(row, from, D * sizeof *from);
+% else
     load_row_${p.dtype}((float *)row, from, D);
-% local rest = p.d % CHUNK
+% end
 % if rest > 0 and p.d > CHUNK then
-    float *last = (float *)row + (DEPTH - 1) * CHUNK; /* a chunk that ends with the row */
+    ${held_type} *last = (${held_type} *)row + (DEPTH - 1) * CHUNK; /* a chunk that ends with the row */
     __builtin_memmove(last + ${CHUNK - rest}, last, ${rest} * sizeof *last);
     __builtin_memset(last, 0, ${CHUNK - rest} * sizeof *last);
 % end
-% if W == 1 then
-    for (int c = 0; c < DEPTH; c++) to[c] = row[c] * scale;
+% if KW == 1 then
+    for (int c = 0; c < DEPTH; c++) to[c] = row[c]${dot and "" or " * scale"};
 % else
     for (int c = 0; c < 2 * DEPTH; c += 2) {
         to[c] = __builtin_shufflevector(row[c], row[c + 1], ${list(function(l) return 2 * l end)}) * scale;
@@ -100,15 +126,24 @@ INLINE vr swap_${bit}(vr a) { return __builtin_shufflevector(a, a, ${list(functi
 
 %   bit = 2 * bit
 % end
-% local function tree(k, count)
+% -- Of count vectors from x[k] on, each of which is of `each` keys already.
+% local function tree(k, count, each)
 %   if count == 1 then return ("x[%d]"):format(k) end
 %   local half = count // 2
-%   return ("fold_%d(%s, %s)"):format(half, tree(k, half), tree(k + half, half))
+%   return ("fold_%d(%s, %s)"):format(half * each, tree(k, half, each), tree(k + half, half, each))
 % end
-/* Lane l: the sum of x[l]. */
+% if MK > 1 then
+/* Lanes l where l % MK is y: parts of the sum of x[y]. */
+INLINE vr sums_of_block(const vr *x)
+{
+    return ${tree(0, MK, 1)};
+}
+
+% end
+/* Lane l: the sum of ${MK == 1 and "x[l]" or "its key's lanes of x[l / MK]"}. */
 INLINE vr sums(const vr *x)
 {
-    return ${tree(0, L)};
+    return ${tree(0, L // MK, MK)};
 }
 
 /* The maximum of all lanes, in all lanes. */
@@ -182,11 +217,11 @@ INLINE void touch(const struct keys *keys)
 
 % end
 /* S = Q K^T for the rows of a register block. */
-APART void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDTH], const struct keys *keys,
-                  i64 at, int n${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+APART void scores(vr (*restrict s)[VECTORS], const ${operand} (*restrict q)[DEPTH * K_WIDTH],
+                  const struct keys *keys, i64 at, int n${dot and ", real scale" or ""}${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
 {
     for (int j = 0; j < n; j += LANES) {
-        vr sum[MR][LANES];
+        vr sum[MR][LANES / MK];
         for (int m = 0; m < LANES; m += MK) {
             vr part[MR][MK];
             UNROLLED for (int r = 0; r < MR; r++)
@@ -194,25 +229,24 @@ APART void scores(vr (*restrict s)[VECTORS], const vr (*restrict q)[DEPTH * WIDT
             const ${p.kvdtype} *row[MK];
             UNROLLED for (int y = 0; y < MK; y++) row[y] = row_k(keys, j + m + y) + at;
             UNROLLED for (int c = 0; c < DEPTH; c++) {
-                vr k[MK][WIDTH];
+                ${operand} k[MK][K_WIDTH];
                 UNROLLED for (int y = 0; y < MK; y++) load_k(k[y], row[y], c);
 % if cfg.ahead == 1 then
                 if (x >= 0)
                     UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, (unsigned)(x + j + m + y), c, DEPTH);
 % end
                 UNROLLED for (int r = 0; r < MR; r++)
-                    UNROLLED for (int w = 0; w < WIDTH; w++) {
-                        vr x = q[r][c * WIDTH + w];
-% if held then
+                    UNROLLED for (int w = 0; w < K_WIDTH; w++) {
+                        ${operand} x = q[r][c * K_WIDTH + w];
+% if held and MK > 1 then
                         __asm__("" : "+v"(x)); /* loaded once */
 % end
-                        UNROLLED for (int y = 0; y < MK; y++) part[r][y] += x * k[y][w];
+                        UNROLLED for (int y = 0; y < MK; y++) ${dot and (MK == 1 and "part[r][y] = dot_from_vr(part[r][y], k[y][w], &q[r][c])" or "part[r][y] = dot_vr(part[r][y], x, k[y][w])") or "part[r][y] += x * k[y][w]"};
                     }
             }
-            UNROLLED for (int r = 0; r < MR; r++)
-                UNROLLED for (int y = 0; y < MK; y++) sum[r][m + y] = part[r][y];
+            UNROLLED for (int r = 0; r < MR; r++) sum[r][m / MK] = ${MK == 1 and "part[r][0]" or "sums_of_block(part[r])"};
         }
-        for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r]);
+        for (int r = 0; r < MR; r++) s[r][j / LANES] = sums(sum[r])${dot and " * scale" or ""};
     }
 }
 
@@ -233,6 +267,15 @@ APART vr softmax(vr *restrict s, vr *restrict top, vr *restrict sum, int n)
     *top = most;
     return shrink;
 }
+% if dot then
+
+/* A row of P, to bf16; an even number of keys. */
+APART void round_p(vr *s, int n)
+{
+    typedef bf16 halves __attribute__((vector_size(${target.bytes // 2})));
+    for (int v = 0; v * LANES < n; v++) ((halves *)s)[v] = __builtin_convertvector(((vu)s[v] + 0x8000) >> 16, halves);
+}
+% end
 
 % if far then
 /* The sums so far join those further back, and begin anew. */
@@ -261,30 +304,42 @@ APART void gather(struct head *x)
 % end
 % local passes = ceildiv(shape.columns, cfg.mv)
 % for _, mv in ipairs { cfg.mv, shape.columns % cfg.mv } do if mv > 0 then
-/* O = O shrink + P V for ${mv} chunks of V, from the c-th, and the rows of a register block. A block's sum is on its own
- * first: errors of a long sum of like terms grow with the blocks, not with the keys. */
+/* O = O shrink + P V for a block's keys from `from` to `to`, ${mv} chunks of V, from the c-th, and the rows of a register
+ * block. Their sum is on its own first: errors of a long sum of like terms grow with its parts, not with the keys. */
 APART void accumulate_${mv}(vr (*restrict o)[COLUMNS * WIDTH], const vr (*restrict p)[VECTORS], const vr *shrink,
-                  const struct keys *keys, i64 at, int n, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
+                  const struct keys *keys, i64 at, int from, int to, int c${cfg.ahead == 1 and ", const struct keys *next, i64 stride, int x" or ""})
 {
-    vr sum[MR][${mv} * WIDTH];
-    UNROLLED for (int r = 0; r < MR; r++)
+    vr sum[MO][${mv} * WIDTH];
+    UNROLLED for (int r = 0; r < MO; r++)
         UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] = splat_r(0);
 %   if not paged then
-    const ${p.kvdtype} *row = keys->v + at;
+    const ${p.kvdtype} *row = keys->v + from * keys->v_s + at;
 %   end
-    for (int j = 0; j < n; j++${paged and "" or ", row += keys->v_s"}) {
-        vr v[${mv} * WIDTH];
+    for (int j = from; j < to; j${dot and " += 2" or "++"}${paged and "" or dot and ", row += 2 * keys->v_s" or ", row += keys->v_s"}) {
 %   if paged then
         const ${p.kvdtype} *row = keys->v[j] + at;
 %   end
 %   if cfg.ahead == 1 then
-        if (x >= 0) fetch_v(next, stride, (unsigned)(x + j)${passes > 1 and " / " .. passes or ""}, ${passes > 1 and "(x + j) % " .. passes or "0"}, ${passes});
+%     for _, key in ipairs(dot and { "j", "j + 1" } or { "j" }) do
+        if (x >= 0) fetch_v(next, stride, (unsigned)(x + ${key})${passes > 1 and " / " .. passes or ""}, ${passes > 1 and "(x + " .. key .. ") % " .. passes or "0"}, ${passes});
+%     end
 %   end
+%   if dot then
+        const bf16 *below = j + 1 < to ? ${paged and "keys->v[j + 1] + at" or "row + keys->v_s"} : zeros;
+        UNROLLED for (int y = 0; y < ${mv}; y++) {
+            vi v[WIDTH];
+            pair_v(v, row, below, c + y);
+            UNROLLED for (int r = 0; r < MO; r++)
+                UNROLLED for (int w = 0; w < WIDTH; w++) sum[r][y * WIDTH + w] = dot_splat_vr(sum[r][y * WIDTH + w], v[w], (const int *)p[r] + j / 2);
+        }
+%   else
+        vr v[${mv} * WIDTH];
         UNROLLED for (int y = 0; y < ${mv}; y++) load_v(v + y * WIDTH, row, c + y);
-        UNROLLED for (int r = 0; r < MR; r++)
+        UNROLLED for (int r = 0; r < MO; r++)
             UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++) sum[r][w] += ((const real *)p[r])[j] * v[w];
+%   end
     }
-    UNROLLED for (int r = 0; r < MR; r++)
+    UNROLLED for (int r = 0; r < MO; r++)
         UNROLLED for (int w = 0; w < ${mv} * WIDTH; w++)
             o[r][c * WIDTH + w] = o[r][c * WIDTH + w] * shrink[r] + sum[r][w];
 }
