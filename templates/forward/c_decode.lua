@@ -219,15 +219,15 @@ local function prior(cfg, p, dev)
   if cfg.ahead == 0 then
     share = slowed(cfg, p, dev)
   else
-    share = 1.25
-    if not contiguous(p) and cfg.heads < p.hkv and cfg.heads * p.d * s.element < 4096 then share = 1.6 end
+    share = 1.25 + 0.03 * cfg.mk
+    if not contiguous(p) and cfg.heads < p.hkv and cfg.heads * p.d * s.element < 4096 then share = share + 0.35 end
     ends = cfg.keys * cfg.splits / math.max(p.likely.sk, 1) -- a split's first block is waited for
     crowd = 2 * cfg.keys * cfg.heads * row_bytes(p) / math.max(dev.l2_bytes, 1 << 20)
   end
   local read, work = row_bytes(p) * share / 5, products + softmax
   local tasks = math.max(tasks_of(cfg, p), 1)
   local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.02 * dev.threads / tasks
-  return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.3 * crowd + 0.002 * cfg.splits)
+  return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.05 * crowd + 0.002 * cfg.splits)
 end
 
 ---- What a run fills in ----

@@ -233,7 +233,7 @@ APART void scores(vr (*restrict s)[VECTORS], const ${operand} (*restrict q)[DEPT
                 UNROLLED for (int y = 0; y < MK; y++) load_k(k[y], row[y], c);
 % if cfg.ahead == 1 then
                 if (x >= 0)
-                    UNROLLED for (int y = 0; y < MK; y++) fetch_k(next, stride, (unsigned)(x + j + m + y), c, DEPTH);
+                    UNROLLED for (int y = c * MK; y < c * MK + MK; y++) fetch_k(next, stride, (unsigned)(x + j + m + y / DEPTH), y % DEPTH, DEPTH);
 % end
                 UNROLLED for (int r = 0; r < MR; r++)
                     UNROLLED for (int w = 0; w < K_WIDTH; w++) {
