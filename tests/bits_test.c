@@ -91,9 +91,10 @@ END_TEST
 static void compare_threads(size_t which)
 {
     static const int threads[] = { 2, 3, 7, 16 };
-    trial alone;
+    trial named, alone;
     fg_context *one = best_context(1);
-    open_repeated(&alone, one, repeated[which].config, which);
+    open_repeated(&named, one, repeated[which].config, which);
+    open_repeated(&alone, one, trial_config(&named), which); /* whatever its sizes' buckets have */
     trial_run(&alone);
     for (int k = 0; k < 4; k++) {
         trial x;
@@ -104,6 +105,7 @@ static void compare_threads(size_t which)
         trial_close(&x);
         fg_context_free(context);
     }
+    trial_close(&named);
     trial_close(&alone);
     fg_context_free(one);
 }

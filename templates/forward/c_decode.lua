@@ -226,7 +226,7 @@ local function prior(cfg, p, dev)
   end
   local read, work = row_bytes(p) * share / 5, products + softmax
   local tasks = math.max(tasks_of(cfg, p), 1)
-  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.02 * dev.threads / tasks
+  local idle = ceildiv(tasks, dev.threads) * dev.threads / tasks + 0.05 * dev.threads / tasks
   return (math.max(read, work) + 0.5 * math.min(read, work)) * idle * (1 + 0.8 * ends + 0.05 * crowd + 0.002 * cfg.splits)
 end
 
