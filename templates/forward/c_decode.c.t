@@ -37,7 +37,7 @@
  *         S = Q K_j^T                    lanes: columns, then keys
  *         S = score(S) where mask        lanes: keys
  *         P = ${raise > 0 and "RAISE " or ""}exp(S - max)
- *         O = O exp(max before - max) + P V_j */
+ *         O = O exp(max before - max) + P V_j    by PART keys */
 % include("templates/common/types.c.t", { target = target })
 
 enum {
@@ -242,7 +242,7 @@ void attention(const struct args *a, struct scratch *t, i64 first, i64 last)
             }
 % end
 % if SPLITS > 1 then
-        const int share = (max_i(0, to - from) + SPLITS * KEYS - 1) / (SPLITS * KEYS) * KEYS;
+        const int share = (max_i(0, to - from) + SPLITS * LANES - 1) / (SPLITS * LANES) * LANES;
         from += split * share;
         to = min_i(to, from + share);
 % end
