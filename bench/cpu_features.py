@@ -128,8 +128,8 @@ def beside(name, a, other, b):
     return f"{name} {1e3 * a:9.3f} ms; {other} {1e3 * b:9.3f} ms; {name} / {other} {a / b:.3f}"
 
 
-def paged(library, dtype, sq, sk):
-    b, hq, hkv, d, page = 4, 32, 8, 128, 16
+def paged(library, dtype, sq, sk, page):
+    b, hq, hkv, d = 4, 32, 8, 128
     line = f"dtype={dtype} b={b} hq={hq} hkv={hkv} sq={sq} sk={sk} d={d} causal"
     contiguous, pages = plan_of(library, line), plan_of(library, f"{line} page={page}")
     count = b * sk // page
@@ -193,8 +193,9 @@ def rows():
     for dtype in DTYPES:
         for kilo in (8, 16, 32, 64):
             yield f"decode {dtype} sk {kilo}k", decode, dtype, 1024 * kilo
-        yield f"paged {dtype} sq 1 sk 8k", paged, dtype, 1, 8192
-        yield f"paged {dtype} s 1k", paged, dtype, 1024, 1024
+        for page in (16, 128):
+            yield f"paged {page} {dtype} sq 1 sk 8k", paged, dtype, 1, 8192, page
+        yield f"paged 16 {dtype} s 1k", paged, dtype, 1024, 1024, 16
         for d in (64, 128):
             yield f"dropout {dtype} d {d} s 2k", dropout, dtype, 2048, d
         yield f"packed {dtype} 16 x 1k", packed, dtype, 16, 1024
@@ -214,7 +215,7 @@ def main():
         except Refused as refused:
             row = str(refused)
             missing += 1
-        print(f"{name:<22} {row}", flush=True)
+        print(f"{name:<24} {row}", flush=True)
     sys.exit(1 if missing else 0)
 
 
