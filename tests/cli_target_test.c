@@ -44,8 +44,9 @@ static char *place_with(const char *first, const char *second, const char *drive
 {
     const char *const argv[] = { FLASHGEN_COMMAND, "info", "--json", "--nvrtc", "/no/nvrtc",
                                  "--cuda-driver",  driver, first,    second,    NULL };
-    ck_assert_int_eq(command_spawn((char *const *)(uintptr_t)argv, ".out", ".err"), 0);
-    char *text = support_read(".out", NULL);
+    int out = stream_new();
+    ck_assert_int_eq(command_spawn((char *const *)(uintptr_t)argv, out, 2), 0);
+    char *text = stream_end(out);
     cJSON *object = cJSON_Parse(text);
     char *place = strdup(text_in(object, "place"));
     cJSON_Delete(object);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,17 +55,34 @@ static int exit_code(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int command_spawn(char *const argv[], const char *out_path, const char *err_path)
+int stream_new(void)
+{
+    int stream = memfd_create("stream", MFD_CLOEXEC);
+    ck_assert_int_ge(stream, 0);
+    return stream;
+}
+
+char *stream_end(int stream)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", stream);
+    char *text = support_read(path, NULL);
+    close(stream);
+    ck_assert_ptr_nonnull(text);
+    return text;
+}
+
+int command_spawn(char *const argv[], int out, int err)
 {
     posix_spawn_file_actions_t actions;
     pid_t child;
     setenv("FLASHGEN_STORE", "", 1);
     posix_spawn_file_actions_init(&actions);
-    if (out_path)
-        posix_spawn_file_actions_addopen(&actions, 1, out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    else
+    if (out < 0)
         posix_spawn_file_actions_addclose(&actions, 1);
-    posix_spawn_file_actions_addopen(&actions, 2, err_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    else
+        posix_spawn_file_actions_adddup2(&actions, out, 1);
+    posix_spawn_file_actions_adddup2(&actions, err, 2);
     ck_assert_int_eq(posix_spawn(&child, argv[0], &actions, NULL, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     return exit_code(child);
@@ -93,10 +111,11 @@ outcome command_run_words(const char *const *words)
 {
     const char *argv[most_words + 5];
     outcome o;
+    int out = stream_new(), err = stream_new();
     build_argv(argv, words);
-    o.code = command_spawn((char *const *)(uintptr_t)argv, ".out", ".err");
-    o.out = support_read(".out", NULL);
-    o.err = support_read(".err", NULL);
+    o.code = command_spawn((char *const *)(uintptr_t)argv, out, err);
+    o.out = stream_end(out);
+    o.err = stream_end(err);
     return o;
 }
 
@@ -114,7 +133,7 @@ static int terminal_open(char *slave, size_t size, int columns)
 }
 
 /* A session of its own, for which the first terminal that it opens is the one whose Ctrl-C it gets. */
-static pid_t terminal_spawn(char *const argv[], const char *slave)
+static pid_t terminal_spawn(char *const argv[], const char *slave, int out)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -125,7 +144,7 @@ static pid_t terminal_spawn(char *const argv[], const char *slave)
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, slave, O_RDWR, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, ".out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_adddup2(&actions, out, 1);
     posix_spawn_file_actions_adddup2(&actions, 0, 2);
     ck_assert_int_eq(posix_spawn(&child, argv[0], &actions, &attributes, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
@@ -142,8 +161,8 @@ outcome command_on_terminal(const char *const *words, int columns, const char *u
     size_t length = 0;
     ssize_t got;
     build_argv(argv, words);
-    int master = terminal_open(slave, sizeof slave, columns);
-    pid_t child = terminal_spawn((char *const *)(uintptr_t)argv, slave);
+    int master = terminal_open(slave, sizeof slave, columns), out = stream_new();
+    pid_t child = terminal_spawn((char *const *)(uintptr_t)argv, slave, out);
     /* the read fails once the last who had it open has gone */
     while (length < most - 1 && (got = read(master, o.err + length, most - 1 - length)) > 0) {
         length += (size_t)got;
@@ -153,7 +172,7 @@ outcome command_on_terminal(const char *const *words, int columns, const char *u
     }
     o.code = exit_code(child);
     close(master);
-    o.out = support_read(".out", NULL);
+    o.out = stream_end(out);
     return o;
 }
 

@@ -17,8 +17,11 @@ typedef struct outcome {
     char *out, *err;
 } outcome;
 
-/* argv's exit code, its stdout in `out_path` (NULL: closed). */
-int command_spawn(char *const argv[], const char *out_path, const char *err_path);
+/* A file without a name, which no other program's output gets into; and its text, when it is done with. */
+int stream_new(void);
+char *stream_end(int stream);
+/* argv's exit code, with these as its stdout (negative: closed) and its stderr. */
+int command_spawn(char *const argv[], int out, int err);
 /* Runs the command with these words up to NULL; kernels carry the sanitizer of this program, and without
  * --store nothing is kept. Without --target it is for processors, also where there is a GPU. */
 outcome command_run_words(const char *const *words);
